@@ -1,0 +1,247 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+The one door for user input: units come off and shapes are checked here.
+"""
+
+from typing import NamedTuple
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import NDData, StdDevUncertainty
+
+__all__ = ['Image', 'as_image', 'as_number', 'as_plane', 'as_positions',
+           'as_shape', 'as_shapes', 'parse_image']
+
+
+class Image(NamedTuple):
+    """
+    An image and what is known of its pixels, as plain arrays.
+
+    Attributes
+    ----------
+    data : 2-D `~numpy.ndarray`
+        The values, float64, native byte order.
+
+    error : 2-D `~numpy.ndarray` or `None`
+        The 1-sigma errors.
+
+    mask : 2-D bool `~numpy.ndarray`
+        `True` for pixels that are masked or not finite.
+
+    unit : `~astropy.units.Unit` or `None`
+        The unit of the data.
+    """
+
+    data: np.ndarray
+    error: np.ndarray
+    mask: np.ndarray
+    unit: u.Unit
+
+
+def parse_image(data, *, error=None, mask=None):
+    """
+    Take apart an ndarray, Quantity, masked array, NDData or CCDData.
+
+    Parameters
+    ----------
+    data : 2-D array_like, `~astropy.units.Quantity` or \
+            `~astropy.nddata.NDData`
+        The image; the mask and uncertainty of an NDData are used.
+
+    error : 2-D array_like or `~astropy.units.Quantity`, optional
+        The 1-sigma errors, in the unit of the data.
+
+    mask : 2-D bool array_like, optional
+        `True` for pixels to leave out.
+
+    Returns
+    -------
+    image : `Image`
+        The parts. No input is modified or shared.
+
+    Raises
+    ------
+    TypeError
+        If an input is not numeric.
+
+    ValueError
+        If a shape is wrong, or mask or error are given twice.
+
+    astropy.units.UnitsError
+        If the units of data and error do not match.
+    """
+    if isinstance(data, NDData):
+        if data.mask is not None:
+            mask = _only_one('mask', mask, data.mask)
+        if data.uncertainty is not None:
+            std = data.uncertainty.represent_as(StdDevUncertainty)
+            unit = std.unit if std.unit is not None else data.unit
+            std = std.array if unit is None else std.array * unit
+            error = _only_one('error', error, std, 'uncertainty')
+        data = data.data if data.unit is None else data.data * data.unit
+    elif isinstance(data, np.ma.MaskedArray):
+        if data.mask is not np.ma.nomask:
+            mask = _only_one('mask', mask, data.mask)
+        data = data.data
+
+    unit = data.unit if isinstance(data, u.Quantity) else None
+    values = as_image('data', data, finite=False)
+    if error is not None:
+        error = as_plane('error', error, values.shape, unit)
+        if np.any(error < 0):
+            msg = ('error must not be negative; its smallest value is '
+                   f'{np.nanmin(error)}')
+            raise ValueError(msg)
+    invalid = ~np.isfinite(values)
+    if mask is not None and mask is not np.ma.nomask:
+        mask = np.asanyarray(mask)
+        if mask.dtype != bool:
+            msg = ('mask must be boolean, True for pixels to leave out; got '
+                   f'dtype {mask.dtype}')
+            raise TypeError(msg)
+        if mask.shape != values.shape:
+            msg = (f'mask must have the shape of data, {values.shape}; got '
+                   f'{mask.shape}')
+            raise ValueError(msg)
+        invalid |= mask
+    if error is not None:
+        invalid |= ~np.isfinite(error)
+    return Image(values, error, invalid, unit)
+
+
+def _only_one(name, given, own, own_name=None):
+    if given is not None:
+        msg = (f'{name} is given twice: by the keyword and by the '
+               f'{own_name or name} of data; give one of them')
+        raise ValueError(msg)
+    return own
+
+
+def as_image(name, image, *, finite=True):
+    """
+    Return a two-dimensional image as native float64, without its unit.
+    """
+    image = np.asanyarray(image)
+    if isinstance(image, u.Quantity):
+        image = image.value
+    if image.dtype.kind not in 'iuf':
+        msg = f'{name} must be real numbers; got dtype {image.dtype}'
+        raise TypeError(msg)
+    if image.ndim != 2 or image.size == 0:
+        msg = (f'{name} must be a two-dimensional image; got the shape '
+               f'{image.shape}')
+        raise ValueError(msg)
+    image = np.array(image, dtype=float)
+    if finite and not np.isfinite(image).all():
+        msg = (f'{name} must be finite; it has '
+               f'{np.count_nonzero(~np.isfinite(image))} pixels that are not')
+        raise ValueError(msg)
+    return image
+
+
+def as_plane(name, values, shape, unit):
+    """
+    Return values in the unit of the data, for all pixels of an image.
+
+    ``values`` may be one number or an image of the given shape.
+    """
+    values = _without_unit(name, values, unit)
+    if values.ndim != 0 and values.shape != shape:
+        msg = f'{name} must have the shape of data, {shape}; got {values.shape}'
+        raise ValueError(msg)
+    return np.broadcast_to(values.astype(float), shape)
+
+
+def _without_unit(name, values, unit):
+    values = np.asanyarray(values)
+    own = values.unit if isinstance(values, u.Quantity) else None
+    if (own is None) != (unit is None):
+        msg = (f'{name} and data must both have units or both have none; got '
+               f'{_unit_name(own)} for {name} and {_unit_name(unit)} for data')
+        raise u.UnitsError(msg)
+    if own is not None:
+        if not own.is_equivalent(unit):
+            msg = (f'{name} must have a unit equivalent to that of data, '
+                   f"'{unit}'; got '{own}'")
+            raise u.UnitsError(msg)
+        values = values.to_value(unit)
+    if values.dtype.kind not in 'iuf':
+        msg = f'{name} must be real numbers; got dtype {values.dtype}'
+        raise TypeError(msg)
+    return values
+
+
+def _unit_name(unit):
+    return 'no unit' if unit is None else f"'{unit}'"
+
+
+def as_number(name, value, unit=None):
+    """
+    Return a positive number in the unit of the data.
+
+    A plain number is taken to be in that unit already.
+    """
+    if isinstance(value, u.Quantity):
+        value = _without_unit(name, value, unit)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        msg = f'{name} must be a number; got {value!r}'
+        raise TypeError(msg) from None
+    if not (np.isfinite(number) and number > 0):
+        msg = f'{name} must be positive and finite; got {value!r}'
+        raise ValueError(msg)
+    return number
+
+
+def as_shape(name, value):
+    """
+    Return an odd shape ``(ny, nx)`` from one or two integers.
+    """
+    pair = np.asanyarray(value)
+    if pair.dtype.kind not in 'iu' or pair.shape not in ((), (2,)):
+        msg = f'{name} must be one or two integers (ny, nx); got {value!r}'
+        raise TypeError(msg)
+    pair = tuple(int(size) for size in np.broadcast_to(pair, 2))
+    if min(pair) < 3 or any(size % 2 == 0 for size in pair):
+        msg = f'{name} must be odd and at least 3; got {value!r}'
+        raise ValueError(msg)
+    return pair
+
+
+def as_shapes(stamp_shape, window_shape, image_shape):
+    """
+    Return the shapes of stamp and window, both not beyond the image.
+    """
+    shapes = []
+    for name, value in (('stamp_shape', stamp_shape),
+                        ('window_shape', window_shape)):
+        shape = as_shape(name, value)
+        if any(np.greater(shape, image_shape)):
+            msg = (f'{name} must not be larger than the image, '
+                   f'{tuple(image_shape)}; got {shape}')
+            raise ValueError(msg)
+        shapes.append(shape)
+    return tuple(shapes)
+
+
+def as_positions(name, positions, image_shape):
+    """
+    Return the pixels of positions ``(y, x)`` inside an image.
+    """
+    values = np.asanyarray(positions)
+    if values.dtype.kind not in 'iuf':
+        msg = f'{name} must be real numbers; got dtype {values.dtype}'
+        raise TypeError(msg)
+    if values.ndim != 2 or values.shape[1] != 2:
+        msg = (f'{name} must have the shape (n, 2), for n pairs (y, x); got '
+               f'{values.shape}')
+        raise ValueError(msg)
+    pixels = np.floor(values.astype(float) + 0.5)
+    outside = ~np.all((pixels >= 0) & (pixels < image_shape), axis=1)
+    if outside.any():
+        msg = (f'{name} must lie inside the image of shape '
+               f'{tuple(image_shape)}; got (y, x) = '
+               f'{tuple(values[outside][0].tolist())}')
+        raise ValueError(msg)
+    return pixels.astype(int)

@@ -1,0 +1,123 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Plots of results. Imported only when one is asked for.
+"""
+
+import numpy as np
+from astropy.visualization import (AsinhStretch, ImageNormalize,
+                                   PercentileInterval)
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+__all__ = ['field_norm', 'plot_prediction', 'plot_result', 'show_image',
+           'symmetric_limit']
+
+# ignored, good, hidden: grey, blue and orange of the Okabe-Ito palette,
+# which all readers can tell apart
+CLASS_COLOURS = ('0.75', '#0072B2', '#E69F00')
+CLASS_NAMES = ('ignored', 'good', 'hidden')
+
+
+def field_norm(values):
+    """
+    Return a stretch that shows faint structure and bright stars.
+    """
+    finite = values[np.isfinite(values)]
+    low, high = PercentileInterval(99.0).get_limits(finite)
+    return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(0.3))
+
+
+def symmetric_limit(values):
+    """
+    Return the limits of a diverging scale about the median.
+    """
+    finite = values[np.isfinite(values)]
+    centre = np.median(finite)
+    reach = np.percentile(np.abs(finite - centre), 98.0) or 1.0
+    return centre - reach, centre + reach
+
+
+def show_image(axes, values, title, unit, **kwargs):
+    """
+    Show an image with a title, a colour bar and pixel coordinates.
+    """
+    kwargs.setdefault('cmap', 'gray')
+    artist = axes.imshow(values, origin='lower', interpolation='nearest',
+                         **kwargs)
+    axes.set_title(title)
+    axes.set_xlabel('x [pixel]')
+    axes.set_ylabel('y [pixel]')
+    bar = axes.figure.colorbar(artist, ax=axes, fraction=0.046, pad=0.02)
+    bar.set_label(str(unit) if unit else 'data units')
+    return artist
+
+
+def plot_result(result):
+    """
+    Plot field, residual, predicted background and the change of fluxes.
+    """
+    unit = getattr(result.data, 'unit', None)
+    data, residual, background = (
+        np.asarray(getattr(plane, 'value', plane)) for plane in
+        (result.data, result.residual, result.background))
+    figure = Figure(figsize=(12, 10), layout='constrained')
+    axes = figure.subplots(2, 2)
+    low, high = symmetric_limit(background)
+    limits = {'vmin': low, 'vmax': high, 'cmap': 'RdBu_r'}
+    show_image(axes[0, 0], data, 'Field', unit, norm=field_norm(data))
+    show_image(axes[0, 1], residual, 'Residual: data − stars', unit,
+               **limits)
+    show_image(axes[1, 0], background,
+               'Background, predicted behind the stars', unit, **limits)
+
+    table = result.table
+    change = table['fdb_pred'] - table['fdb_res']
+    before, change, error = (
+        np.asarray(getattr(column, 'value', column))
+        for column in (table['cflux'] - change, change, table['dcflux']))
+    plot = axes[1, 1]
+    plot.axhline(0.0, color='0.6', lw=1)
+    plot.errorbar(before, change, yerr=error, fmt='o', ms=3, lw=0.6,
+                  color=CLASS_COLOURS[1])
+    plot.set_xscale('symlog', linthresh=max(np.nanmedian(error), 1e-300)
+                    if np.isfinite(error).any() else 1.0)
+    plot.set_yscale('symlog', linthresh=max(np.nanmedian(error), 1e-300)
+                    if np.isfinite(error).any() else 1.0)
+    flux_unit = getattr(table['cflux'], 'unit', None) or 'data units'
+    plot.set_xlabel(f'fitted flux [{flux_unit}]')
+    plot.set_ylabel(f'correction ± dcflux [{flux_unit}]')
+    plot.set_title(f'Corrections of {len(table)} sources')
+    return figure
+
+
+def plot_prediction(prediction, n_draws, rng):
+    """
+    Plot residual, classes, mean and draws of one star.
+    """
+    draws = prediction.draw(n_draws, rng=rng)
+    figure = Figure(figsize=(3.4 * (3 + n_draws), 3.4), layout='constrained')
+    axes = figure.subplots(1, 3 + n_draws)
+    low, high = symmetric_limit(prediction.mean_stamp)
+    limits = {'vmin': low, 'vmax': high, 'cmap': 'RdBu_r'}
+    ny, nx = prediction.classes.shape
+    y, x = prediction.centre
+    limits['extent'] = (x - nx / 2, x + nx / 2, y - ny / 2, y + ny / 2)
+
+    show_image(axes[0], prediction.stamp, 'Residual', prediction.unit,
+               **limits)
+    axes[1].imshow(prediction.classes, origin='lower', vmin=0, vmax=2,
+                   cmap=ListedColormap(CLASS_COLOURS),
+                   extent=limits['extent'])
+    axes[1].legend(handles=[Patch(color=colour, label=name)
+                            for colour, name in zip(
+                                CLASS_COLOURS, CLASS_NAMES, strict=True)],
+                   loc='upper right', fontsize='small')
+    axes[1].set_title(f'Pixels of source {prediction.id}')
+    axes[1].set_xlabel('x [pixel]')
+    show_image(axes[2], prediction.mean_stamp, 'Mean', prediction.unit,
+               **limits)
+    for i, draw in enumerate(draws):
+        show_image(axes[3 + i], draw, f'Draw {i + 1}', prediction.unit,
+                   **limits)
+    return figure

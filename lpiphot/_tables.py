@@ -1,0 +1,154 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+The catalogue: columns that are read, columns that are added, metadata.
+"""
+
+from importlib.metadata import version
+
+import astropy.units as u
+import numpy as np
+from astropy.table import QTable, Table
+
+__all__ = ['COLUMNS', 'add_columns', 'catalogue_of', 'column_values',
+           'find_column']
+
+# Names under which photutils, now and earlier, and its users have the
+# fitted position and flux.
+ALIASES = {
+    'x': ('x_fit', 'xfit', 'x_0', 'x0', 'x_centroid', 'xcentroid', 'x'),
+    'y': ('y_fit', 'yfit', 'y_0', 'y0', 'y_centroid', 'ycentroid', 'y'),
+    'flux': ('flux_fit', 'fluxfit', 'flux_0', 'flux0', 'flux'),
+}
+
+# name: (has the unit of the flux, description)
+COLUMNS = {
+    'cflux': (True, 'LPI-corrected flux: flux_fit - fdb_res + fdb_pred'),
+    'dcflux': (True, '1-sigma uncertainty of cflux'),
+    'dcflux_diag': (True, 'as dcflux, covariance between pixels left out'),
+    'fdb_res': (True, 'bias offset from the residual'),
+    'fdb_pred': (True, 'bias offset from the predicted background'),
+    'cchi2': (False, 'chi-square of the good pixels, beside kcond of them'),
+    'kcond0': (False, 'number of good pixels before the fallbacks'),
+    'kcond': (False, 'number of good pixels'),
+    'kpred': (False, 'number of hidden pixels'),
+    'dnt': (False, 'quality bits, see lpiphot.decode_dnt_flags'),
+}
+
+
+def catalogue_of(phot):
+    """
+    Return the catalogue as a new `~astropy.table.QTable`.
+
+    Parameters
+    ----------
+    phot : `~astropy.table.Table` or object with ``results``
+        A table, or a `~photutils.psf.PSFPhotometry` or
+        `~photutils.psf.IterativePSFPhotometry` that has been run.
+    """
+    if not isinstance(phot, Table):
+        if not hasattr(phot, 'results'):
+            msg = ('phot must be a table, or a PSFPhotometry or '
+                   f'IterativePSFPhotometry object; got {type(phot).__name__}')
+            raise TypeError(msg)
+        if phot.results is None:
+            msg = (f'phot has no results: call the {type(phot).__name__} '
+                   'object on the data first')
+            raise ValueError(msg)
+        phot = phot.results
+    return QTable(phot, copy=True)
+
+
+def find_column(table, quantity):
+    """
+    Return the name of the column of a position or the flux.
+    """
+    for name in ALIASES[quantity]:
+        if name in table.colnames:
+            return name
+    msg = (f'phot has no column for {quantity}; looked for '
+           f'{", ".join(ALIASES[quantity])}; it has '
+           f'{", ".join(table.colnames) or "no columns"}')
+    raise ValueError(msg)
+
+
+def column_values(table, name, unit=None):
+    """
+    Return a column as plain float64, NaN where masked.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The table.
+
+    name : str
+        The name of the column.
+
+    unit : `~astropy.units.Unit`, optional
+        The unit to convert to, if the column has one.
+    """
+    column = table[name]
+    mask = getattr(column, 'mask', None)
+    column = getattr(column, 'unmasked', column)
+    if isinstance(column, u.Quantity):
+        column = column.value if unit is None else column.to_value(unit)
+    try:
+        values = np.array(np.ma.getdata(column), dtype=float)
+    except (TypeError, ValueError):
+        msg = f'column {name} of phot must hold numbers; got {column.dtype}'
+        raise TypeError(msg) from None
+    if values.ndim != 1:
+        msg = (f'column {name} of phot must hold one number a row; its shape '
+               f'is {values.shape}')
+        raise ValueError(msg)
+    if mask is not None:
+        values[np.asarray(mask)] = np.nan
+    return values
+
+
+def flux_unit_of(table, name, data_unit):
+    """
+    Return the unit of the flux column, which must match the data.
+    """
+    unit = table[name].unit
+    if unit == u.dimensionless_unscaled and data_unit is None:
+        unit = None
+    if (unit is None) != (data_unit is None):
+        msg = (f'column {name} of phot and data must both have units or both '
+               f'have none; got {unit or "no unit"!s} for {name} and '
+               f'{data_unit or "no unit"!s} for data')
+        raise u.UnitsError(msg)
+    if unit is not None and not unit.is_equivalent(data_unit):
+        msg = (f'column {name} of phot must have a unit equivalent to that '
+               f"of data, '{data_unit}'; got '{unit}'")
+        raise u.UnitsError(msg)
+    return unit
+
+
+def add_columns(table, values, data_unit, flux_unit, parameters):
+    """
+    Append the columns of LPI to a table, and say how they were made.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The table, changed in place.
+
+    values : dict of `~numpy.ndarray`
+        The values by the names of `COLUMNS`, fluxes in ``data_unit``.
+
+    data_unit, flux_unit : `~astropy.units.Unit` or `None`
+        The units of the data and of the fluxes of the table.
+
+    parameters : dict
+        The parameters as used: numbers and strings.
+    """
+    for name, (is_flux, description) in COLUMNS.items():
+        column = values[name]
+        if is_flux and flux_unit is not None:
+            column = (column * data_unit).to(flux_unit)
+        table[name] = column
+        table[name].info.description = description
+    table.meta.update({f'lpiphot_{key}': value
+                       for key, value in parameters.items()})
+    table.meta.update({f'{package}_version': version(package) for package in
+                       ('lpiphot', 'numpy', 'astropy', 'photutils')})

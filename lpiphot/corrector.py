@@ -1,0 +1,497 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+LPI correction of a finished PSF-photometry table.
+"""
+
+import astropy.units as u
+import numpy as np
+
+from lpiphot import flags
+from lpiphot._inputs import (as_number, as_plane, as_shape, as_shapes,
+                             parse_image)
+from lpiphot._parallel import as_n_threads, run_jobs
+from lpiphot._tables import (COLUMNS, add_columns, catalogue_of,
+                             column_values, find_column, flux_unit_of)
+from lpiphot.lpi.masks import GOOD, HIDDEN
+from lpiphot.lpi.residual import PSF, Sources, centre_pixels
+from lpiphot.lpi.scene import Thresholds, build_scene
+from lpiphot.lpi.solve import solve_stars
+from lpiphot.lpi.tiles import group_stars
+from lpiphot.results import LPIResult, Prediction
+
+__all__ = ['LPIBackgroundCorrector']
+
+
+class LPIBackgroundCorrector:
+    """
+    Correct PSF photometry for the structured background behind stars.
+
+    Local pixelwise infilling (LPI; Saydjari & Finkbeiner 2022) learns
+    the local covariance of the pixels of the residual image, predicts
+    the background behind each star from the pixels around it, and
+    fits the star again against this prediction under its covariance.
+    The result is a corrected flux, free of the bias by structure that
+    the photometry took for the star or for smooth sky, and an
+    uncertainty that knows of this structure.
+
+    Parameters
+    ----------
+    psf_model : 2-D `~astropy.modeling.Model`
+        The PSF model of the photometry: any that photutils accepts, for
+        example `~photutils.psf.CircularGaussianPRF`,
+        `~photutils.psf.ImagePSF` or `~photutils.psf.GriddedPSFModel`.
+
+    stamp_shape : int or 2-tuple of int, optional
+        The shape ``(ny, nx)`` in pixels, odd, of the stamp about each
+        star whose pixels are predicted or used to predict. The cost of
+        a star grows with the third power of its number of pixels.
+
+    window_shape : int or 2-tuple of int, optional
+        The shape ``(ny, nx)`` in pixels, odd, of the window of shifts
+        that the covariance is learned from. Small windows are more
+        local; they need many more pixels than the stamp has (the
+        default has 16 times as many).
+
+    mask_threshold : float or `~astropy.units.Quantity`, optional
+        The value in data units above which a fitted star hides the
+        background. By default the typical scatter of the pixels of the
+        residual, taken as the median over blocks of 16 x 16 pixels.
+
+    min_mask_flux : float or `~astropy.units.Quantity`, optional
+        Fainter stars are masked as if they had this flux, so that the
+        background is predicted behind each. By default 500 times
+        ``mask_threshold``.
+
+    residual_threshold : float or `~astropy.units.Quantity`, optional
+        The absolute residual in data units beyond which a pixel is
+        masked: a star that was missed or fitted badly is no background.
+        By default 12 times the local robust scatter, about the local
+        median.
+
+    condition_radius : float, optional
+        The pixels used to predict lie within this radius in pixels.
+
+    gain : float or `~astropy.units.Quantity`, optional
+        Electrons per data unit, for the photon noise of the stars. By
+        default this comes from ``error``, if that is given.
+
+    dtype : {'float64', 'float32'}, optional
+        The precision of the factorisation. The default costs twice the
+        time of float32 and never fails for want of digits.
+
+    n_threads : int, optional
+        The number of threads. The results are the same, bit for bit,
+        for any number.
+
+    progress_bar : bool, optional
+        Whether to show a progress bar. Needs ``tqdm``.
+
+    rng : int or `~numpy.random.Generator`, optional
+        The seed of the noise that infilled pixels get before the
+        covariance is learned, or a generator to draw it from. The
+        default is a fixed seed: the same call gives the same table.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is of the wrong kind.
+
+    ValueError
+        If a parameter has a value that cannot be used.
+
+    See Also
+    --------
+    lpiphot.decode_dnt_flags : the meaning of the ``dnt`` bits
+    lpiphot.local_covariance : the covariance alone
+
+    Notes
+    -----
+    The object keeps no state of a call, so that one instance may serve
+    many images and threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import QTable
+    >>> from lpiphot import LPIBackgroundCorrector
+    >>> from photutils.psf import CircularGaussianPRF, PSFPhotometry
+    >>> rng = np.random.default_rng(1)
+    >>> psf_model = CircularGaussianPRF(fwhm=4.0)
+    >>> y, x = np.mgrid[:90, :90]
+    >>> data = 20 * np.sin(x / 8) + rng.normal(0, 1, x.shape)
+    >>> data += CircularGaussianPRF(flux=500, x_0=48, y_0=40, fwhm=4)(x, y)
+    >>> photometry = PSFPhotometry(psf_model, (5, 5))
+    >>> phot = photometry(data, init_params=QTable(
+    ...     {'x': [48.0], 'y': [40.0], 'flux': [500.0]}))
+    >>> corrector = LPIBackgroundCorrector(psf_model, stamp_shape=21,
+    ...                                    window_shape=61)
+    >>> table = corrector(data, photometry)
+    >>> bool(abs(table['cflux'][0] - 500) < 3 * table['dcflux'][0])
+    True
+    """
+
+    def __init__(self, psf_model, *, stamp_shape=33, window_shape=129,
+                 mask_threshold=None, min_mask_flux=None,
+                 residual_threshold=None, condition_radius=16, gain=None,
+                 dtype='float64', n_threads=1, progress_bar=False, rng=None):
+        self._psf = PSF(psf_model)
+        self.psf_model = psf_model
+        self.stamp_shape = as_shape('stamp_shape', stamp_shape)
+        self.window_shape = as_shape('window_shape', window_shape)
+        if any(np.less(self.window_shape, self.stamp_shape)):
+            msg = ('window_shape must not be smaller than stamp_shape '
+                   f'{self.stamp_shape}; got {self.window_shape}')
+            raise ValueError(msg)
+        self.mask_threshold = _optional('mask_threshold', mask_threshold)
+        self.min_mask_flux = _optional('min_mask_flux', min_mask_flux)
+        self.residual_threshold = _optional('residual_threshold',
+                                            residual_threshold)
+        self.condition_radius = as_number('condition_radius',
+                                          condition_radius)
+        self.gain = _optional('gain', gain)
+        if str(dtype) not in {'float32', 'float64'}:
+            dtype = getattr(dtype, '__name__', dtype)
+        if str(dtype) not in {'float32', 'float64'}:
+            msg = f"dtype must be 'float32' or 'float64'; got {dtype!r}"
+            raise ValueError(msg)
+        self.dtype = str(dtype)
+        self.n_threads = as_n_threads(n_threads)
+        self.progress_bar = bool(progress_bar)
+        self._seed = _seed_of(rng)
+
+    def __repr__(self):
+        names = ('stamp_shape', 'window_shape', 'mask_threshold',
+                 'min_mask_flux', 'residual_threshold', 'condition_radius',
+                 'gain', 'dtype', 'n_threads')
+        values = ', '.join(f'{name}={getattr(self, name)!r}'
+                           for name in names)
+        return (f'{type(self).__name__}({type(self.psf_model).__name__}, '
+                f'{values})')
+
+    def __call__(self, data, phot, *, error=None, mask=None,
+                 background=None):
+        """
+        Correct a photometry table.
+
+        Parameters
+        ----------
+        data : 2-D array_like, `~astropy.units.Quantity`, \
+                `~astropy.nddata.NDData` or `~astropy.nddata.CCDData`
+            The image that was fitted. The mask and the uncertainty of
+            an NDData are used.
+
+        phot : `~astropy.table.Table` or photutils object
+            The photometry: a table with the columns ``x_fit``,
+            ``y_fit`` and ``flux_fit`` (or an older name of these), or
+            a `~photutils.psf.PSFPhotometry` or
+            `~photutils.psf.IterativePSFPhotometry` that has been run.
+            Columns ``<parameter>_fit`` of further parameters of the PSF
+            model are used too. It must have every star that was fitted:
+            stars left out are taken for background.
+
+        error : 2-D array_like or `~astropy.units.Quantity`, optional
+            The 1-sigma errors of the data. Only what they have in
+            excess of their level away from stars is used, as the photon
+            noise of the stars, if ``gain`` is not given: all other
+            noise is learned from the data.
+
+        mask : 2-D bool array_like, optional
+            `True` for pixels to leave out. Pixels that are not finite
+            are left out always.
+
+        background : float or 2-D array_like, optional
+            The sky that was already subtracted from ``data``, if any.
+            With ``gain``, the noise of infilled pixels is the photon
+            noise of this sky and the infill (equation 7); otherwise it
+            is the local scatter of the good pixels.
+
+        Returns
+        -------
+        table : `~astropy.table.QTable`
+            A copy of the table, same rows and order, with the columns
+            ``cflux``, ``dcflux``, ``dcflux_diag``, ``fdb_res``,
+            ``fdb_pred``, ``cchi2``, ``kcond0``, ``kcond``, ``kpred``
+            and ``dnt``. A source that cannot be done has NaN and a bit
+            of ``dnt``.
+
+        Raises
+        ------
+        TypeError
+            If an input is of the wrong kind.
+
+        ValueError
+            If shapes do not match, a column is missing, or mask or
+            error are given twice.
+
+        astropy.units.UnitsError
+            If units do not match.
+        """
+        return self.run(data, phot, error=error, mask=mask,
+                        background=background).table
+
+    def run(self, data, phot, *, error=None, mask=None, background=None):
+        """
+        Correct a photometry table, and return the images as well.
+
+        Parameters are those of calling the object.
+
+        Returns
+        -------
+        result : `LPIResult`
+            The table, and the residual, mask and predicted background
+            as images, with a plot.
+        """
+        call = _Call(self, data, phot, error, mask, background)
+        n_sources = len(call.table)
+        values = {name: np.full(n_sources, np.nan) for name in COLUMNS}
+        for name in ('kcond0', 'kcond', 'kpred', 'dnt'):
+            values[name] = np.zeros(n_sources, dtype=np.int32)
+        values['dnt'][~call.valid] = flags.NO_POSITION
+
+        # Where stars are close, the nearest one tells the background.
+        predicted = call.scene.filled.copy()
+        nearest = np.zeros(predicted.shape)
+
+        def solve(index):
+            return [_Row(solution) for solution in self._solve(call, index)]
+
+        jobs = call.jobs(np.flatnonzero(call.valid))
+        results = run_jobs(solve, jobs, n_threads=self.n_threads,
+                           progress_bar=self.progress_bar)
+        for index, rows in zip(jobs, results, strict=True):
+            for source, row in zip(index, rows, strict=True):
+                for name, value in row.values.items():
+                    values[name][source] = value
+                if row.pixels is not None:
+                    closer = row.psf > nearest[row.pixels]
+                    pixels = tuple(axis[closer] for axis in row.pixels)
+                    predicted[pixels] = row.background[closer]
+                    nearest[pixels] = row.psf[closer]
+        values['cflux'] = (call.sources.flux - values['fdb_res']
+                           + values['fdb_pred'])
+
+        add_columns(call.table, values, call.image.unit, call.flux_unit,
+                    self._parameters(call))
+        unit = call.image.unit
+        return LPIResult(
+            table=call.table,
+            data=_with_unit(call.image.data, unit),
+            residual=_with_unit(call.scene.residual, unit),
+            mask=call.scene.mask,
+            filled=_with_unit(call.scene.filled, unit),
+            background=_with_unit(predicted, unit))
+
+    def predict(self, data, phot, ids, *, error=None, mask=None,
+                background=None):
+        """
+        Predict the background behind chosen stars, with its covariance.
+
+        Parameters
+        ----------
+        data, phot, error, mask, background
+            As for calling the object.
+
+        ids : int or sequence of int
+            The stars: values of the ``id`` column of the table, or row
+            numbers if it has none.
+
+        Returns
+        -------
+        predictions : `Prediction` or list of `Prediction`
+            One for each star; a single one if ``ids`` is a number.
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the table, or the background behind this
+            star cannot be predicted.
+        """
+        call = _Call(self, data, phot, error, mask, background)
+        rows = _rows_of(call.table, np.atleast_1d(ids))
+        predictions = []
+        for name, row in zip(np.atleast_1d(ids).tolist(), rows, strict=True):
+            if not call.valid[row]:
+                msg = (f'ids has {name}, a source whose position or flux is '
+                       'not finite or which is outside the image')
+                raise ValueError(msg)
+            solution, = self._solve(call, np.array([row]))
+            if solution.conditional is None:
+                bits = flags.decode_dnt_flags(solution.dnt)
+                msg = (f'ids has {name}, a source whose background cannot be '
+                       f'predicted; its dnt flags are {bits}')
+                raise ValueError(msg)
+            predictions.append(
+                Prediction.from_solution(name, solution, call.scene,
+                                         call.image.unit))
+        return predictions[0] if np.ndim(ids) == 0 else predictions
+
+    def _solve(self, call, index):
+        return solve_stars(
+            call.scene, self._psf, call.sources.take(index),
+            stamp_shape=self.stamp_shape, window_shape=self.window_shape,
+            condition_radius=self.condition_radius,
+            dtype=np.dtype(self.dtype))
+
+    def _parameters(self, call):
+        """
+        Return the parameters as used, as numbers and strings.
+        """
+        thresholds = call.scene.thresholds
+        star_noise = ('gain' if self.gain is not None else
+                      'error' if call.image.error is not None else 'none')
+        return {
+            'psf_model': type(self.psf_model).__name__,
+            'stamp_shape': str(self.stamp_shape),
+            'window_shape': str(self.window_shape),
+            'mask_threshold': thresholds.mask_threshold,
+            'min_mask_flux': thresholds.min_mask_flux,
+            'residual_threshold': (
+                thresholds.residual_threshold
+                if thresholds.residual_threshold is not None else 'robust'),
+            'condition_radius': self.condition_radius,
+            'gain': 'none' if self.gain is None else float(
+                getattr(self.gain, 'value', self.gain)),
+            'star_noise_from': star_noise,
+            'pixel_noise': call.scene.noise,
+            'data_unit': str(call.image.unit or 'none'),
+            'dtype': self.dtype,
+            'rng': self._seed,
+        }
+
+
+class _Call:
+    """
+    One call of the corrector: its checked inputs and its scene.
+    """
+
+    def __init__(self, corrector, data, phot, error, mask, background):
+        self.image = parse_image(data, error=error, mask=mask)
+        shape, unit = self.image.data.shape, self.image.unit
+        as_shapes(corrector.stamp_shape, corrector.window_shape, shape)
+        if background is not None:
+            background = as_plane('background', background, shape, unit)
+
+        self.table = catalogue_of(phot)
+        flux_name = find_column(self.table, 'flux')
+        self.flux_unit = flux_unit_of(self.table, flux_name, unit)
+        self.sources = Sources(
+            column_values(self.table, find_column(self.table, 'x')),
+            column_values(self.table, find_column(self.table, 'y')),
+            column_values(self.table, flux_name, unit),
+            {name: column_values(self.table, f'{name}_fit')
+             for name in corrector._psf.extra_names
+             if f'{name}_fit' in self.table.colnames})
+        finite = np.all(np.isfinite(
+            [*self.sources[:3], *self.sources.extra.values()]), axis=0)
+        inside = finite.copy()
+        inside[finite] = np.all(
+            [(centre >= 0) & (centre < size) for centre, size in zip(
+                centre_pixels(self.sources.take(finite)).T, shape,
+                strict=True)], axis=0)
+        self.valid = inside
+
+        self.scene = build_scene(
+            self.image, corrector._psf, self.sources.take(finite),
+            _thresholds(corrector, unit), stamp_shape=corrector.stamp_shape,
+            gain=_gain_value(corrector.gain, unit), background=background,
+            seed=corrector._seed)
+
+    def jobs(self, index):
+        """
+        Return groups of near sources, from the index of the sources.
+        """
+        centres = centre_pixels(self.sources.take(index))
+        return [index[group] for group in group_stars(centres)]
+
+
+class _Row:
+    """
+    What the table and the images need of a solution, and no more.
+    """
+
+    def __init__(self, solution):
+        classes = solution.classes
+        self.values = {
+            'kcond0': solution.n_good_first,
+            'kcond': np.count_nonzero(classes == GOOD),
+            'kpred': np.count_nonzero(classes == HIDDEN),
+            'dnt': solution.dnt,
+        }
+        self.pixels = None
+        if solution.correction is not None:
+            self.values.update(solution.correction._asdict())
+            self.values['cchi2'] = solution.conditional.chi2
+            hidden = np.nonzero(classes == HIDDEN)
+            corner = solution.centre - np.array(classes.shape) // 2
+            self.pixels = (hidden[0] + corner[0], hidden[1] + corner[1])
+            self.psf = solution.psf[hidden]
+            self.background = solution.hidden_mean
+
+
+def _optional(name, value):
+    """
+    Check a positive number that may be `None` or a Quantity.
+    """
+    if isinstance(value, u.Quantity):
+        as_number(name, value.value)
+        return value
+    return None if value is None else as_number(name, value)
+
+
+def _thresholds(corrector, unit):
+    names = Thresholds._fields
+    values = [getattr(corrector, name) for name in names]
+    return Thresholds(*(None if value is None else
+                        as_number(name, value, unit)
+                        for name, value in zip(names, values, strict=True)))
+
+
+def _gain_value(gain, unit):
+    """
+    Return the gain as a number of electrons per data unit.
+    """
+    if not isinstance(gain, u.Quantity):
+        return gain
+    wanted = u.electron / (unit or u.dimensionless_unscaled)
+    if not gain.unit.is_equivalent(wanted):
+        msg = (f"gain must have a unit equivalent to '{wanted}'; got "
+               f"'{gain.unit}'")
+        raise u.UnitsError(msg)
+    return gain.to_value(wanted)
+
+
+def _seed_of(rng):
+    if rng is None:
+        return 0
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2 ** 32))
+    if isinstance(rng, bool) or not hasattr(rng, '__index__'):
+        msg = ('rng must be an integer, a numpy.random.Generator or None; '
+               f'got {rng!r}')
+        raise TypeError(msg)
+    if rng < 0:
+        msg = f'rng must not be negative; got {rng}'
+        raise ValueError(msg)
+    return int(rng)
+
+
+def _rows_of(table, ids):
+    """
+    Return the rows of sources from their ids.
+    """
+    known = (np.asarray(table['id']) if 'id' in table.colnames
+             else np.arange(len(table)))
+    rows = []
+    for name in ids:
+        matches = np.flatnonzero(known == name)
+        if matches.size == 0:
+            msg = (f'ids has {name}, which is not in the table; its ids are '
+                   f'{known.min()} to {known.max()}' if known.size else
+                   f'ids has {name}, but the table is empty')
+            raise ValueError(msg)
+        rows.append(matches[0])
+    return rows
+
+
+def _with_unit(values, unit):
+    return values if unit is None else u.Quantity(values, unit, copy=False)

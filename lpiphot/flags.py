@@ -1,0 +1,130 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+The bits of the ``dnt`` column, defined once.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ['DNT_FLAGS', 'decode_dnt_flags']
+
+
+class DntFlag(NamedTuple):
+    """
+    One bit of the ``dnt`` column.
+    """
+
+    bit: int
+    name: str
+    description: str
+
+
+RADIUS_LIFTED = 1
+RING_FORCED = 2
+PSF_NEGATIVE = 8
+PSF_NEGATIVE_1E3 = 16
+PSF_NEGATIVE_1E1 = 32
+NOT_POSITIVE_DEFINITE = 128
+NO_POSITION = 256
+NO_HIDDEN_PIXELS = 512
+INFILL_MEDIAN = 1024
+PIXELS_LOST = 2048
+
+# Bits 1 to 32 are those of the published code (Saydjari & Finkbeiner
+# 2022, section 5.1), which leaves 4 and 64 unused; ours start at 128.
+DNT_FLAGS = (
+    DntFlag(RADIUS_LIFTED, 'radius_lifted',
+            'few good pixels: the radius limit was lifted'),
+    DntFlag(RING_FORCED, 'ring_forced',
+            'still few good pixels: the outer ring of the stamp was '
+            'forced good'),
+    DntFlag(PSF_NEGATIVE, 'psf_negative',
+            'the PSF has a negative pixel; its absolute value was used'),
+    DntFlag(PSF_NEGATIVE_1E3, 'psf_negative_1e-3',
+            'the ratio of the smallest to the largest PSF pixel is below '
+            '-1e-3'),
+    DntFlag(PSF_NEGATIVE_1E1, 'psf_negative_1e-1',
+            'the ratio of the smallest to the largest PSF pixel is below '
+            '-1e-1'),
+    DntFlag(NOT_POSITIVE_DEFINITE, 'not_positive_definite',
+            'the covariance is not positive definite in float64; no result'),
+    DntFlag(NO_POSITION, 'no_position',
+            'the position or flux is not finite or the source is outside '
+            'the image; no result'),
+    DntFlag(NO_HIDDEN_PIXELS, 'no_hidden_pixels',
+            'no pixel with data lies under the star; no result'),
+    DntFlag(INFILL_MEDIAN, 'infill_median',
+            'some training pixels near the star had no good pixel in reach '
+            'and were infilled with the image median'),
+    DntFlag(PIXELS_LOST, 'pixels_lost',
+            'pixels under the star have no data: masked, not finite or '
+            'outside the image'),
+)
+
+
+def decode_dnt_flags(flags, *, return_bit_values=False):
+    """
+    Decode the bits of the ``dnt`` column.
+
+    Parameters
+    ----------
+    flags : int or array_like of int
+        One value or an array of values.
+
+    return_bit_values : bool, optional
+        If `True`, return the bit values instead of their names.
+
+    Returns
+    -------
+    decoded : list of str or int, or list of lists
+        The names (or values) of the bits that are set, in the order
+        of the bits; a list of such lists if ``flags`` is an array. The
+        names are:
+
+        <flag table>
+
+    Raises
+    ------
+    TypeError
+        If ``flags`` is not of an integer type.
+
+    ValueError
+        If a value has a bit that is not defined.
+
+    Examples
+    --------
+    >>> from lpiphot import decode_dnt_flags
+    >>> decode_dnt_flags(3)
+    ['radius_lifted', 'ring_forced']
+    >>> decode_dnt_flags([0, 128])
+    [[], ['not_positive_definite']]
+    """
+    values = np.asanyarray(flags)
+    if values.size == 0:
+        return []
+    if not np.issubdtype(values.dtype, np.integer):
+        msg = f'flags must be integers; got an array of dtype {values.dtype}'
+        raise TypeError(msg)
+    known = sum(flag.bit for flag in DNT_FLAGS)
+    unknown = values[(values & ~known) != 0]
+    if unknown.size:
+        msg = (f'flags has the value {int(unknown.flat[0])}, in which a bit '
+               f'is set that is not defined; the defined bits are '
+               f'{[flag.bit for flag in DNT_FLAGS]}')
+        raise ValueError(msg)
+
+    def decode(value):
+        return [flag.bit if return_bit_values else flag.name
+                for flag in DNT_FLAGS if value & flag.bit]
+
+    if values.ndim == 0:
+        return decode(int(values))
+    return [decode(int(value)) for value in values.ravel()]
+
+
+if decode_dnt_flags.__doc__ is not None:  # python -OO has none
+    decode_dnt_flags.__doc__ = decode_dnt_flags.__doc__.replace(
+        '<flag table>', '\n        '.join(
+            f'* ``{flag.name}`` ({flag.bit}): {flag.description}'
+            for flag in DNT_FLAGS))

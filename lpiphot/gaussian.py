@@ -1,0 +1,93 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+The conditional Gaussian, from one Cholesky factorisation.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import get_lapack_funcs
+
+__all__ = ['Conditional', 'condition']
+
+
+class Conditional(NamedTuple):
+    """
+    The distribution of the predicted values given the known ones.
+
+    Attributes
+    ----------
+    mean : (n_pred,) `~numpy.ndarray`
+        The conditional mean (equation 4).
+
+    factor : (n_pred, n_pred) `~numpy.ndarray`
+        The lower Cholesky factor of the conditional covariance.
+
+    chi2 : float
+        The chi-square of the known values under their own mean and
+        covariance.
+    """
+
+    mean: np.ndarray
+    factor: np.ndarray
+    chi2: float
+
+    @property
+    def covariance(self):
+        """
+        The conditional covariance (equation 5).
+        """
+        return self.factor @ self.factor.T
+
+
+def condition(covariance, mean, known):
+    r"""
+    Condition a Gaussian on its first values.
+
+    With the values in the order (known :math:`k`, predicted
+    :math:`k_*`) the Cholesky factor of the joint covariance is
+
+    .. math::
+
+        L = \begin{pmatrix} L_{kk} & 0 \\ B & S \end{pmatrix},
+        \qquad B = C_{k_*k} L_{kk}^{-T},
+        \qquad S S^T = C_{k_*k_*} - B B^T ,
+
+    so that :math:`S` is the factor of the conditional covariance
+    (equation 5) and, with :math:`w = L_{kk}^{-1} (X_k - \mu_k)`, the
+    conditional mean (equation 4) is :math:`\mu_{k_*} + B w`: one
+    factorisation gives everything (Saydjari & Finkbeiner 2022).
+
+    Parameters
+    ----------
+    covariance : (n, n) `~numpy.ndarray`
+        The joint covariance, the known values first. Only its lower
+        triangle is read; the array may be overwritten. Its dtype,
+        float32 or float64, is that of the computation.
+
+    mean : (n,) `~numpy.ndarray`
+        The joint mean.
+
+    known : (n_known,) `~numpy.ndarray`
+        The known values.
+
+    Returns
+    -------
+    conditional : `Conditional` or `None`
+        `None` if the covariance is not positive definite in this dtype.
+    """
+    n_known = len(known)
+    # C order read as Fortran order is the transpose: LAPACK's upper
+    # triangle is our lower one, and nothing is copied.
+    potrf, = get_lapack_funcs(('potrf',), (covariance,))
+    upper, info = potrf(covariance.T, lower=0, overwrite_a=1, clean=0)
+    if info != 0:
+        return None
+    lower = upper.T
+    white = solve_triangular(
+        lower[:n_known, :n_known], known - mean[:n_known], lower=True,
+        check_finite=False)
+    predicted = mean[n_known:] + lower[n_known:, :n_known] @ white
+    return Conditional(predicted, np.tril(lower[n_known:, n_known:]),
+                       float(white @ white))

@@ -1,0 +1,24 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Local pixelwise infilling (LPI), one module a stage.
+
+The way of the data, in the order of the modules:
+
+==============  ========================================================
+`.residual`     image, catalogue, PSF model -> residual, star model,
+                unit-flux PSF stamps
+`.noise`        residual -> local level and scatter of its pixels
+`.masks`        residual -> pixels to infill; per star: good, hidden
+                and ignored pixels
+`.infill`       residual, mask -> a hole-free residual, only to learn
+                from (section 2.5)
+`.covariance`   hole-free residual -> local mean and covariance of a
+                stamp (section 2.4, equation 6)
+`.correction`   conditional Gaussian, PSF stamp -> corrections
+                (section 2.6, equations 9 and 10)
+==============  ========================================================
+
+The conditional Gaussian itself (equations 4 and 5) is
+`lpiphot.gaussian`. Sections and equations are those of Saydjari &
+Finkbeiner (2022). After `.residual`, everything is plain arrays.
+"""

@@ -1,0 +1,272 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Star model and unit-flux PSF stamps, from a catalogue and a PSF model.
+
+The one module of `lpiphot.lpi` that knows of astropy models; it calls
+their ``evaluate`` with plain numbers, so that units play no part.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from astropy.modeling import Model
+
+__all__ = ['PSF', 'Sources', 'centre_pixels', 'iter_stars', 'psf_stamps']
+
+# Number of PSF values evaluated at once: 2 MB of float64
+BLOCK_SIZE = 2 ** 18
+
+
+class Sources(NamedTuple):
+    """
+    The fitted stars, as plain arrays.
+
+    Attributes
+    ----------
+    x, y, flux : (n,) `~numpy.ndarray`
+        Position and flux as fitted; not finite where masked.
+
+    extra : dict of (n,) `~numpy.ndarray`
+        Fitted values of further parameters of the PSF model, by name.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    flux: np.ndarray
+    extra: dict
+
+    def take(self, index):
+        """
+        Return the sources of an index or mask.
+        """
+        return Sources(self.x[index], self.y[index], self.flux[index],
+                       {key: val[index] for key, val in self.extra.items()})
+
+
+class PSF:
+    """
+    A photutils-compatible PSF model, evaluated for many stars at once.
+
+    Parameters
+    ----------
+    model : `~astropy.modeling.Model`
+        A two-dimensional model with the parameters ``x_0``, ``y_0``
+        and ``flux``, or with attributes ``x_name``, ``y_name`` and
+        ``flux_name`` that name them, as photutils wants.
+
+    Raises
+    ------
+    TypeError
+        If ``model`` is not an astropy model.
+
+    ValueError
+        If ``model`` is not two-dimensional or has no such parameters.
+    """
+
+    def __init__(self, model):
+        if not isinstance(model, Model):
+            msg = ('psf_model must be an astropy.modeling.Model; got '
+                   f'{type(model).__name__}')
+            raise TypeError(msg)
+        if (model.n_inputs, model.n_outputs) != (2, 1):
+            msg = ('psf_model must have two inputs and one output; '
+                   f'{type(model).__name__} has {model.n_inputs} and '
+                   f'{model.n_outputs}')
+            raise ValueError(msg)
+        names = ('x_0', 'y_0', 'flux')
+        if not set(names) <= set(model.param_names):
+            names = tuple(getattr(model, attribute, None)
+                          for attribute in ('x_name', 'y_name', 'flux_name'))
+        if not set(names) <= set(model.param_names):
+            msg = ("psf_model must have the parameters 'x_0', 'y_0' and "
+                   "'flux', or the attributes 'x_name', 'y_name' and "
+                   f"'flux_name' that name them; {type(model).__name__} has "
+                   f'the parameters {model.param_names}')
+            raise ValueError(msg)
+        self._model = model
+        self._names = names
+        self._values = {
+            name: np.asarray(getattr(model, name).value, dtype=float).item()
+            for name in model.param_names}
+        self._broadcasts = self._check_broadcasting()
+
+    @property
+    def extra_names(self):
+        """
+        The names of the parameters beside position and flux.
+        """
+        return [name for name in self._values if name not in self._names]
+
+    def _call(self, x, y, sources):
+        shape = (-1, 1, 1) if np.ndim(sources.x) else ()
+        values = dict(self._values)
+        values.update(sources.extra)
+        values.update(zip(self._names, (sources.x, sources.y, sources.flux),
+                          strict=True))
+        return self._model.evaluate(
+            x, y, *(np.reshape(values[name], shape if np.ndim(values[name])
+                               else ()) for name in self._model.param_names))
+
+    def _check_broadcasting(self):
+        """
+        Find out whether the model takes a stack of stars in one call.
+        """
+        pair = Sources(np.array([0.1, 3.3]), np.array([2.2, 0.7]),
+                       np.array([1.0, 2.0]), {})
+        y, x = np.mgrid[:3, :4].astype(float)
+        x, y = np.stack([x, x + 1]), np.stack([y, y + 1])
+        try:
+            both = self._call(x, y, pair)
+        except (ValueError, TypeError, IndexError):
+            return False
+        each = [self._call(x[i], y[i], pair.take(i)) for i in (0, 1)]
+        return np.shape(both) == np.shape(each) and np.array_equal(both, each)
+
+    def __call__(self, x, y, sources):
+        """
+        Evaluate the model for stars on a grid of pixels each.
+
+        Parameters
+        ----------
+        x, y : (n, ny, nx) `~numpy.ndarray`
+            The pixel coordinates.
+
+        sources : `Sources`
+            The n stars.
+
+        Returns
+        -------
+        values : (n, ny, nx) `~numpy.ndarray`
+            The model values.
+        """
+        if self._broadcasts:
+            values = self._call(x, y, sources)
+        else:
+            values = np.stack([self._call(x[i], y[i], sources.take(i))
+                               for i in range(len(x))])
+        return values.astype(float, copy=False)
+
+
+def centre_pixels(sources):
+    """
+    Return the pixels ``(y, x)`` that hold the positions of the sources.
+    """
+    return np.floor(np.column_stack([sources.y, sources.x]) + 0.5).astype(int)
+
+
+def psf_stamps(psf, sources, stamp_shape):
+    """
+    Evaluate the unit-flux PSF of stars on their stamps.
+
+    Parameters
+    ----------
+    psf : `PSF`
+        The PSF model.
+
+    sources : `Sources`
+        The n stars; their fluxes are not used.
+
+    stamp_shape : 2-tuple of int
+        The shape of the stamps.
+
+    Returns
+    -------
+    stamps : (n, ny, nx) `~numpy.ndarray`
+        The PSF values; the middle pixel is the one that holds the
+        position of the star.
+    """
+    centres = centre_pixels(sources)
+    y = centres[:, :1, np.newaxis] + _offsets(stamp_shape[0])[:, np.newaxis]
+    x = centres[:, 1:, np.newaxis] + _offsets(stamp_shape[1])
+    y, x = np.broadcast_arrays(y.astype(float), x.astype(float))
+    unit = sources._replace(flux=np.ones(len(centres)))
+    if len(centres) == 0:
+        return np.empty((0, *stamp_shape))
+    return psf(x, y, unit)
+
+
+def _offsets(size):
+    return np.arange(size) - size // 2
+
+
+def iter_stars(psf, sources, image_shape, stamp_shape, faintest):
+    """
+    Render each star as far out as it rises above a faintest value.
+
+    A stamp is enough for most stars; the wings of bright ones reach
+    much farther. Its shape is doubled for a star until the model at
+    its border is below ``faintest``.
+
+    Parameters
+    ----------
+    psf : `PSF`
+        The PSF model.
+
+    sources : `Sources`
+        The stars, all finite.
+
+    image_shape, stamp_shape : 2-tuple of int
+        The shapes of the image and of the stamps.
+
+    faintest : float
+        The value of the model below which it may be cut, in data units.
+
+    Yields
+    ------
+    slices : 2-tuple of slice
+        The part of the image that the star covers.
+
+    values : 2-D `~numpy.ndarray`
+        The values of the star on these pixels.
+    """
+    shapes, borders = _render_shapes(psf, sources, image_shape, stamp_shape)
+    peak = np.abs(sources.flux)[:, np.newaxis] * borders
+    which = np.argmax(peak < faintest, axis=1)
+    which[~np.any(peak < faintest, axis=1)] = len(shapes) - 1
+
+    for k, shape in enumerate(shapes):
+        members = np.flatnonzero(which == k)
+        step = max(1, BLOCK_SIZE // (shape[0] * shape[1]))
+        for first in range(0, len(members), step):
+            some = sources.take(members[first:first + step])
+            stamps = psf_stamps(psf, some, shape)
+            corners = centre_pixels(some) - np.array(shape) // 2
+            for flux, corner, stamp in zip(some.flux, corners, stamps,
+                                           strict=True):
+                overlap = _overlap(corner, shape, image_shape)
+                if overlap is not None:
+                    in_image, in_stamp = overlap
+                    yield in_image, flux * stamp[in_stamp]
+
+
+def _render_shapes(psf, sources, image_shape, stamp_shape):
+    """
+    Return growing stamp shapes and the largest unit PSF on their border.
+    """
+    middle = Sources(*(np.array([value]) for value in (
+        (image_shape[1] - 1) / 2, (image_shape[0] - 1) / 2, 1.0)),
+        {name: np.array([np.median(values)])
+         for name, values in sources.extra.items() if len(values)})
+    shapes, borders = [], []
+    shape = tuple(stamp_shape)
+    while True:
+        stamp = np.abs(psf_stamps(psf, middle, shape)[0])
+        stamp[1:-1, 1:-1] = 0.0
+        shapes.append(shape)
+        borders.append(stamp.max())
+        if borders[-1] == 0.0 or min(shape) > 2 * max(image_shape):
+            return shapes, np.array(borders)
+        shape = tuple(2 * size + 1 for size in shape)
+
+
+def _overlap(corner, shape, image_shape):
+    """
+    Return the slices of image and stamp that overlap, or `None`.
+    """
+    first = np.maximum(corner, 0)
+    last = np.minimum(corner + shape, image_shape)
+    if np.any(first >= last):
+        return None
+    return (tuple(slice(*pair) for pair in zip(first, last, strict=True)),
+            tuple(slice(*pair) for pair in zip(first - corner, last - corner,
+                                               strict=True)))

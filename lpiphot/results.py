@@ -1,0 +1,219 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+What the corrector returns beside the table, with plots.
+"""
+
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+from astropy.table import QTable
+
+from lpiphot.lpi.masks import GOOD, HIDDEN, IGNORED
+from lpiphot.lpi.tiles import cut_stamps
+
+__all__ = ['LPIResult', 'Prediction']
+
+
+@dataclass(frozen=True, eq=False)
+class LPIResult:
+    """
+    A corrected table and the images that belong to it.
+
+    All images have the shape of the data, and its unit if it has one.
+
+    Attributes
+    ----------
+    table : `~astropy.table.QTable`
+        The corrected table.
+
+    data : 2-D `~numpy.ndarray` or `~astropy.units.Quantity`
+        The data, float64.
+
+    residual : 2-D `~numpy.ndarray` or `~astropy.units.Quantity`
+        Data minus all fitted stars.
+
+    mask : 2-D bool `~numpy.ndarray`
+        `True` for the pixels that were infilled before the covariance
+        was learned: bad ones, those under stars, and outliers.
+
+    filled : 2-D `~numpy.ndarray` or `~astropy.units.Quantity`
+        The residual with these pixels infilled, that the covariance was
+        learned from.
+
+    background : 2-D `~numpy.ndarray` or `~astropy.units.Quantity`
+        The same with the predicted background behind each star; under
+        several stars, that of the nearest.
+    """
+
+    table: QTable
+    data: np.ndarray
+    residual: np.ndarray
+    mask: np.ndarray
+    filled: np.ndarray
+    background: np.ndarray
+
+    def plot(self):
+        """
+        Show the field, its residual and the predicted background.
+
+        Returns
+        -------
+        figure : `~matplotlib.figure.Figure`
+            The figure. Needs ``matplotlib``.
+        """
+        from lpiphot._plots import plot_result
+
+        return plot_result(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """
+    The background behind one star, as a conditional Gaussian.
+
+    Images are stamps ``(ny, nx)`` in the unit of the data; mean and
+    covariance are of the hidden pixels, in C order.
+
+    Attributes
+    ----------
+    id : int
+        The id of the star in the table.
+
+    centre : 2-tuple of int
+        The pixel ``(y, x)`` of the image at the middle of the stamp.
+
+    stamp : 2-D `~numpy.ndarray`
+        The residual, with infilled values where it has none.
+
+    classes : 2-D `~numpy.ndarray` of uint8
+        0 for ignored, 1 for good, 2 for hidden pixels.
+
+    psf : 2-D `~numpy.ndarray`
+        The unit-flux PSF.
+
+    mean : (n_hidden,) `~numpy.ndarray`
+        The mean of the predicted background (equation 4).
+
+    covariance : (n_hidden, n_hidden) `~numpy.ndarray`
+        Its covariance (equation 5).
+
+    chi2 : float
+        The chi-square of the good pixels.
+
+    unit : `~astropy.units.Unit` or `None`
+        The unit of the data, of which all arrays are plain numbers.
+    """
+
+    id: int
+    centre: tuple
+    stamp: np.ndarray
+    classes: np.ndarray
+    psf: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
+    chi2: float
+    unit: u.Unit
+
+    @classmethod
+    def from_solution(cls, name, solution, scene, unit):
+        """
+        Make a prediction from the solution of a star.
+
+        Parameters
+        ----------
+        name : int
+            The id of the star.
+
+        solution : `~lpiphot.lpi.solve.StarSolution`
+            The solution.
+
+        scene : `~lpiphot.lpi.scene.Scene`
+            The planes of the image.
+
+        unit : `~astropy.units.Unit` or `None`
+            The unit of the data.
+        """
+        shape = solution.classes.shape
+        centres = solution.centre[np.newaxis]
+        stamp = cut_stamps(np.where(scene.no_data, scene.filled,
+                                    scene.residual), centres, shape)[0]
+        return cls(id=name, centre=tuple(solution.centre.tolist()),
+                   stamp=stamp, classes=solution.classes, psf=solution.psf,
+                   mean=solution.hidden_mean,
+                   covariance=solution.conditional.covariance.astype(float),
+                   chi2=solution.conditional.chi2, unit=unit)
+
+    @property
+    def good(self):
+        """
+        The pixels that were conditioned on, as a mask.
+        """
+        return self.classes == GOOD
+
+    @property
+    def hidden(self):
+        """
+        The pixels that were predicted, as a mask.
+        """
+        return self.classes == HIDDEN
+
+    @property
+    def ignored(self):
+        """
+        The pixels that play no part, as a mask.
+        """
+        return self.classes == IGNORED
+
+    @property
+    def mean_stamp(self):
+        """
+        The stamp with the hidden pixels replaced by their mean.
+        """
+        stamp = self.stamp.copy()
+        stamp[self.hidden] = self.mean
+        return stamp
+
+    def draw(self, n_draws=1, *, rng=None):
+        """
+        Draw backgrounds from the conditional Gaussian.
+
+        Parameters
+        ----------
+        n_draws : int, optional
+            The number of draws.
+
+        rng : int or `~numpy.random.Generator`, optional
+            A seed or a generator.
+
+        Returns
+        -------
+        stamps : (n_draws, ny, nx) `~numpy.ndarray`
+            The stamp with the hidden pixels replaced by each draw.
+        """
+        rng = np.random.default_rng(rng)
+        stamps = np.repeat(self.stamp[np.newaxis], n_draws, axis=0)
+        stamps[:, self.hidden] = rng.multivariate_normal(
+            self.mean, self.covariance, size=n_draws, method='cholesky')
+        return stamps
+
+    def plot(self, *, n_draws=2, rng=0):
+        """
+        Show residual, classes, mean and draws (the paper's figure 5).
+
+        Parameters
+        ----------
+        n_draws : int, optional
+            The number of draws to show.
+
+        rng : int or `~numpy.random.Generator`, optional
+            A seed or a generator for the draws.
+
+        Returns
+        -------
+        figure : `~matplotlib.figure.Figure`
+            The figure. Needs ``matplotlib``.
+        """
+        from lpiphot._plots import plot_prediction
+
+        return plot_prediction(self, n_draws, rng)
