@@ -166,13 +166,14 @@ class PSFPipeline:
     -----
     The FWHM of an image is the median over up to 50 stars, fitted one
     by one with Gaussians of free width: the brightest of those that
-    have no other detection within three FWHM, and no pixel in the
-    upper tenth of the range between the lowest and highest pixel of the
-    image (saturated, or on the bend of the response). If fewer than
-    three stars are left, then all detections are used. Widths below one
-    pixel are those of hot pixels and cosmic rays, and do not count.
-    Search and fit are repeated with the width just found, from a first
-    guess of 3 pixels, until it settles.
+    have no other detection within three FWHM, and at their centre no
+    pixel in the upper tenth of the range between the lowest and highest
+    pixel of the image (saturated, or on the bend of the response). If
+    fewer than three stars are left, then all detections are used.
+    Widths below one pixel are those of hot pixels and cosmic rays, and
+    do not count. Search and fit are repeated with the width just found,
+    from a first guess of 3 pixels, until it settles. On a frame with
+    more hot pixels than stars, give ``fwhm``.
 
     If no error is given, it is the scatter of the background on the
     scale of the mesh, `Background2D.background_rms
@@ -181,7 +182,7 @@ class PSFPipeline:
     ``flux_err`` is right for faint stars on a flat sky with independent
     pixels, and too small elsewhere. Without weights, photutils would
     scale each star's ``flux_err`` by the residuals of its own few
-    pixels, which is noisier and not smaller.
+    pixels, which is noisier, and on nebulae no nearer to the truth.
 
     Examples
     --------

@@ -1,0 +1,295 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Stars of known flux at random positions of an image.
+"""
+
+import copy
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import NDData, StdDevUncertainty
+from astropy.table import Table
+from photutils.datasets import apply_poisson_noise, make_model_image
+from photutils.utils import calc_total_error
+from scipy.spatial import KDTree
+
+__all__ = ['inject_stars', 'random_positions']
+
+# Positions drawn at once, for each one that is wanted; number of times
+_OVERSAMPLE = 5
+_MAX_DRAWS = 200
+
+
+def random_positions(shape, n, *, min_separation=0.0, avoid=None,
+                     avoid_radius=0.0, border=0, mask=None, seed=None,
+                     integer=False):
+    """
+    Draw positions uniformly over the allowed part of an image.
+
+    Parameters
+    ----------
+    shape : 2-tuple of int
+        The shape ``(ny, nx)`` of the image.
+
+    n : int
+        The number of positions.
+
+    min_separation : float, optional
+        The smallest distance in pixels between two of the positions.
+
+    avoid : (m, 2) array_like, optional
+        Positions ``(x, y)`` to keep away from, such as those of the
+        stars already in the image. Those not finite are ignored.
+
+    avoid_radius : float, optional
+        The smallest distance in pixels to the positions to avoid.
+
+    border : int, optional
+        The width in pixels of the margin of the image that is left
+        free.
+
+    mask : (ny, nx) bool array_like, optional
+        `True` for pixels on which no position may lie.
+
+    seed : int or `~numpy.random.Generator`, optional
+        The seed of the random numbers.
+
+    integer : bool, optional
+        Whether positions lie at the centres of pixels.
+
+    Returns
+    -------
+    xy : (n, 2) `~numpy.ndarray`
+        The positions ``(x, y)`` in pixels, in the order drawn.
+
+    Raises
+    ------
+    ValueError
+        If a keyword makes no sense, or if there is no room for ``n``
+        positions.
+
+    Examples
+    --------
+    >>> from lpiphot.validation import random_positions
+    >>> random_positions((50, 80), 3, border=10, seed=1, integer=True)
+    array([[38., 25.],
+           [55., 38.],
+           [12., 14.]])
+    """
+    ny, nx = shape
+    for name, value in (('n', n), ('min_separation', min_separation),
+                        ('avoid_radius', avoid_radius), ('border', border)):
+        if not value >= 0:
+            msg = f'{name} must not be negative, got {value!r}.'
+            raise ValueError(msg)
+    if 2 * border >= min(ny, nx):
+        msg = (f'border must be less than half of the image, which has the '
+               f'shape {tuple(shape)}, got {border!r}.')
+        raise ValueError(msg)
+    if mask is not None:
+        mask = np.asarray(mask, dtype=bool)
+        if mask.shape != (ny, nx):
+            msg = (f'mask must have the shape {(ny, nx)} of the image, got '
+                   f'{mask.shape}.')
+            raise ValueError(msg)
+    avoid = _finite_positions('avoid', avoid)
+
+    rng = np.random.default_rng(seed)
+    low = np.full(2, border)
+    high = np.array([nx, ny]) - border
+    xy = np.empty((0, 2))
+    for _ in range(_MAX_DRAWS):
+        if len(xy) >= n:
+            break
+        size = (_OVERSAMPLE * n, 2)
+        new = (rng.integers(low, high, size).astype(float) if integer
+               else rng.uniform(low - 0.5, high - 0.5, size))
+        if mask is not None:
+            column, row = np.floor(new + 0.5).astype(int).T
+            new = new[~mask[row, column]]
+        new = new[_is_apart(new, avoid, avoid_radius)]
+        new = new[_is_apart(new, xy, min_separation)]
+        xy = np.concatenate((xy, _thin_out(new, min_separation)))
+    if len(xy) < n:
+        msg = (f'n={n!r} positions do not fit into the image: there was '
+               f'room for {len(xy)}. Lower n, min_separation='
+               f'{min_separation!r}, avoid_radius={avoid_radius!r} or '
+               f'border={border!r}.')
+        raise ValueError(msg)
+    return xy[:n]
+
+
+def inject_stars(data, psf_model, params, *, gain=None, error=None,
+                 model_shape=None, rng=None):
+    """
+    Add stars of known flux to an image.
+
+    Parameters
+    ----------
+    data : (ny, nx) array_like, `~astropy.units.Quantity`, or \
+            `~astropy.nddata.NDData`
+        The image.
+
+    psf_model : `~astropy.modeling.Model`
+        The PSF: a model that `~photutils.psf.PSFPhotometry` takes.
+
+    params : `~astropy.table.Table`
+        A row for every star, with columns named as the parameters of
+        the model: mostly ``x_0`` and ``y_0`` in pixels, and ``flux`` in
+        the unit of ``data``.
+
+    gain : float, optional
+        Electrons per unit of ``data``. If given, then the stars bring
+        the Poisson noise of their electrons; otherwise they are added
+        without noise, because it is not known.
+
+    error : (ny, nx) array_like or `~astropy.units.Quantity`, optional
+        The 1-sigma error of ``data``. If given, then it is returned
+        with the variance of the stars' photons added.
+
+    model_shape : int or 2-tuple of int, optional
+        The shape ``(ny, nx)`` in pixels within which a star is drawn.
+        If `None`, then the bounding box of the model.
+
+    rng : int or `~numpy.random.Generator`, optional
+        The seed of the Poisson noise.
+
+    Returns
+    -------
+    image : `~numpy.ndarray`, `~astropy.units.Quantity`, or NDData
+        A new image, of the kind and unit of ``data``, in float64. If
+        ``data`` has an uncertainty, then that of the new image includes
+        the photons of the stars, as a standard deviation.
+
+    error : (ny, nx) `~numpy.ndarray` or `~astropy.units.Quantity`
+        Only if ``error`` is given.
+
+    Raises
+    ------
+    TypeError
+        If ``params`` is not a table.
+
+    ValueError
+        If a column is missing, or ``gain`` is not positive.
+    """
+    if not isinstance(params, Table):
+        msg = f'params must be an astropy Table, got {type(params).__name__}.'
+        raise TypeError(msg)
+    if gain is not None and not (np.isfinite(gain) and gain > 0):
+        msg = f'gain must be finite and positive, got {gain!r}.'
+        raise ValueError(msg)
+
+    unit = getattr(data, 'unit', None)
+    values = data.data if isinstance(data, NDData) else data
+    values = np.array(getattr(values, 'value', values), dtype=float)
+    expected = _star_image(values.shape, psf_model, params, unit,
+                           model_shape)
+    if gain is None:
+        image = values + expected
+    else:
+        image = values + _photons(expected, gain, rng)
+
+    if isinstance(data, NDData):
+        image = _like(data, image, expected, gain)
+    elif unit is not None:
+        image = image << unit
+    if error is None:
+        return image
+    return image, _total_error(expected, error, unit, gain)
+
+
+def _finite_positions(name, xy):
+    """
+    Return the finite ones of positions as an (n, 2) array.
+    """
+    xy = np.empty((0, 2)) if xy is None else np.asarray(xy, dtype=float)
+    if xy.size == 0:
+        return np.empty((0, 2))
+    if xy.ndim != 2 or xy.shape[1] != 2:
+        msg = f'{name} must have the shape (n, 2), got {xy.shape}.'
+        raise ValueError(msg)
+    return xy[np.isfinite(xy).all(axis=1)]
+
+
+def _is_apart(xy, others, distance):
+    """
+    Return which of (n, 2) positions keep a distance from all others.
+    """
+    if len(others) == 0 or len(xy) == 0:
+        return np.ones(len(xy), dtype=bool)
+    return KDTree(others).query(xy)[0] >= distance
+
+
+def _thin_out(xy, distance):
+    """
+    Return (n, 2) positions without those too close to an earlier one.
+    """
+    keep = np.ones(len(xy), dtype=bool)
+    if distance > 0 and len(xy) > 1:
+        pairs = KDTree(xy).query_pairs(distance, output_type='ndarray')
+        for first, second in pairs[np.lexsort(pairs.T[::-1])]:
+            if keep[first]:
+                keep[second] = False
+    return xy[keep]
+
+
+def _star_image(shape, psf_model, params, unit, model_shape):
+    """
+    Return the (ny, nx) image of the stars as plain numbers.
+    """
+    x_name, y_name, flux_name = (
+        getattr(psf_model, f'{key}_name', name) for key, name in
+        (('x', 'x_0'), ('y', 'y_0'), ('flux', 'flux')))
+    missing = {x_name, y_name, flux_name} - set(params.colnames)
+    if missing:
+        msg = (f'params must have the columns {x_name!r}, {y_name!r} and '
+               f'{flux_name!r}, got {params.colnames}.')
+        raise ValueError(msg)
+    params = params.copy()
+    flux = u.Quantity(params[flux_name])
+    if params[flux_name].unit is not None:
+        flux = flux.to(u.dimensionless_unscaled if unit is None else unit)
+    params[flux_name] = flux.value
+    return make_model_image(shape, psf_model, params, model_shape=model_shape,
+                            x_name=x_name, y_name=y_name)
+
+
+def _photons(expected, gain, rng):
+    """
+    Return an image of stars with the Poisson noise of their electrons.
+
+    Negative pixels of a PSF have no photons, and keep their values.
+    """
+    noisy = apply_poisson_noise(np.maximum(expected, 0.0) * gain,
+                                seed=np.random.default_rng(rng))
+    return noisy / gain + np.minimum(expected, 0.0)
+
+
+def _total_error(expected, error, unit, gain):
+    """
+    Return an error image with the variance of the stars' photons added.
+    """
+    own_unit = getattr(error, 'unit', None)
+    if own_unit is not None:
+        error = error.to_value(unit)
+    # A gain of zero means no photon noise
+    total = calc_total_error(expected, np.asarray(error, dtype=float),
+                             gain or 0.0)
+    return total if own_unit is None else total << unit
+
+
+def _like(data, image, expected, gain):
+    """
+    Return an image as an object of the class of data, with its metadata.
+    """
+    uncertainty = copy.deepcopy(data.uncertainty)
+    if uncertainty is not None and gain is not None:
+        std = uncertainty.represent_as(StdDevUncertainty)
+        error = std.array
+        if std.unit is not None:
+            error = u.Quantity(error, std.unit).to_value(data.unit)
+        uncertainty = StdDevUncertainty(
+            _total_error(expected, error, data.unit, gain))
+    return type(data)(image, unit=data.unit, uncertainty=uncertainty,
+                      mask=copy.deepcopy(data.mask), wcs=data.wcs,
+                      meta=copy.deepcopy(data.meta))
