@@ -1,0 +1,329 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Read images and catalogues.
+"""
+
+import os
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from lpiphot.cli._messages import CLIError, say, unreadable
+
+__all__ = ['Image', 'open_fits', 'read_background', 'read_catalog',
+           'read_image', 'read_input', 'split_spec']
+
+# Formats of catalogues and tables, and what they are called in astropy.
+TABLE_FORMATS = {'.ecsv': 'ascii.ecsv', '.fits': 'fits',
+                 '.parquet': 'parquet'}
+
+
+class Image(NamedTuple):
+    """
+    An image with what its header says.
+
+    Attributes
+    ----------
+    values : 2D `~numpy.ndarray`
+        The pixels in native byte order.
+
+    unit : `~astropy.units.Unit` or `None`
+        The unit.
+
+    header : `~astropy.io.fits.Header`
+        The header of the extension.
+    """
+
+    values: np.ndarray
+    unit: object
+    header: object
+
+    @property
+    def data(self):
+        """
+        The pixels, as a `~astropy.units.Quantity` if there is a unit.
+        """
+        return self.values if self.unit is None else self.values * self.unit
+
+
+def split_spec(spec):
+    """
+    Split ``'file.fits[EXT]'``.
+
+    Parameters
+    ----------
+    spec : str
+        The name of a file, perhaps with an extension.
+
+    Returns
+    -------
+    path, ext : str, str or `None`
+        The name of the file and the extension. A file that is called
+        so, brackets and all, is taken as it is.
+    """
+    match = re.fullmatch(r'(.+)\[([^\[\]]+)\]', spec)
+    if match is None or os.path.exists(spec):
+        return spec, None
+    return match.groups()
+
+
+def check_file(path, what):
+    """
+    Raise an error unless ``path`` is a file.
+
+    Parameters
+    ----------
+    path : str
+        The name of the file.
+
+    what : str
+        What the file is, for the message.
+    """
+    if not os.path.exists(path):
+        msg = f'{what} not found: {path}'
+        raise CLIError(msg)
+    if not os.path.isfile(path):
+        msg = f'{what} is not a file: {path}'
+        raise CLIError(msg)
+
+
+def open_fits(path, what):
+    """
+    Open a FITS file, compressed or not.
+
+    Parameters
+    ----------
+    path : str
+        The name of the file.
+
+    what : str
+        What the file is, for messages.
+
+    Returns
+    -------
+    hdulist : `~astropy.io.fits.HDUList`
+        To be closed by the caller.
+    """
+    from astropy.io import fits
+
+    check_file(path, what)
+    with unreadable(f'{what} {path} is not a FITS file: '):
+        hdulist = fits.open(path)
+        len(hdulist)  # reads all headers
+    return hdulist
+
+
+def _parse_ext(ext):
+    parts = [part.strip() for part in ext.split(',')]
+    parts = [int(part) if part.isdecimal() else part for part in parts]
+    return parts[0] if len(parts) == 1 else tuple(parts[:2])
+
+
+def _holds_image(hdu):
+    return hdu.is_image and hdu.header.get('NAXIS', 0) > 0
+
+
+def _holds_table(hdu):
+    return hasattr(hdu, 'columns')
+
+
+def _find_hdu(hdulist, ext, name, *, what, holds):
+    """
+    Return the extension ``ext``, or the first that holds the right thing.
+    """
+    if ext is None:
+        for hdu in hdulist:
+            if holds(hdu):
+                return hdu
+        msg = f'{name} holds no {what}'
+        raise CLIError(msg)
+    try:
+        hdu = hdulist[_parse_ext(ext)]
+    except (KeyError, IndexError, TypeError) as exc:
+        known = ', '.join(f'{i} {hdu.name}'.strip()
+                          for i, hdu in enumerate(hdulist))
+        msg = f'{name} has no extension {ext}; it has {known}'
+        raise CLIError(msg) from exc
+    if not holds(hdu):
+        msg = f'{name}[{ext}] holds no {what}'
+        raise CLIError(msg)
+    return hdu
+
+
+def _native(data):
+    """
+    Return pixels as native floats: as precise as they were, or float64.
+    """
+    kind = 'f4' if data.dtype.kind == 'f' and data.dtype.itemsize == 4 \
+        else 'f8'
+    return np.array(data, dtype=kind, order='C')
+
+
+def _parse_unit(text, name, *, strict):
+    import astropy.units as u
+
+    text = str(text).strip()
+    if not text or text.lower() == 'none':
+        return None
+    try:
+        return u.Unit(text)
+    except ValueError as exc:
+        msg = f'{name}: {text!r} is not a unit that astropy knows'
+        if strict:
+            raise CLIError(msg) from exc
+        say('warning', f'{msg}; the image is taken without (see --unit)')
+        return None
+
+
+def read_image(spec, *, ext=None, unit=None, what='image'):
+    """
+    Read a 2D image from a FITS file.
+
+    Parameters
+    ----------
+    spec : str
+        ``'file.fits'`` or ``'file.fits[EXT]'``.
+
+    ext : str, optional
+        The extension: a number, a name, or ``'name,number'``. The
+        default is the first that holds an image.
+
+    unit : str, optional
+        The unit. By default the header's BUNIT, if it can be parsed.
+
+    what : str, optional
+        What the image is, for messages.
+
+    Returns
+    -------
+    image : `Image`
+        The image.
+    """
+    path, spec_ext = split_spec(spec)
+    if ext is not None and spec_ext is not None:
+        msg = (f'{what}: the extension is given twice, in {spec} and by an '
+               'option')
+        raise CLIError(msg)
+    ext = spec_ext if ext is None else ext
+
+    with open_fits(path, what) as hdulist:
+        hdu = _find_hdu(hdulist, ext, f'{what} {path}', what='image',
+                        holds=_holds_image)
+        with unreadable(f'{what} {path} cannot be read: '):
+            data, header = hdu.data, hdu.header.copy()
+            shape = data.shape
+            values = _native(data) if data.ndim == 2 and data.size else None
+    if values is None:
+        msg = f'{what} {path}: expected a 2D image, got one of shape {shape}'
+        raise CLIError(msg)
+
+    strict = unit is not None
+    text = unit if strict else header.get('BUNIT', '')
+    where = '--unit' if strict else f'{what} {path}, BUNIT'
+    return Image(values, _parse_unit(text, where, strict=strict), header)
+
+
+def read_input(args):
+    """
+    Read the image, its errors and its mask.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        The parsed arguments.
+
+    Returns
+    -------
+    image : `Image`
+        The image.
+
+    error : `Image` or `None`
+        The 1-sigma errors; in the unit of the image unless they have
+        their own.
+
+    mask : 2D `~numpy.ndarray` of bool or `None`
+        `True` where a pixel is excluded.
+    """
+    image = read_image(args.image, ext=args.ext, unit=args.unit)
+    path = split_spec(args.image)[0]
+
+    error = None
+    if args.error is not None or args.error_ext is not None:
+        error = read_image(args.error or path, ext=args.error_ext,
+                           unit=args.unit, what='error')
+        if error.unit is None:
+            error = error._replace(unit=image.unit)
+
+    mask = None
+    if args.mask is not None or args.mask_ext is not None:
+        mask = read_image(args.mask or path, ext=args.mask_ext, unit='none',
+                          what='mask').values != 0  # NaN is masked, too
+    return image, error, mask
+
+
+def read_background(spec, image):
+    """
+    Read the background that was subtracted.
+
+    Parameters
+    ----------
+    spec : str
+        A number or the name of a FITS image.
+
+    image : `Image`
+        The image, whose unit is taken if the background has none.
+
+    Returns
+    -------
+    background : float, `~numpy.ndarray` or `~astropy.units.Quantity`
+        The background.
+    """
+    try:
+        background = Image(float(spec), None, None)
+    except ValueError:
+        background = read_image(spec, what='background')
+    if background.unit is None:
+        background = background._replace(unit=image.unit)
+    return background.data
+
+
+def read_catalog(spec):
+    """
+    Read a catalogue.
+
+    Parameters
+    ----------
+    spec : str
+        The name of an ECSV, FITS or Parquet file; the extension of a
+        FITS file can follow in brackets.
+
+    Returns
+    -------
+    catalog : `~astropy.table.QTable`
+        The catalogue.
+    """
+    path, ext = split_spec(spec)
+    check_file(path, 'catalogue')
+    stem = re.sub(r'\.(gz|bz2|xz)$', '', path.lower())
+    form = TABLE_FORMATS.get(os.path.splitext(stem)[1])
+    if form is None:
+        msg = (f'catalogue {path}: unknown format; the known ones are '
+               f"{', '.join(TABLE_FORMATS)}")
+        raise CLIError(msg)
+
+    if ext is not None and form != 'fits':
+        msg = f'catalogue {spec}: only FITS files have extensions'
+        raise CLIError(msg)
+
+    from astropy.table import QTable
+
+    name = f'catalogue {path}'
+    if form == 'fits':
+        with open_fits(path, 'catalogue') as hdulist:
+            hdu = _find_hdu(hdulist, ext, name, what='table',
+                            holds=_holds_table)
+            with unreadable(f'{name} cannot be read: '):
+                return QTable.read(hdu)
+    with unreadable(f'{name} cannot be read: '):
+        return QTable.read(path, format=form)

@@ -1,0 +1,221 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Write files that appear whole or not at all.
+"""
+
+import contextlib
+import importlib.util
+import os
+import tempfile
+
+import numpy as np
+
+from lpiphot.cli._io import TABLE_FORMATS, split_spec
+from lpiphot.cli._messages import CLIError
+
+__all__ = ['atomic_files', 'check_outputs', 'write_images', 'write_plot',
+           'write_table']
+
+_SUFFIXES = {'output': tuple(TABLE_FORMATS),
+             'images': ('.fits', '.fits.gz'),
+             'plot': ('.png', '.pdf', '.svg')}
+
+# What each kind of file needs beyond the core dependencies.
+_NEEDS = {'.parquet': 'pyarrow', '.png': 'matplotlib', '.pdf': 'matplotlib',
+          '.svg': 'matplotlib'}
+
+# Options that name files to read; a catalogue may be overwritten.
+_INPUTS = ('image', 'error', 'mask', 'psf', 'background', 'config')
+
+
+def _check_output(option, path, *, overwrite):
+    name = f'--{option} {path}'
+    suffixes = _SUFFIXES[option]
+    if not path.lower().endswith(suffixes):
+        known = ', '.join(suffixes)
+        msg = f'{name}: unknown suffix; the known ones are {known}'
+        raise CLIError(msg)
+
+    suffix = os.path.splitext(path.lower())[1]
+    needed = _NEEDS.get(suffix)
+    if needed and importlib.util.find_spec(needed) is None:
+        msg = f'{name}: {suffix} needs {needed}, which is not installed'
+        raise CLIError(msg)
+
+    folder = os.path.dirname(path) or os.curdir
+    if not os.path.isdir(folder):
+        msg = f'{name}: there is no folder {folder}'
+        raise CLIError(msg)
+    if not os.access(folder, os.W_OK):
+        msg = f'{name}: cannot write into the folder {folder}'
+        raise CLIError(msg)
+    if os.path.isdir(path):
+        msg = f'{name}: is a folder'
+        raise CLIError(msg)
+    if os.path.exists(path) and not overwrite:
+        msg = f'{name}: exists; use --overwrite to replace it'
+        raise CLIError(msg)
+
+
+def check_outputs(args):
+    """
+    Check before the work that the files can be written.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        The parsed arguments.
+
+    Returns
+    -------
+    outputs : dict
+        The names of the files by option: ``output``, and ``images``
+        and ``plot`` where they were asked for.
+    """
+    outputs = {name: getattr(args, name) for name in _SUFFIXES
+               if getattr(args, name) is not None}
+    taken = {}
+    for name in _INPUTS:
+        spec = getattr(args, name, None)
+        if spec is not None:
+            taken[os.path.realpath(split_spec(spec)[0])] = name
+    for option, path in outputs.items():
+        other = taken.setdefault(os.path.realpath(path), option)
+        if other != option:
+            msg = f'--{option} {path}: is the same file as the {other}'
+            raise CLIError(msg)
+        _check_output(option, path, overwrite=args.overwrite)
+    return outputs
+
+
+@contextlib.contextmanager
+def atomic_files(paths, *, overwrite=False):
+    """
+    Give names to write to; move the files into place at the end.
+
+    If the block raises, then nothing is left behind and files that
+    existed are as they were.
+
+    Parameters
+    ----------
+    paths : dict
+        The names of the files, by any key.
+
+    overwrite : bool, optional
+        Whether to replace files that exist.
+
+    Yields
+    ------
+    temporary : dict
+        Other names by the same keys: in folders of their own beside the
+        files (so that the move is atomic), with the same suffixes.
+    """
+    with contextlib.ExitStack() as stack:
+        temporary = {}
+        for key, path in paths.items():
+            folder, base = os.path.split(os.path.realpath(path))
+            private = stack.enter_context(tempfile.TemporaryDirectory(
+                dir=folder, prefix='.lpiphot-'))
+            temporary[key] = os.path.join(private, base)
+        yield temporary
+        for path in paths.values():
+            if os.path.exists(path) and not overwrite:
+                msg = (f'{path} was made by someone else in the meantime; '
+                       'use --overwrite to replace it')
+                raise CLIError(msg)
+        for key, path in paths.items():
+            os.replace(temporary[key], os.path.realpath(path))
+
+
+def _flat_meta(meta):
+    """
+    Return metadata as FITS can hold them, from those of photutils.
+    """
+    flat = {}
+    for key, value in meta.items():
+        if isinstance(value, dict):
+            flat |= _flat_meta({f'{key}_{sub}': item
+                                for sub, item in value.items()})
+        elif isinstance(value, (tuple, np.ndarray)):
+            flat[key] = ' '.join(str(item) for item in np.ravel(value))
+        else:
+            flat[key] = value
+    return flat
+
+
+def write_table(path, table):
+    """
+    Write a table in the format of its suffix.
+
+    Parameters
+    ----------
+    path : str
+        The file to write.
+
+    table : `~astropy.table.QTable`
+        The table.
+    """
+    suffix = os.path.splitext(path.lower())[1]
+    if suffix == '.fits':
+        table = table.copy(copy_data=False)
+        table.meta = _flat_meta(table.meta)
+    table.write(path, format=TABLE_FORMATS[suffix])
+
+
+def _image_header(header, unit):
+    """
+    Return the part of an image's header that is true of its residual.
+    """
+    header = header.copy(strip=True)
+    for key in ('BSCALE', 'BZERO', 'BLANK', 'BUNIT', 'DATAMIN', 'DATAMAX',
+                'CHECKSUM', 'DATASUM', 'EXTNAME', 'EXTVER', 'EXTLEVEL',
+                'INHERIT'):
+        header.remove(key, ignore_missing=True, remove_all=True)
+    if unit is not None:
+        header['BUNIT'] = unit.to_string()
+    return header
+
+
+def write_images(path, result, image):
+    """
+    Write the residual, the predicted background and the mask.
+
+    Parameters
+    ----------
+    path : str
+        The file to write: FITS, extensions RESIDUAL, BACKGROUND and
+        MASK (1 where masked), with the world coordinates of the image.
+
+    result : object
+        The result of `~lpiphot.LPIBackgroundCorrector.run`.
+
+    image : `~lpiphot.cli._io.Image`
+        The image.
+    """
+    from astropy.io import fits
+
+    hdus = [fits.PrimaryHDU()]
+    for name in ('residual', 'background'):
+        values = getattr(result, name)
+        values = np.asarray(getattr(values, 'value', values), dtype='f4')
+        header = _image_header(image.header, image.unit)
+        hdus.append(fits.ImageHDU(values, header, name=name.upper()))
+    header = _image_header(image.header, None)
+    hdus.append(fits.ImageHDU(np.asarray(result.mask, dtype='u1'), header,
+                              name='MASK'))
+    fits.HDUList(hdus).writeto(path, output_verify='silentfix+ignore')
+
+
+def write_plot(path, result):
+    """
+    Write the picture of a result.
+
+    Parameters
+    ----------
+    path : str
+        The file to write.
+
+    result : object
+        The result of `~lpiphot.LPIBackgroundCorrector.run`.
+    """
+    result.plot().savefig(path, dpi=150)

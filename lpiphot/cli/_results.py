@@ -1,0 +1,84 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+The end of a command: write the files and say what they hold.
+"""
+
+import numpy as np
+
+from lpiphot.cli._config import record_options
+from lpiphot.cli._output import (
+    atomic_files,
+    write_images,
+    write_plot,
+    write_table,
+)
+
+__all__ = ['finish']
+
+
+def _write(args, outputs, result, image):
+    table = result.table
+    record_options(args, table.meta)
+    with atomic_files(outputs, overwrite=args.overwrite) as temporary:
+        write_table(temporary['output'], table)
+        if 'images' in temporary:
+            write_images(temporary['images'], result, image)
+        if 'plot' in temporary:
+            write_plot(temporary['plot'], result)
+
+
+def _flag_lines(table):
+    """
+    Count the stars by quality bit.
+    """
+    from lpiphot.flags import DNT_FLAGS
+
+    dnt = np.asarray(table['dnt'])
+    for flag in DNT_FLAGS:
+        count = np.count_nonzero(dnt & flag.bit)
+        if count:
+            yield f'  {count:6d}  {flag.name} ({flag.bit})'
+
+
+def _summary(table, outputs, seconds):
+    """
+    Make the lines of the summary.
+    """
+    n_stars = len(table)
+    lines = [f'{n_stars} stars in {seconds:.1f} s']
+    if n_stars:
+        lines[0] += f' ({1e3 * seconds / n_stars:.1f} ms per star)'
+        dcflux = np.ma.filled(table['dcflux'].astype(float), np.nan)
+        dcflux = np.asarray(getattr(dcflux, 'value', dcflux))
+        n_failed = np.count_nonzero(~np.isfinite(dcflux))
+        n_flagged = np.count_nonzero(np.asarray(table['dnt']))
+        lines.append(f'{n_flagged} flagged, {n_failed} without a result')
+        lines.extend(_flag_lines(table))
+    lines.extend(f'wrote {path}' for path in outputs.values())
+    return lines
+
+
+def finish(args, outputs, result, image, *, seconds):
+    """
+    Write the files and print the summary.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        The parsed arguments.
+
+    outputs : dict
+        The names of the files by option.
+
+    result : object
+        The result of `~lpiphot.LPIBackgroundCorrector.run`.
+
+    image : `~lpiphot.cli._io.Image`
+        The image.
+
+    seconds : float
+        How long the work took.
+    """
+    _write(args, outputs, result, image)
+    if not args.quiet:
+        print('\n'.join(_summary(result.table, outputs, seconds)))
