@@ -1,0 +1,250 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+``lpiphot correct`` on good input.
+"""
+
+import warnings
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
+from astropy.table import QTable
+from numpy.testing import assert_allclose, assert_array_equal
+from photutils.psf import CircularGaussianPRF
+
+from lpiphot import LPIBackgroundCorrector
+from lpiphot.cli import main
+
+FWHM = 3.1
+PSF = ['--psf-fwhm', str(FWHM)]
+SHAPES = {'stamp_shape': (9, 11), 'window_shape': 25, 'condition_radius': 6}
+
+
+def gaussian_stamp(oversampling=1, size=21):
+    """
+    A stamp whose flux is 1 in photutils' convention.
+    """
+    model = CircularGaussianPRF(flux=oversampling**2, x_0=size // 2,
+                                y_0=size // 2, fwhm=oversampling * FWHM)
+    yy, xx = np.mgrid[:size, :size]
+    return model(xx, yy)
+
+
+def test_same_as_api(correct, scene, capsys):
+    assert main([*correct, *PSF, '--ext', 'SCI', '--error-ext', 'ERR',
+                 '--mask-ext', 'DQ', '--gain', '1.7', '--seed', '3',
+                 '--background', '12.5']) == 0
+    table = QTable.read('out.ecsv')
+
+    _, _, catalog = scene
+    with fits.open('image.fits') as hdulist:
+        data = hdulist['SCI'].data.astype(float)
+        error = hdulist['ERR'].data.astype(float)
+        mask = hdulist['DQ'].data.astype(bool)
+    corrector = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=FWHM),
+                                       gain=1.7, rng=3, **SHAPES)
+    expected = corrector(data, catalog, error=error, mask=mask,
+                         background=12.5)
+    assert table.colnames == expected.colnames
+    for name in expected.colnames:
+        assert_array_equal(table[name], expected[name])
+
+    captured = capsys.readouterr()
+    assert f'{len(catalog)} stars' in captured.out
+    assert 'wrote out.ecsv' in captured.out
+    # the catalogue has no unit, the image is in adu
+    assert captured.err.count('\n') == 1
+    assert captured.err.startswith('lpiphot: warning: ')
+
+
+def test_bunit_is_used(correct, scene):
+    catalog = scene[2].copy()
+    for name in ('flux_fit', 'flux_err'):
+        catalog[name] *= u.adu
+    catalog.write('catalog.ecsv', overwrite=True)
+    assert main([*correct, *PSF, '--error-ext', 'ERR']) == 0
+    assert QTable.read('out.ecsv')['cflux'].unit == u.adu
+
+
+def test_unknown_bunit_is_left_aside(correct, capsys):
+    fits.setval('image.fits', 'BUNIT', value='counts per eon', ext=1)
+    assert main([*correct, *PSF, '-q']) == 0
+    captured = capsys.readouterr()
+    assert "'counts per eon' is not a unit" in captured.err
+    assert not captured.out
+
+
+@pytest.mark.parametrize('suffix', ['gz', 'fz'])
+def test_compressed_image(correct, scene, suffix):
+    data, _, _ = scene
+    path = f'other.fits.{suffix}'
+    if suffix == 'fz':
+        hdu = fits.CompImageHDU(data.astype('f4'), quantize_level=0,
+                                compression_type='GZIP_2')
+        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+    else:
+        fits.writeto(path, data.astype('f4'))
+    correct[1] = path
+    assert main([*correct, *PSF]) == 0
+    table = QTable.read('out.ecsv')
+    correct[1] = 'image.fits[1]'
+    assert main([*correct, *PSF, '--overwrite']) == 0
+    assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
+
+
+def test_inputs_in_other_files(correct, scene):
+    data, error, _ = scene
+    fits.writeto('error.fits', error)
+    fits.writeto('sky.fits', np.full(data.shape, 12.5))
+    assert main([*correct, *PSF, '--error', 'error.fits', '--mask',
+                 'image.fits[DQ]', '--background', 'sky.fits']) == 0
+    table = QTable.read('out.ecsv')
+    assert main([*correct, *PSF, '--overwrite', '--error-ext', 'ERR',
+                 '--mask-ext', '3', '--background', '12.5']) == 0
+    assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
+
+
+@pytest.mark.parametrize('oversampling', [1, 4])
+@pytest.mark.parametrize('by_option', [False, True])
+def test_psf_stamp(correct, oversampling, by_option):
+    hdu = fits.PrimaryHDU(gaussian_stamp(oversampling, 20 * oversampling + 1))
+    options = []
+    if by_option:
+        options = ['--psf-oversampling', str(oversampling)]
+    else:
+        hdu.header['OVERSAMP'] = oversampling
+    hdu.writeto('psf.fits')
+    assert main([*correct, '--psf', 'psf.fits', *options]) == 0
+    assert main([*correct[:3], '-o', 'gauss.ecsv', *correct[5:], *PSF]) == 0
+    table, expected = (QTable.read(f'{name}.ecsv') for name in
+                       ('out', 'gauss'))
+    assert_allclose(table['dcflux'], expected['dcflux'], rtol=0.1)
+
+
+def test_psf_normalization(correct, capsys):
+    fits.writeto('psf.fits', 5 * gaussian_stamp())
+    args = [*correct, '--psf', 'psf.fits', '--overwrite']
+    assert main(args) == 0
+    assert 'the stamp has a flux of 5, not 1' in capsys.readouterr().err
+    assert main([*args, '--psf-normalize']) == 0
+    assert 'stamp' not in capsys.readouterr().err
+    table = QTable.read('out.ecsv')
+    fits.writeto('psf.fits', gaussian_stamp(), overwrite=True)
+    assert main(args) == 0
+    assert_allclose(table['cflux'], QTable.read('out.ecsv')['cflux'])
+
+
+@pytest.mark.parametrize('form', ['stdpsf', 'webbpsf'])
+def test_psf_grid(correct, form):
+    cube = np.array([gaussian_stamp(4, 85)] * 4)
+    hdu = fits.PrimaryHDU(cube)
+    corners = [(0, 0), (0, 60), (51, 0), (51, 60)]
+    if form == 'stdpsf':
+        hdu.header['NXPSFS'] = hdu.header['NYPSFS'] = 2
+        hdu.header['IPSFX01'], hdu.header['IPSFX02'] = 1, 61
+        hdu.header['JPSFY01'], hdu.header['JPSFY02'] = 1, 52
+    else:
+        hdu.header['OVERSAMP'] = 4
+        for i, (y, x) in enumerate(corners):
+            hdu.header[f'DET_YX{i}'] = f'({y}.0, {x}.0)'
+    hdu.writeto('psf.fits')
+    assert main([*correct, '--psf', 'psf.fits']) == 0
+    assert np.all(QTable.read('out.ecsv')['dcflux'] > 0)
+
+
+def test_grid_refuses_options_for_stamps(correct, capsys):
+    hdu = fits.PrimaryHDU(np.ones((4, 9, 9)))
+    hdu.header['NXPSFS'] = hdu.header['NYPSFS'] = 2
+    hdu.writeto('psf.fits')
+    assert main([*correct, '--psf', 'psf.fits', '--psf-normalize']) == 2
+    assert '--psf-normalize is for PSF stamps' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('suffix', ['fits', 'parquet'])
+def test_catalog_formats(correct, scene, suffix):
+    if suffix == 'parquet':
+        pytest.importorskip('pyarrow')
+        pytest.importorskip('pandas')  # astropy reads Parquet with it
+    scene[2].write(f'catalog.{suffix}')
+    args = [*correct, *PSF, '-q']
+    assert main(args) == 0
+    table = QTable.read('out.ecsv')
+    args[2] = f'catalog.{suffix}'
+    assert main([*args, '--overwrite']) == 0
+    assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
+
+
+def test_catalog_in_an_extension(correct):
+    correct[2] = 'image.fits[CAT]'
+    assert main([*correct, *PSF]) == 0
+
+
+def test_catalog_in_place(correct, scene):
+    correct[4] = 'catalog.ecsv'
+    assert main([*correct, *PSF]) == 2
+    assert main([*correct, *PSF, '--overwrite']) == 0
+    table = QTable.read('catalog.ecsv')
+    assert_array_equal(table['flux_fit'], scene[2]['flux_fit'])
+    # and again, on a table that has the columns already
+    assert main([*correct, *PSF, '--overwrite']) == 0
+    again = QTable.read('catalog.ecsv')
+    assert again.colnames == table.colnames
+    assert_array_equal(again['cflux'], table['cflux'])
+
+
+def test_images(correct, scene):
+    assert main([*correct, *PSF, '--images', 'images.fits']) == 0
+    data, _, catalog = scene
+    with fits.open('images.fits') as hdulist:
+        assert [hdu.name for hdu in hdulist[1:]] == ['RESIDUAL', 'BACKGROUND',
+                                                     'MASK']
+        for hdu in hdulist[1:]:
+            assert hdu.data.shape == data.shape
+            assert hdu.header['CRPIX1'] == 12.5
+        assert set(np.unique(hdulist['MASK'].data)) <= {0, 1}
+        residual = hdulist['RESIDUAL'].data
+    yy, xx = np.mgrid[:data.shape[0], :data.shape[1]]
+    model = sum(CircularGaussianPRF(flux=row['flux_fit'], x_0=row['x_fit'],
+                                    y_0=row['y_fit'], fwhm=FWHM)(xx, yy)
+                for row in catalog)
+    assert_allclose(residual, data - model, atol=0.5)
+
+
+def test_images_of_a_careless_header(correct, scene):
+    hdu = fits.PrimaryHDU(scene[0].astype('i2'))
+    hdu.header['BZERO'] = 3.0  # and more that is not true of floats
+    hdu.header['EXTNAME'] = 'OLD'
+    hdu.header.append(fits.Card.fromstring("bad key = 'open"), end=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', VerifyWarning)
+        hdu.writeto('odd.fits', output_verify='ignore', checksum=True)
+    hdu = fits.CompImageHDU(scene[0].astype('i2'), name='SCI')
+    hdu.writeto('odd.fits.fz')
+    for i, path in enumerate(['odd.fits', 'odd.fits.fz']):
+        correct[1] = path
+        assert main([*correct, *PSF, '--overwrite', '--images',
+                     f'images{i}.fits']) == 0
+        with fits.open(f'images{i}.fits') as hdulist:
+            residual = hdulist['RESIDUAL']
+            assert residual.data.dtype.kind == 'f'
+            assert abs(np.median(residual.data) - 3 * (i == 0)) < 2
+            for key in ('BZERO', 'CHECKSUM', 'ZIMAGE'):
+                assert key not in residual.header
+
+
+def test_plot(correct):
+    pytest.importorskip('matplotlib')
+    assert main([*correct, *PSF, '--plot', 'plot.png']) == 0
+    with open('plot.png', 'rb') as fh:
+        assert fh.read(4) == b'\x89PNG'
+
+
+def test_progress_bar(correct, capsys):
+    pytest.importorskip('tqdm')
+    args = [arg for arg in correct if arg != '--no-progress']
+    assert main([*args, *PSF]) == 0
+    assert '%' not in capsys.readouterr().err  # not a terminal
+    assert main([*args, *PSF, '--overwrite', '--progress-bar']) == 0
+    assert '%' in capsys.readouterr().err

@@ -1,0 +1,75 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+``lpiphot photometry``.
+"""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import QTable
+
+from lpiphot.cli import main
+
+
+@pytest.fixture
+def photometry(folder):
+    """
+    The arguments of a quick ``lpiphot photometry``.
+    """
+    return ['photometry', 'image.fits', '-o', 'out.ecsv', '--stamp-shape',
+            '9', '--window-shape', '25', '--box-size', '26', '30',
+            '--no-progress']
+
+
+def match(table, catalog):
+    """
+    For each star of the catalogue, the nearest row and its distance.
+    """
+    distance = np.hypot(table['x_fit'] - catalog['x_fit'][:, np.newaxis],
+                        table['y_fit'] - catalog['y_fit'][:, np.newaxis])
+    return table[np.argmin(distance, axis=1)], np.min(distance, axis=1)
+
+
+@pytest.mark.parametrize('psf', [[], ['--psf-fwhm', '3.1'],
+                                 ['--psf', 'psf.fits']])
+def test_photometry(photometry, scene, psf, capsys):
+    yy, xx = np.mgrid[-10:11, -10:11]
+    stamp = np.exp(-(xx**2 + yy**2) / (2 * 1.35**2))  # not normalized
+    fits.writeto('psf.fits', stamp)
+    assert main([*photometry, *psf, '--mask-ext', 'DQ']) == 0
+    table, distance = match(QTable.read('out.ecsv'), scene[2])
+    good = distance < 0.5
+    assert np.count_nonzero(good) > 6
+    assert table['cflux'].unit == u.adu
+    ratio = table['cflux'].value / scene[2]['flux_fit']
+    assert abs(np.median(ratio[good]) - 1) < 0.1
+    assert 'wrote out.ecsv' in capsys.readouterr().out
+
+
+def test_other_outputs(photometry):
+    assert main([*photometry, '--psf-fwhm', '3.1', '--error-ext', 'ERR',
+                 '--images', 'images.fits', '--plot', 'plot.png']) == 0
+    with fits.open('images.fits') as hdulist:
+        assert hdulist['RESIDUAL'].header['BUNIT'] == 'adu'
+    meta = QTable.read('out.ecsv').meta
+    assert meta['lpiphot_command'] == 'photometry'
+    assert meta['lpiphot_box_size'] == '26 30'
+
+
+@pytest.mark.parametrize(('options', 'words'), [
+    (['--detection-threshold', '0'], 'detection_threshold'),
+    (['--detection-threshold', '1e6'], 'no source'),
+    (['--box-size', '0'], 'box_size'),
+    (['--fit-shape', '4'], 'fit_shape'),
+    (['--stamp-shape', '8'], 'stamp_shape'),
+    (['--window-shape', '99'], 'window_shape'),
+    (['--background', '3'], '--background'),
+    (['--ext', 'CUBE'], '2D'),
+    (['--mask', 'image.fits[CUBE]'], '2D'),
+])
+def test_bad_input(photometry, options, words, capsys):
+    assert main([*photometry, *options]) == 2
+    err = capsys.readouterr().err
+    assert err.count('\n') == 1
+    assert words in err

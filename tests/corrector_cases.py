@@ -1,0 +1,118 @@
+"""
+What the tests of the corrector share: settings, oracle, comparisons.
+"""
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+from photutils.psf import GaussianPSF
+
+from lpiphot import LPIBackgroundCorrector, decode_dnt_flags
+from oracles import dense_lpi
+from oracles.scenes import star_image
+
+PSF = GaussianPSF(x_fwhm=2.0, y_fwhm=2.5)
+NEGATIVE = 7  # row of the star of negative flux
+CORNERED = 10  # row of the very bright star that is partly off the image
+
+# Every number that the corrector could choose is chosen here.
+LIMITS = {'mask_threshold': 5.0, 'min_mask_flux': 2000.0,
+          'condition_radius': 7}
+KEYS = {'stamp_shape': (13, 11), 'window_shape': (41, 45), **LIMITS,
+        'residual_threshold': 60.0, 'rng': 7}
+
+FLUXES = ('cflux', 'dcflux', 'dcflux_diag', 'fdb_res', 'fdb_pred')
+COUNTS = ('kcond0', 'kcond', 'kpred')
+ADDED = (*FLUXES, 'cchi2', *COUNTS, 'dnt')
+PUBLISHED = 127  # dnt bits that are not lpiphot's own
+
+# Two float64 computations of the same equations: the condition number
+# of the covariances here is some 1e5 and rounding 1e-16, so that 1e-8
+# would do; a wrong pixel or a wrong formula shows at 1e-3 and above.
+EXACT = 1e-7
+
+
+def make(psf_model=PSF, **keys):
+    """
+    A corrector with the limits above, in float64 unless told otherwise.
+    """
+    return LPIBackgroundCorrector(psf_model,
+                                  **({'dtype': 'float64'} | KEYS | keys))
+
+
+def oracle_rows(scene, result, *, gain=None, **keys):
+    """
+    The oracle's rows and details, given lpiphot's (random) infill.
+    """
+    keys = KEYS | keys
+    limits = {name: keys[name] for name in LIMITS}
+    residual = scene.residual
+    mask, nodata = dense_lpi.image_mask(
+        residual, scene.star_images, scene.phot['flux_fit'],
+        keys['mask_threshold'], keys['residual_threshold'], scene.mask)
+    rows, details = [], []
+    for x, y, flux in scene.phot.iterrows('x_fit', 'y_fit', 'flux_fit'):
+        iy, ix = dense_lpi.stamp_centre(x, y)
+        ny, nx = keys['stamp_shape']
+        # the PSF is needed off the image too, so on a canvas around it
+        psf = star_image(scene.psf_model, x - ix + nx // 2, y - iy + ny // 2,
+                         (ny, nx))
+        row, detail = dense_lpi.correct_star(
+            x, y, flux, psf, residual, np.asarray(result.filled), mask,
+            nodata, window_shape=keys['window_shape'], gain=gain,
+            star_model=scene.star_model, **limits)
+        rows.append(row)
+        details.append(detail)
+    return rows, details
+
+
+def agree(table, rows, rtol, *, but=()):
+    """
+    All ten columns; fluxes are compared in units of the row's error.
+    """
+    assert len(table) == len(rows)
+    for i, (got, want) in enumerate(zip(table, rows, strict=True)):
+        if i in but:
+            continue
+        for name in (*COUNTS, 'dnt'):
+            value = got[name] & PUBLISHED if name == 'dnt' else got[name]
+            assert value == want[name], (i, name)
+        for name in FLUXES:
+            assert_allclose(float(got[name]), want[name], rtol=rtol,
+                            atol=rtol * want['dcflux'],
+                            err_msg=f'{name} in row {i}')
+        assert_allclose(float(got['cchi2']), want['cchi2'], rtol=10 * rtol,
+                        err_msg=f'cchi2 in row {i}')
+
+
+def same(one, two, rtol=0.0):
+    """
+    The added columns of two tables: to the bit, or nearly.
+    """
+    for name in ADDED:
+        a, b = (np.asarray(getattr(t[name], 'value', t[name]))
+                for t in (one, two))
+        if rtol == 0 or a.dtype.kind in 'iu':
+            assert_array_equal(a, b, err_msg=name)
+        else:
+            atol = rtol * np.nanmax(np.asarray(
+                getattr(one['dcflux'], 'value', one['dcflux'])))
+            assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=name)
+
+
+def undone(row):
+    """
+    Whether a row is NaN with a bit that says why.
+    """
+    return (all(np.isnan(float(row[name])) for name in FLUXES)
+            and np.isnan(float(row['cchi2'])) and row['dnt'] >= 128
+            and len(decode_dnt_flags(int(row['dnt']))) > 0)
+
+
+def with_unit(phot, unit):
+    """
+    The table with its flux columns in a unit.
+    """
+    phot = phot.copy()
+    for name in ('flux_fit', 'flux_err'):
+        phot[name] = phot[name] * unit
+    return phot

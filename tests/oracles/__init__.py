@@ -1,0 +1,3 @@
+"""
+Slow, dense references. They import nothing of lpiphot.
+"""

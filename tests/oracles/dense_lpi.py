@@ -1,0 +1,255 @@
+"""
+Local pixelwise infilling, written down from the equations.
+
+Equation and section numbers are those of Saydjari & Finkbeiner (2022).
+Everything is float64, every matrix is built whole, and nothing of
+lpiphot is imported: this is what lpiphot is compared with.
+
+Conventions: a residual is data - model (the paper's own code works with
+model - data); images are indexed ``[y, x]``; a stamp is a boolean or
+float array ``(ny, nx)``, flattened in C order where a vector is needed.
+"""
+
+import numpy as np
+
+__all__ = [
+    'cholesky_conditional',
+    'classify',
+    'condition',
+    'correct_star',
+    'corrections',
+    'few_good_limit',
+    'image_mask',
+    'local_moments',
+    'psf_bits',
+    'shifted_stamps',
+    'stamp_centre',
+    'stamp_of',
+]
+
+COLUMNS = ('cflux', 'dcflux', 'dcflux_diag', 'fdb_res', 'fdb_pred', 'cchi2',
+           'kcond0', 'kcond', 'kpred', 'dnt')
+
+
+def stamp_centre(x, y):
+    """
+    The pixel ``(iy, ix)`` that the stamp of a star at (x, y) is centred on.
+    """
+    return int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
+
+
+def stamp_of(image, iy, ix, stamp_shape, outside):
+    """
+    Cut the stamp centred on pixel (iy, ix); off the image it is ``outside``.
+    """
+    ny, nx = stamp_shape
+    stamp = np.full((ny, nx), outside, dtype=np.result_type(image, outside))
+    for j in range(ny):
+        for i in range(nx):
+            y = iy + j - ny // 2
+            x = ix + i - nx // 2
+            if 0 <= y < image.shape[0] and 0 <= x < image.shape[1]:
+                stamp[j, i] = image[y, x]
+    return stamp
+
+
+def mirrored_stamp(image, iy, ix, stamp_shape):
+    """
+    The same, with the image mirrored at its edges (edge pixel not repeated).
+    """
+    half_y, half_x = (n // 2 for n in stamp_shape)
+    padded = np.pad(image, ((half_y, half_y), (half_x, half_x)),
+                    mode='reflect')
+    return padded[iy:iy + stamp_shape[0], ix:ix + stamp_shape[1]]
+
+
+def shifted_stamps(image, iy, ix, stamp_shape, window_shape):
+    """
+    The matrix V of section 2.4: one row for every shift of the stamp
+    within the window, one column for every pixel of the stamp.
+    """
+    image = np.asarray(image).astype(np.float64)
+    ny, nx = stamp_shape
+    wy, wx = window_shape
+    pad_y = ny // 2 + wy // 2
+    pad_x = nx // 2 + wx // 2
+    padded = np.pad(image, ((pad_y, pad_y), (pad_x, pad_x)), mode='reflect')
+
+    rows = []
+    for dy in range(-(wy // 2), wy // 2 + 1):
+        for dx in range(-(wx // 2), wx // 2 + 1):
+            # top left pixel of the shifted stamp, in the padded image
+            top = iy + pad_y - ny // 2 + dy
+            left = ix + pad_x - nx // 2 + dx
+            rows.append(padded[top:top + ny, left:left + nx].ravel())
+    return np.array(rows)
+
+
+def local_moments(image, iy, ix, stamp_shape, window_shape):
+    """
+    Local mean (n_pix,) and covariance (n_pix, n_pix) of a stamp.
+    """
+    v = shifted_stamps(image, iy, ix, stamp_shape, window_shape)
+    level = np.median(v)  # exact arithmetic would not need it
+    v = v - level
+    n = len(v)
+    mu = v.sum(axis=0) / n
+    v = v - mu
+    return mu + level, v.T @ v / (n - 1)  # section 2.4, before eq. 6
+
+
+def image_mask(residual, star_images, fluxes, mask_threshold,
+               residual_threshold, input_mask=None):
+    """
+    Pixels to be infilled before anything is learned (sections 2.5, 5.1).
+
+    ``star_images`` holds for every star its unit-flux PSF on the whole
+    image. Returns (mask, nodata): nodata pixels have no measured value.
+    """
+    nodata = ~np.isfinite(residual)
+    if input_mask is not None:
+        nodata = nodata | input_mask
+    mask = nodata.copy()
+    for psf, flux in zip(star_images, fluxes, strict=True):
+        if np.isfinite(flux):
+            mask |= flux * psf > mask_threshold
+    with np.errstate(invalid='ignore'):
+        mask |= np.abs(residual) > residual_threshold
+    return mask, nodata
+
+
+def few_good_limit(stamp_shape):
+    """
+    The number of pixels in the two-pixel-wide outer ring of the stamp.
+    """
+    ny, nx = stamp_shape
+    return ny * nx - (ny - 4) * (nx - 4)
+
+
+def classify(psf, flux, mask, nodata, *, mask_threshold, min_mask_flux,
+             condition_radius):
+    """
+    Good and hidden pixels of a stamp; all others are ignored (section 2.3).
+
+    ``psf``, ``mask`` and ``nodata`` are stamps; off the image ``mask`` and
+    ``nodata`` are True. Returns (good, hidden, dnt, kcond0).
+    """
+    ny, nx = psf.shape
+    yy, xx = np.mgrid[:ny, :nx]
+    near = np.hypot(yy - ny // 2, xx - nx // 2) <= condition_radius
+
+    mask_flux = flux
+    if not np.isfinite(flux) or flux < min_mask_flux:  # and so if negative
+        mask_flux = min_mask_flux
+    hidden = (np.abs(psf) * mask_flux > mask_threshold) & ~nodata
+    good = ~hidden & ~mask & near
+    kcond0 = int(good.sum())
+
+    # fallbacks, section 5.1
+    dnt = 0
+    if kcond0 < few_good_limit(psf.shape):
+        dnt |= 1
+        good = ~hidden & ~mask
+        if good.sum() < few_good_limit(psf.shape):
+            dnt |= 2
+            ring = np.ones(psf.shape, dtype=bool)
+            ring[2:-2, 2:-2] = False
+            hidden = hidden & ~ring
+            good = good | ring
+    return good, hidden, dnt, kcond0
+
+
+def condition(mean, cov, x_good, good, hidden):
+    """
+    Mean and covariance of the hidden pixels given the good ones.
+    """
+    k = np.flatnonzero(good)
+    ks = np.flatnonzero(hidden)
+    c_kk = cov[np.ix_(k, k)]
+    c_sk = cov[np.ix_(ks, k)]
+    c_ss = cov[np.ix_(ks, ks)]
+    pred = c_sk @ np.linalg.solve(c_kk, x_good - mean[k]) + mean[ks]  # eq. 4
+    pred_cov = c_ss - c_sk @ np.linalg.solve(c_kk, c_sk.T)  # eq. 5
+    return pred, pred_cov
+
+
+def cholesky_conditional(cov, good, hidden):
+    """
+    Eq. 5 by another way: the last block of the factor of (good, hidden).
+    """
+    k = np.flatnonzero(good)
+    order = np.concatenate((k, np.flatnonzero(hidden)))
+    factor = np.linalg.cholesky(cov[np.ix_(order, order)])
+    last = factor[k.size:, k.size:]
+    return last @ last.T
+
+
+def corrections(p, pred_cov, r_hidden, pred, flux):
+    """
+    The generalised least-squares step on the hidden pixels (section 2.6).
+    """
+    weight = np.linalg.solve(pred_cov, p)  # C^-1 p; C is symmetric
+    norm = p @ weight
+    fdb_res = -(weight @ r_hidden) / norm  # eq. 9, first term
+    fdb_pred = -(weight @ pred) / norm  # eq. 9, second term
+    return {
+        'cflux': flux - fdb_res + fdb_pred,  # f - f^b, f^b of eq. 9
+        'dcflux': norm ** -0.5,  # eq. 10
+        'dcflux_diag': np.sum(p ** 2 / np.diag(pred_cov)) ** -0.5,
+        'fdb_res': fdb_res,
+        'fdb_pred': fdb_pred,
+    }
+
+
+def psf_bits(psf):
+    """
+    The dnt bits for negative PSF pixels (section 5.1).
+    """
+    dnt = 0
+    ratio = psf.min() / psf.max()
+    if psf.min() < 0:
+        dnt |= 8
+    if ratio < -1e-3:
+        dnt |= 16
+    if ratio < -1e-1:
+        dnt |= 32
+    return dnt
+
+
+def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
+                 window_shape, mask_threshold, min_mask_flux,
+                 condition_radius, star_model=None, gain=None):
+    """
+    The ten quantities for one star, and what they follow from: two dicts.
+
+    ``psf`` is the star's unit-flux stamp; the other arrays are images.
+    ``star_model`` (all stars) and ``gain`` give the photon noise.
+    """
+    iy, ix = stamp_centre(x, y)
+    shape = psf.shape
+    res = stamp_of(residual, iy, ix, shape, np.nan).ravel()
+    fill = mirrored_stamp(filled, iy, ix, shape).ravel()
+    masked = stamp_of(mask, iy, ix, shape, True)
+    good, hidden, dnt, kcond0 = classify(
+        psf, flux, masked, stamp_of(nodata, iy, ix, shape, True),
+        mask_threshold=mask_threshold, min_mask_flux=min_mask_flux,
+        condition_radius=condition_radius)
+    dnt |= psf_bits(psf)
+
+    mean, cov = local_moments(filled, iy, ix, shape, window_shape)
+    if gain is not None:  # section 5.1: photon noise of the stars
+        model = mirrored_stamp(star_model, iy, ix, shape).ravel()
+        cov = cov + np.diag(np.abs(model) / gain)
+
+    good, hidden, masked = good.ravel(), hidden.ravel(), masked.ravel()
+    x_all = np.where(masked, fill, res)  # fill only in a forced ring
+    pred, pred_cov = condition(mean, cov, x_all[good], good, hidden)
+    p = np.abs(psf).ravel()[hidden]
+    out = corrections(p, pred_cov, res[hidden], pred, flux)
+
+    dev = x_all[good] - mean[good]
+    c_kk = cov[np.ix_(good, good)]
+    out |= {'cchi2': dev @ np.linalg.solve(c_kk, dev), 'kcond0': kcond0,
+            'kcond': int(good.sum()), 'kpred': int(hidden.sum()), 'dnt': dnt}
+    return out, {'good': good.reshape(shape), 'hidden': hidden.reshape(shape),
+                 'mean': pred, 'covariance': pred_cov}

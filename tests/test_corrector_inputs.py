@@ -1,0 +1,422 @@
+"""
+The corrector's table, its forms of input, and its errors.
+"""
+
+import warnings
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.modeling.models import Const2D, Gaussian2D
+from astropy.nddata import (CCDData, InverseVariance, NDData,
+                            StdDevUncertainty, VarianceUncertainty)
+from astropy.table import QTable, Table
+from numpy.testing import assert_allclose, assert_array_equal
+from photutils.psf import (CircularGaussianPSF, GaussianPSF, GriddedPSFModel,
+                           ImagePSF, IterativePSFPhotometry, PSFPhotometry,
+                           make_psf_model)
+
+from corrector_cases import (ADDED, COUNTS, EXACT, FLUXES, KEYS, PSF, make,
+                             same, with_unit)
+from lpiphot import LPIBackgroundCorrector
+from oracles.scenes import star_image, structured_field
+
+
+@pytest.fixture(scope='module')
+def scene():
+    """
+    Clouds, noise, and stars of every kind.
+    """
+    return structured_field(PSF)
+
+
+@pytest.fixture(scope='module')
+def table(scene):
+    """
+    The corrector's table of the scene.
+    """
+    return make()(scene.data, scene.phot, mask=scene.mask)
+
+
+class TestTable:
+    """
+    Columns, units, metadata and round trips.
+    """
+
+    def test_columns(self, scene, table):
+        """
+        The old columns, then the new ones, described and typed.
+        """
+        assert isinstance(table, QTable)
+        n = len(scene.phot.colnames)
+        assert table.colnames[:n] == scene.phot.colnames
+        assert set(table.colnames[n:]) == set(ADDED)
+        for name in scene.phot.colnames:
+            assert_array_equal(table[name], scene.phot[name])
+        for name in ADDED:
+            assert table[name].info.description, name
+        for name in (*COUNTS, 'dnt'):
+            assert table[name].dtype.kind in 'iu', name
+        for name in (*FLUXES, 'cchi2'):
+            assert table[name].dtype.kind == 'f', name
+
+    def test_identity(self, table):
+        """
+        cflux = flux_fit - fdb_res + fdb_pred, in every row.
+        """
+        assert_allclose(
+            table['cflux'],
+            table['flux_fit'] - table['fdb_res'] + table['fdb_pred'],
+            rtol=1e-12)
+
+    def test_meta(self, table):
+        """
+        Every parameter as used and the versions, in flat values.
+        """
+        for value in table.meta.values():
+            assert value is None or isinstance(value, (str, int, float, bool))
+        names = {key.lower() for key in table.meta}
+        for wanted in (*KEYS, 'gain', 'dtype', 'lpiphot', 'numpy', 'astropy',
+                       'photutils'):
+            if wanted in ('stamp_shape', 'window_shape'):
+                continue
+            assert any(wanted in name for name in names), wanted
+        text = {str(value) for value in table.meta.values()}
+        assert any('13' in v and '11' in v for v in text)
+        assert any('41' in v and '45' in v for v in text)
+
+    def test_meta_as_used(self, scene):
+        """
+        What was left to the corrector is in the metadata as a number.
+        """
+        keys = KEYS | {'mask_threshold': None, 'min_mask_flux': None,
+                       'residual_threshold': None}
+        out = LPIBackgroundCorrector(PSF, **keys)(
+            scene.data, scene.phot, mask=scene.mask)
+        values = {}
+        for name in ('mask_threshold', 'min_mask_flux', 'residual_threshold'):
+            values[name], = (v for k, v in out.meta.items()
+                             if k.lower().endswith(name))
+        # (a robust residual_threshold may differ from place to place)
+        assert values['residual_threshold'] is not None
+        assert values['min_mask_flux'] == pytest.approx(
+            500 * values['mask_threshold'])
+        # some multiple of the noise of 1.7 on clouds of 6
+        assert 1 < values['mask_threshold'] < 40
+
+    def test_user_meta_kept(self, scene):
+        """
+        The user's own metadata come through.
+        """
+        phot = scene.phot[:2]
+        phot.meta['telescope'] = 'mine'
+        out = make()(scene.data, phot, mask=scene.mask)
+        assert out.meta['telescope'] == 'mine'
+        assert 'telescope' in phot.meta
+        assert len(phot.meta) == len(scene.phot.meta) + 1
+
+    @pytest.mark.parametrize(('suffix', 'fmt'), [
+        ('ecsv', 'ascii.ecsv'), ('fits', 'fits'), ('parquet', 'parquet')])
+    def test_round_trip(self, scene, tmp_path, suffix, fmt):
+        """
+        Written and read again: values, units, metadata.
+        """
+        if fmt == 'parquet':
+            pytest.importorskip('pyarrow')
+            pytest.importorskip('pandas')  # astropy reads Parquet with it
+        phot = with_unit(scene.phot[[0, 3, 7]], u.MJy)
+        phot['x_fit'][1] = np.nan  # a row of NaN survives too
+        out = make()(scene.data * u.MJy, phot, mask=scene.mask)
+        path = tmp_path / f'table.{suffix}'
+        with warnings.catch_warnings():
+            # long keywords become HIERARCH cards, as they should
+            warnings.filterwarnings(
+                'ignore', category=fits.verify.VerifyWarning,
+                message='Keyword name')
+            out.write(path, format=fmt)
+            back = QTable.read(path, format=fmt)
+        same(back, out)
+        for name in FLUXES:
+            assert back[name].unit == u.MJy, name
+        # FITS has keywords in capitals only
+        got = {key.upper(): value for key, value in back.meta.items()}
+        for key, value in out.meta.items():
+            assert got[key.upper()] == value, key
+
+
+class TestInputs:
+    """
+    Every form of input gives the same numbers.
+    """
+
+    def test_quantity(self, scene, table):
+        """
+        Units come off at the door and go back on the table.
+        """
+        unit = u.MJy / u.sr
+        out = make()(scene.data * unit, with_unit(scene.phot, unit),
+                     mask=scene.mask)
+        same(out, table)
+        for name in FLUXES:
+            assert out[name].unit == unit, name
+        for name in ('cchi2', *COUNTS, 'dnt'):
+            assert getattr(out[name], 'unit', None) in (
+                None, u.dimensionless_unscaled), name
+
+    @pytest.mark.parametrize('kind', [NDData, CCDData])
+    def test_nddata(self, scene, table, kind):
+        """
+        An NDData brings mask and unit with it.
+        """
+        ccd = kind(scene.data, mask=scene.mask, unit=u.electron)
+        out = make()(ccd, with_unit(scene.phot, u.electron))
+        same(out, table)
+        assert out['cflux'].unit == u.electron
+        assert_array_equal(ccd.mask, scene.mask)
+
+    def test_nddata_without_unit(self, scene, table):
+        """
+        No unit, no mask: NaN are the mask, and columns have no unit.
+        """
+        data = np.where(scene.mask, np.nan, scene.data)
+        out = make()(NDData(data), scene.phot)
+        same(out, table)
+        assert getattr(out['cflux'], 'unit', None) is None
+
+    @pytest.mark.parametrize('kind', [StdDevUncertainty, VarianceUncertainty,
+                                      InverseVariance])
+    def test_uncertainty(self, scene, kind):
+        """
+        An uncertainty of any kind is the error that it means.
+        """
+        error = np.sqrt(1.7 ** 2 + np.abs(scene.star_model) / 2.3)
+        value = {StdDevUncertainty: error, VarianceUncertainty: error ** 2,
+                 InverseVariance: error ** -2}[kind]
+        ccd = CCDData(scene.data, mask=scene.mask, unit=u.adu,
+                      uncertainty=kind(value))
+        phot = with_unit(scene.phot, u.adu)
+        out = make()(ccd, phot)
+        want = make()(scene.data * u.adu, phot, mask=scene.mask,
+                      error=error * u.adu)
+        same(out, want, rtol=EXACT)
+
+    def test_error_gives_photon_noise(self, scene, table):
+        """
+        Without gain, error in excess of the sky's is the stars' noise.
+        """
+        error = np.sqrt(1.7 ** 2 + np.abs(scene.star_model) / 1.7)
+        out = make()(scene.data, scene.phot, mask=scene.mask, error=error)
+        sky = np.full(scene.data.shape, 40.0)
+        want = make(gain=1.7)(scene.data, scene.phot, mask=scene.mask,
+                              background=sky)
+        # Same star noise; the infills differ. An infill moves dcflux by
+        # a few per cent; the noise itself doubles the ordinary star's.
+        assert want['dcflux'][0] > 1.5 * table['dcflux'][0]
+        assert_allclose(out['dcflux'][[0, 3, 5]], want['dcflux'][[0, 3, 5]],
+                        rtol=0.1)
+
+    @pytest.mark.parametrize(('key', 'value'), [
+        ('mask', np.zeros((97, 113), bool)), ('error', np.ones((97, 113)))])
+    def test_given_twice(self, scene, key, value):
+        """
+        What the CCDData has may not be given again.
+        """
+        ccd = CCDData(scene.data, mask=scene.mask, unit=u.adu,
+                      uncertainty=StdDevUncertainty(np.ones((97, 113))))
+        with pytest.raises((ValueError, TypeError), match=key):
+            make()(ccd, with_unit(scene.phot, u.adu), **{key: value})
+
+    @pytest.mark.parametrize(('data_unit', 'phot_unit'), [
+        (u.electron, u.Jy), (u.Jy, None), (None, u.Jy)])
+    def test_unit_mismatch(self, scene, data_unit, phot_unit):
+        """
+        Data and fluxes in units that do not go together.
+        """
+        data = scene.data if data_unit is None else scene.data * data_unit
+        phot = (scene.phot if phot_unit is None
+                else with_unit(scene.phot, phot_unit))
+        with pytest.raises(u.UnitsError):
+            make()(data, phot, mask=scene.mask)
+
+    def test_error_unit_mismatch(self, scene):
+        """
+        The error must have the data's unit.
+        """
+        with pytest.raises(u.UnitsError, match='error'):
+            make()(scene.data * u.adu, with_unit(scene.phot, u.adu),
+                   mask=scene.mask, error=np.ones((97, 113)) * u.s)
+
+    def test_plain_table_with_units(self, scene, table):
+        """
+        A Table (not QTable) with unit columns.
+        """
+        phot = Table(scene.phot)
+        phot['flux_fit'].unit = phot['flux_err'].unit = 'adu'
+        out = make()(scene.data * u.adu, phot, mask=scene.mask)
+        same(out, table)
+        assert out['cflux'].unit == u.adu
+
+    @pytest.mark.parametrize('names', [('xfit', 'yfit', 'fluxfit'),
+                                       ('x_0', 'y_0', 'flux_0')])
+    def test_older_names(self, scene, table, names):
+        """
+        Names that photutils has used as well.
+        """
+        phot = scene.phot.copy()
+        phot.rename_columns(('x_fit', 'y_fit', 'flux_fit'), names)
+        out = make()(scene.data, phot, mask=scene.mask)
+        same(out, table)
+        assert out.colnames[:len(phot.colnames)] == phot.colnames
+
+    @pytest.mark.parametrize('missing', ['x_fit', 'y_fit', 'flux_fit'])
+    def test_missing_column(self, scene, missing):
+        """
+        The message says which names were looked for, and what is there.
+        """
+        phot = scene.phot.copy()
+        phot.remove_column(missing)
+        with pytest.raises(ValueError, match=missing) as info:
+            make()(scene.data, phot, mask=scene.mask)
+        assert 'flags' in str(info.value)  # a column that is there
+
+    @pytest.mark.parametrize('kind', [PSFPhotometry, IterativePSFPhotometry])
+    def test_photometry_object(self, scene, kind):
+        """
+        The object that has run, and its table, are the same catalogue.
+        """
+        def finder(data, mask=None):
+            return None
+
+        keys = ({'finder': finder} if kind is IterativePSFPhotometry else {})
+        phot = kind(PSF, (5, 5), aperture_radius=3, **keys)
+        with pytest.raises(ValueError, match=r'^phot'):
+            make()(scene.data, phot, mask=scene.mask)
+        init = QTable({'x': [30.0, 80.0], 'y': [41.0, 70.0]})
+        data = np.nan_to_num(scene.data)
+        results = phot(data, init_params=init)
+        out = make()(data, phot)
+        same(out, make()(data, results))
+        assert out.colnames[:len(results.colnames)] == results.colnames
+
+    def test_psf_models(self, scene):
+        """
+        The same PSF in other clothes.
+        """
+        oversampled = star_image(
+            GaussianPSF(x_fwhm=8.0, y_fwhm=10.0), 80, 84, (169, 161), 16.0)
+        image = ImagePSF(oversampled, oversampling=4)
+        grid = GriddedPSFModel(NDData(
+            np.array([oversampled] * 4),
+            meta={'grid_xypos': [(0, 0), (0, 96), (112, 0), (112, 96)],
+                  'oversampling': 4}))
+        rows = [0, 1, 2, 7]  # not those of 1e6, where 1e-5 is a sigma
+        want = make()(scene.data, scene.phot[rows], mask=scene.mask)
+        for model in (image, grid):
+            out = make(model)(scene.data, scene.phot[rows], mask=scene.mask)
+            # a cubic spline through a Gaussian of sigma 3.4: some 1e-3
+            assert_allclose(out['dcflux'], want['dcflux'], rtol=0.01)
+            moved = (out['cflux'] - want['cflux']) / want['dcflux']
+            assert np.abs(moved).max() < 0.05
+
+    def test_made_model(self, scene):
+        """
+        A wrapped astropy model has its own parameter names.
+        """
+        sigma = 2.2 / (2 * np.sqrt(2 * np.log(2)))
+        made = make_psf_model(Gaussian2D(x_stddev=sigma, y_stddev=sigma),
+                              x_name='x_mean', y_name='y_mean')
+        plain = CircularGaussianPSF(fwhm=2.2)
+        rows = [0, 1, 2, 7]
+        out = make(made)(scene.data, scene.phot[rows], mask=scene.mask)
+        want = make(plain)(scene.data, scene.phot[rows], mask=scene.mask)
+        # make_psf_model integrates the PSF numerically, to some 1e-4
+        same(out, want, rtol=1e-2)
+
+
+class TestErrors:
+    """
+    Bad input: the message names the argument.
+    """
+
+    @pytest.mark.parametrize(('key', 'value'), [
+        ('stamp_shape', 12), ('stamp_shape', (13, 10)), ('stamp_shape', -3),
+        ('stamp_shape', (3, 3, 3)), ('window_shape', 40),
+        ('window_shape', (41, 44)), ('window_shape', 0),
+        ('mask_threshold', 0), ('mask_threshold', -5.0),
+        ('mask_threshold', np.nan), ('min_mask_flux', 0),
+        ('min_mask_flux', -1.0), ('residual_threshold', 0),
+        ('residual_threshold', -60.0), ('condition_radius', 0),
+        ('condition_radius', -7), ('gain', 0), ('gain', -1.7),
+        ('gain', np.nan), ('dtype', 'float16'), ('dtype', 'int32'),
+        ('dtype', 'nonsense'), ('n_threads', 0), ('n_threads', -2)])
+    def test_values(self, key, value):
+        """
+        Refused when the object is made, not when it runs.
+        """
+        with pytest.raises((ValueError, TypeError), match=key) as info:
+            make(**{key: value})
+        assert str(value).strip('()')[:3] in str(info.value)
+
+    @pytest.mark.parametrize(('key', 'value'), [
+        ('stamp_shape', 'big'), ('stamp_shape', 13.5), ('window_shape', None),
+        ('mask_threshold', 'x'), ('n_threads', 1.5), ('rng', 'seed')])
+    def test_kinds(self, key, value):
+        """
+        Of the wrong kind altogether.
+        """
+        with pytest.raises((TypeError, ValueError), match=key):
+            make(**{key: value})
+
+    @pytest.mark.parametrize('model', [
+        Const2D(), Gaussian2D(), GaussianPSF, None, np.ones((5, 5))])
+    def test_psf_model(self, model):
+        """
+        Not a model with flux and position.
+        """
+        with pytest.raises((ValueError, TypeError), match='psf_model'):
+            make(model)
+
+    def test_keyword_only(self):
+        """
+        Options are keywords.
+        """
+        with pytest.raises(TypeError):
+            LPIBackgroundCorrector(PSF, 33)
+
+    def test_call_keyword_only(self, scene):
+        """
+        Those of a call too.
+        """
+        with pytest.raises(TypeError):
+            make()(scene.data, scene.phot, np.ones(scene.data.shape))
+
+    @pytest.mark.parametrize(('keys', 'name'), [
+        ({'stamp_shape': 99}, 'stamp_shape'),
+        ({'window_shape': (99, 45)}, 'window_shape'),
+        ({'window_shape': (41, 115)}, 'window_shape')])
+    def test_larger_than_image(self, scene, keys, name):
+        """
+        A stamp or window that does not fit the image.
+        """
+        with pytest.raises(ValueError, match=name):
+            make(**keys)(scene.data, scene.phot, mask=scene.mask)
+
+    @pytest.mark.parametrize(('name', 'value', 'kind'), [
+        ('data', np.ones(5), ValueError),
+        ('data', np.ones((3, 97, 113)), ValueError),
+        ('data', np.ones((97, 113), complex), (TypeError, ValueError)),
+        ('data', np.full((97, 113), 'a'), (TypeError, ValueError)),
+        ('phot', 'table', TypeError), ('phot', None, TypeError),
+        ('mask', np.zeros((113, 97), bool), ValueError),
+        ('error', np.ones((113, 97)), ValueError),
+        ('error', -np.ones((97, 113)), ValueError),
+        ('background', np.ones((113, 97)), ValueError)])
+    def test_call(self, scene, name, value, kind):
+        """
+        What is passed to a call.
+        """
+        keys = {'data': scene.data, 'phot': scene.phot, name: value}
+        data, phot = keys.pop('data'), keys.pop('phot')
+        with pytest.raises(kind, match=name):
+            make()(data, phot, **keys)

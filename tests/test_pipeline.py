@@ -1,0 +1,213 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Tests for the pipeline module.
+"""
+
+import pickle
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.nddata import CCDData, StdDevUncertainty
+from photutils.datasets import make_model_image, make_model_params
+from photutils.psf import CircularGaussianPRF, ImagePSF, MoffatPSF
+
+from lpiphot.pipeline import PSFPipeline
+from lpiphot.validation import match_positions, zscore_summary
+
+SHAPE = (231, 301)
+PSF = CircularGaussianPRF(fwhm=3.4)
+SIGMA = 1.7
+
+
+def make_scene(psf_model=PSF, n=30):
+    """
+    Stars of known flux on a sloping sky, with white noise.
+    """
+    params = make_model_params(SHAPE, n, min_separation=14, border_size=9,
+                               flux=(300, 6000), seed=3)
+    stars = make_model_image(SHAPE, psf_model, params, model_shape=(61, 61))
+    y, x = np.mgrid[:SHAPE[0], :SHAPE[1]]
+    noise = np.random.default_rng(4).normal(0.0, SIGMA, SHAPE)
+    return 1e4 + 0.002 * x - 0.005 * y + stars + noise, params
+
+
+@pytest.fixture(name='scene', scope='module')
+def fixture_scene():
+    return make_scene()
+
+
+@pytest.fixture(name='result', scope='module')
+def fixture_result(scene):
+    return PSFPipeline()(scene[0])
+
+
+def match(params, table):
+    xy = np.transpose((params['x_0'], params['y_0']))
+    found = np.transpose((table['x_fit'], table['y_fit']))
+    return match_positions(xy, found, 1.5)
+
+
+def test_fluxes_and_errors(scene, result):
+    """
+    On a smooth sky with white noise, fluxes and errors are right.
+
+    The median of the background is a little high, from the stars' wings.
+    """
+    _, params = scene
+    index = match(params, result.table)
+    assert np.all(index >= 0)
+    assert len(result.table) == len(params)
+    flux_err = result.table['flux_err'][index]
+    summary = zscore_summary((result.table['flux_fit'][index]
+                              - params['flux']) / flux_err)
+    assert abs(summary['median']) < 0.6
+    assert 0.75 < summary['width'] < 1.25
+    # the matched filter, 2 sqrt(pi) sigma of the PSF
+    sigma = PSF.fwhm / 2.3548
+    expected = SIGMA * 2.0 * np.sqrt(np.pi * (sigma ** 2 + 1 / 12))
+    assert np.isclose(np.median(flux_err), expected, rtol=0.05)
+    assert np.allclose(result.background_rms, SIGMA, rtol=0.15)
+    assert np.isclose(result.fwhm, PSF.fwhm, rtol=0.01)
+
+
+def test_result_fits_together(scene, result):
+    data, _ = scene
+    assert np.allclose(result.data_subtracted + result.background, data)
+    assert np.array_equal(result.error, result.background_rms)
+    assert not result.mask.any()
+    assert isinstance(result.psf_model, CircularGaussianPRF)
+    residual = result.photometry.make_residual_image(result.data_subtracted)
+    assert np.std(residual) < 1.1 * SIGMA
+
+
+@pytest.mark.parametrize('psf_model', [
+    CircularGaussianPRF(fwhm=1.5), CircularGaussianPRF(fwhm=7.0),
+    MoffatPSF(alpha=3.0, beta=3.0)])
+def test_fwhm_is_measured(psf_model):
+    data, _ = make_scene(psf_model)
+    result = PSFPipeline()(data)
+    # a Gaussian fitted to a Moffat profile is wider
+    tolerance = 0.02 if isinstance(psf_model, CircularGaussianPRF) else 0.15
+    fwhm = getattr(psf_model.fwhm, 'value', psf_model.fwhm)
+    assert np.isclose(result.fwhm, fwhm, rtol=tolerance)
+
+
+def test_saturated_stars_do_not_count():
+    data, _ = make_scene()
+    full = np.percentile(data, 99.5)
+    assert np.isclose(PSFPipeline()(np.minimum(data, full)).fwhm, PSF.fwhm,
+                      rtol=0.02)
+
+
+def test_psf_model(scene):
+    data, params = scene
+    moffat = MoffatPSF(alpha=3.0, beta=3.0)
+    result = PSFPipeline(psf_model=moffat)(data)
+    assert isinstance(result.psf_model, MoffatPSF)
+    assert np.isclose(result.fwhm, float(moffat.fwhm), rtol=0.15)
+    y, x = np.mgrid[-12:13, -12:13]
+    stamp = CircularGaussianPRF(fwhm=3.4)(x, y)
+    result = PSFPipeline(psf_model=ImagePSF(stamp))(data)
+    assert np.isclose(result.fwhm, 3.4, rtol=0.02)
+    assert np.all(match(params, result.table) >= 0)
+    assert PSFPipeline(psf_model=moffat, fwhm=4.5)(data).fwhm == 4.5
+
+
+def test_units_and_ccddata(scene, result):
+    data, _ = scene
+    error = np.full(SHAPE, 2.5)
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[:40, 100:] = True
+    pipeline = PSFPipeline(fwhm=3.4)
+    plain = pipeline(data, error=error, mask=mask)
+    quantity = pipeline(data * u.adu, error=error * u.adu, mask=mask)
+    ccd = CCDData(data, unit='adu', mask=mask,
+                  uncertainty=StdDevUncertainty(error))
+    from_ccd = pipeline(ccd)
+    for other in (quantity, from_ccd):
+        for name in ('flux_fit', 'flux_err'):
+            assert other.table[name].unit == u.adu
+            assert np.allclose(other.table[name].value, plain.table[name])
+        assert other.data_subtracted.unit == u.adu
+        assert np.array_equal(other.error.value, error)
+        assert np.array_equal(other.mask, mask)
+    assert len(plain.table) < len(result.table)
+
+
+def test_holes(scene):
+    """
+    NaN, and errors of zero, hide only the pixels that they are in.
+    """
+    data, params = scene
+    data = data.copy()
+    error = np.full(SHAPE, SIGMA)
+    index = np.round(params['y_0'][0]), np.round(params['x_0'][0])
+    row, column = (int(value) for value in index)
+    data[row, column + 2] = np.nan
+    error[row + 2, column] = 0.0
+    before = data.copy()
+    result = PSFPipeline(fwhm=3.4)(data, error=error)
+    assert np.array_equal(data, before, equal_nan=True)
+    assert np.count_nonzero(result.mask) == 2
+    index = match(params, result.table)
+    assert np.all(index >= 0)
+    assert np.isfinite(result.table['flux_fit'][index]).all()
+
+
+def test_same_result_every_time(scene, result):
+    data, _ = scene
+    pipeline = PSFPipeline()
+    before = pickle.dumps(pipeline)
+    for other in (pipeline(data), pickle.loads(before)(data)):
+        assert np.array_equal(other.table['flux_fit'],
+                              result.table['flux_fit'])
+    assert pickle.dumps(pipeline) == before
+
+
+def test_small_image(scene):
+    result = PSFPipeline(fwhm=3.4)(scene[0][20:75, 40:110])
+    assert len(result.table) > 0
+
+
+def test_min_separation():
+    params = make_model_params((101, 101), 1, flux=(4e3, 5e3), seed=1)
+    params.add_row({'id': 2, 'x_0': params['x_0'][0] + 8,
+                    'y_0': params['y_0'][0], 'flux': 3e3})
+    data = make_model_image((101, 101), PSF, params)
+    data += np.random.default_rng(1).normal(0, SIGMA, data.shape)
+    assert len(PSFPipeline(fwhm=3.4)(data).table) == 2
+    assert len(PSFPipeline(fwhm=3.4, min_separation=12)(data).table) == 1
+
+
+def test_nothing_to_find():
+    noise = np.random.default_rng(1).normal(0, SIGMA, (80, 90))
+    pipeline = PSFPipeline(detection_threshold=20)
+    with pytest.raises(ValueError, match=r'no source was found in data at '
+                                         r'detection_threshold=20\.0'):
+        pipeline(noise)
+    with pytest.raises(ValueError, match='data must have noise'):
+        pipeline(np.ones((80, 90)))
+    with pytest.raises(ValueError, match='data must have finite'):
+        pipeline(np.full((80, 90), np.nan))
+
+
+@pytest.mark.parametrize(('options', 'error', 'message'), [
+    ({'fwhm': -1}, ValueError, 'fwhm must be'),
+    ({'fwhm': 'broad'}, TypeError, 'fwhm must be'),
+    ({'detection_threshold': np.nan}, ValueError, 'detection_threshold must'),
+    ({'fit_shape': 6}, ValueError, 'fit_shape must be odd'),
+    ({'min_separation': 0}, ValueError, 'min_separation must be'),
+    ({'box_size': 0}, ValueError, 'box_size must be'),
+    ({'box_size': 3.5}, TypeError, 'box_size must be'),
+    ({'psf_model': 3.4}, TypeError, 'psf_model must be'),
+])
+def test_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        PSFPipeline(**options)
+
+
+def test_repr():
+    text = repr(PSFPipeline(fwhm=3.4, box_size=50))
+    assert text.startswith('PSFPipeline(psf_model=None, fwhm=3.4, ')
+    assert 'box_size=(50, 50)' in text

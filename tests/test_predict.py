@@ -1,0 +1,107 @@
+"""
+The conditional Gaussian behind one star, as the user gets it.
+"""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from corrector_cases import EXACT, PSF, make, oracle_rows, with_unit
+from oracles.scenes import structured_field
+
+IDS = [6, 1, 10]  # beside another star; ordinary; with a forced ring
+
+
+@pytest.fixture(scope='module')
+def scene():
+    """
+    Clouds, noise, and stars of every kind.
+    """
+    return structured_field(PSF)
+
+
+@pytest.fixture(scope='module')
+def predictions(scene):
+    """
+    Of three stars, not in the order of the table.
+    """
+    return make().predict(scene.data, scene.phot, IDS, mask=scene.mask)
+
+
+def test_oracle(scene, predictions):
+    """
+    Classes, mean (eq. 4) and covariance (eq. 5) of each.
+    """
+    result = make().run(scene.data, scene.phot, mask=scene.mask)
+    rows, details = oracle_rows(scene, result)
+    for name, got in zip(IDS, predictions, strict=True):
+        row, want = rows[name - 1], details[name - 1]
+        assert_array_equal(got.classes == 1, want['good'])
+        assert_array_equal(got.classes == 2, want['hidden'])
+        sigma = np.sqrt(np.diag(want['covariance']))
+        assert_allclose(got.mean, want['mean'], rtol=0,
+                        atol=EXACT * sigma.max())
+        assert_allclose(got.covariance, want['covariance'], rtol=0,
+                        atol=EXACT * sigma.max() ** 2)
+        assert got.stamp.shape == (13, 11)
+        assert_allclose(got.chi2, row['cchi2'], rtol=EXACT)
+
+
+def test_draw(predictions):
+    """
+    Draws have the mean and covariance, and leave known pixels alone.
+    """
+    got = predictions[1]
+    n = 4000
+    draws = got.draw(n, rng=1)
+    assert draws.shape == (n, 13, 11)
+    hidden = got.classes == 2
+    assert_array_equal(draws[:, ~hidden], np.broadcast_to(
+        got.stamp[~hidden], (n, (~hidden).sum())))
+    # along every eigenvector: mean to 1 / sqrt(n) = 0.016, variance to
+    # sqrt(2 / n) = 0.022; 5 sigma, as there are some 25 of them
+    values, vectors = np.linalg.eigh(got.covariance)
+    white = (draws[:, hidden] - got.mean) @ vectors / np.sqrt(values)
+    assert np.abs(white.mean(axis=0)).max() < 0.08
+    assert np.abs(white.var(axis=0) - 1).max() < 0.11
+    assert np.abs(np.corrcoef(white.T) - np.eye(len(values))).max() < 0.08
+    assert_array_equal(draws, got.draw(n, rng=1))
+    assert np.any(draws != got.draw(n, rng=2))
+
+
+def test_one(scene, predictions):
+    """
+    A single id gives that star.
+    """
+    one = make().predict(scene.data, scene.phot, 1, mask=scene.mask)
+    assert_allclose(one.mean, predictions[1].mean, rtol=0, atol=1e-9)
+
+
+def test_units(scene, predictions):
+    """
+    Data with units: the same numbers.
+    """
+    one = make().predict(scene.data * u.adu, with_unit(scene.phot, u.adu), 1,
+                         mask=scene.mask)
+    mean = getattr(one.mean, 'value', one.mean)
+    assert_allclose(mean, predictions[1].mean, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize('ids', [99, [1, 99], -1])
+def test_unknown_id(scene, ids):
+    """
+    An id that is not in the table.
+    """
+    with pytest.raises(ValueError, match='ids'):
+        make().predict(scene.data, scene.phot, ids, mask=scene.mask)
+
+
+def test_undone(scene):
+    """
+    Asked for by name, a star that cannot be done is an error.
+    """
+    phot = scene.phot.copy()
+    phot['x_fit'][0] = np.nan
+    with pytest.raises(ValueError, match='ids'):
+        make().predict(scene.data, phot, 1, mask=scene.mask)
