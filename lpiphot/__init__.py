@@ -8,14 +8,13 @@ predicts the background behind each star, and appends a corrected flux
 with an honest uncertainty.
 """
 
+from importlib.metadata import version
+
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.covariance import local_covariance
 from lpiphot.flags import decode_dnt_flags
 
-try:
-    from lpiphot._version import version as __version__
-except ImportError:  # a source tree that was never built
-    __version__ = 'unknown'
+__version__ = version('lpiphot')
 
 __all__ = [
     'LPIBackgroundCorrector',

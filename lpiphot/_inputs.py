@@ -194,7 +194,7 @@ def as_number(name, value, unit=None):
     return number
 
 
-def as_shape(name, value):
+def as_shape(name, value, *, smallest=1):
     """
     Return an odd shape ``(ny, nx)`` from one or two integers.
     """
@@ -203,8 +203,8 @@ def as_shape(name, value):
         msg = f'{name} must be one or two integers (ny, nx); got {value!r}'
         raise TypeError(msg)
     pair = tuple(int(size) for size in np.broadcast_to(pair, 2))
-    if min(pair) < 3 or any(size % 2 == 0 for size in pair):
-        msg = f'{name} must be odd and at least 3; got {value!r}'
+    if min(pair) < smallest or any(size % 2 == 0 for size in pair):
+        msg = f'{name} must be odd and at least {smallest}; got {value!r}'
         raise ValueError(msg)
     return pair
 

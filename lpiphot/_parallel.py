@@ -3,6 +3,7 @@
 Threads over independent jobs, with a progress bar.
 """
 
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +25,58 @@ def as_n_threads(n_threads):
         msg = f'n_threads must be at least 1; got {n_threads}'
         raise ValueError(msg)
     return int(n_threads)
+
+
+class _OneBlasThread:
+    """
+    A context in which the BLAS library has one thread.
+
+    The number of threads of OpenBLAS belongs to the process, and
+    threadpoolctl lets only the thread that changed it first change it
+    again. So a thread of its own holds the limit from the opening of
+    the first context to the closing of the last one, in whatever order
+    the threads of the user come and go.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._n_open = 0
+        self._keeper = None
+        self._last_closed = None
+
+    def _keep(self, limited, last_closed):
+        with limit_blas_threads():
+            limited.set()
+            last_closed.wait()
+
+    def __enter__(self):
+        with self._lock:
+            if self._n_open == 0:
+                limited, self._last_closed = (threading.Event(),
+                                              threading.Event())
+                self._keeper = threading.Thread(
+                    target=self._keep, args=(limited, self._last_closed),
+                    daemon=True)
+                self._keeper.start()
+                limited.wait()
+            self._n_open += 1
+
+    def __exit__(self, *exception):
+        with self._lock:
+            self._n_open -= 1
+            if self._n_open == 0:
+                self._last_closed.set()
+                self._keeper.join()
+
+
+def limit_blas_threads():
+    """
+    Limit the BLAS library to one thread, as far as it can be.
+    """
+    return threadpool_limits(1, user_api='blas')
+
+
+one_blas_thread = _OneBlasThread()
 
 
 @contextmanager
@@ -74,14 +127,12 @@ def run_jobs(function, jobs, *, n_threads, progress_bar):
     """
     total = sum(len(job) for job in jobs)
     results = []
-    with (threadpool_limits(1, user_api='blas'),
+    # the initializer is for libraries whose limit belongs to a thread
+    with (one_blas_thread,
           _progress(total, progress_bar) as advance,
-          ThreadPoolExecutor(n_threads) as pool):
-        if n_threads == 1:
-            calls = map(function, jobs)
-        else:
-            calls = pool.map(function, jobs)
-        for job, result in zip(jobs, calls, strict=True):
+          ThreadPoolExecutor(n_threads,
+                             initializer=limit_blas_threads) as pool):
+        for job, result in zip(jobs, pool.map(function, jobs), strict=True):
             results.append(result)
             advance(len(job))
     return results

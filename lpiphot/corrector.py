@@ -136,7 +136,7 @@ class LPIBackgroundCorrector:
                  dtype='float64', n_threads=1, progress_bar=False, rng=None):
         self._psf = PSF(psf_model)
         self.psf_model = psf_model
-        self.stamp_shape = as_shape('stamp_shape', stamp_shape)
+        self.stamp_shape = as_shape('stamp_shape', stamp_shape, smallest=5)
         self.window_shape = as_shape('window_shape', window_shape)
         if any(np.less(self.window_shape, self.stamp_shape)):
             msg = ('window_shape must not be smaller than stamp_shape '

@@ -104,7 +104,7 @@ def region_moments(region, corners, stamp_shape, window_shape):
                 view[...] = values
 
     # V^T V / (N - 1) about the mean: equation 6
-    products -= n_sample * mean[:, :, np.newaxis] * mean[:, np.newaxis, :]
+    products -= n_sample * (mean[:, :, np.newaxis] * mean[:, np.newaxis, :])
     products /= n_sample - 1
     return mean, products
 

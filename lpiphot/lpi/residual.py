@@ -151,7 +151,9 @@ def centre_pixels(sources):
     """
     Return the pixels ``(y, x)`` that hold the positions of the sources.
     """
-    return np.floor(np.column_stack([sources.y, sources.x]) + 0.5).astype(int)
+    # integers cannot hold what a failed fit may give
+    positions = np.column_stack([sources.y, sources.x]).clip(-1e9, 1e9)
+    return np.floor(positions + 0.5).astype(int)
 
 
 def psf_stamps(psf, sources, stamp_shape):

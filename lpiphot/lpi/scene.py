@@ -20,9 +20,9 @@ __all__ = ['Scene', 'Thresholds', 'build_scene']
 MASK_LIMIT = 1.0
 MIN_MASK_FLUX = 500.0
 
-# Stars are rendered out to a tenth of the noise: what is cut is lost in
-# it even where several wings overlap.
-RENDER_LIMIT = 0.1
+# Stars are rendered out to a fiftieth of the noise: what is cut is lost
+# in it even where many wings overlap.
+RENDER_LIMIT = 0.02
 
 
 class Thresholds(NamedTuple):
@@ -143,7 +143,7 @@ def build_scene(image, psf, sources, thresholds, *, stamp_shape, gain,
     mask = image.mask.copy()
     for part, values in iter_stars(psf, stars, model.shape, stamp_shape,
                                    faintest):
-        mask[part] |= np.abs(values) > thresholds.mask_threshold
+        mask[part] |= values > thresholds.mask_threshold
     mask |= outlier_mask(residual, mask, thresholds.residual_threshold)
 
     # 3 infill
