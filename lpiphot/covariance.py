@@ -6,7 +6,7 @@ The local covariance of an image, for its own sake.
 import numpy as np
 
 from lpiphot._inputs import as_image, as_positions, as_shapes
-from lpiphot.lpi.covariance import cut_region, region_moments
+from lpiphot.lpi.covariance import cut_region, joint_covariances
 
 __all__ = ['local_covariance']
 
@@ -76,11 +76,13 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
     n_pix = stamp_shape[0] * stamp_shape[1]
     means = np.empty((len(centres), n_pix))
     covariances = np.empty((len(centres), n_pix, n_pix))
+    all_pixels = np.arange(n_pix)[np.newaxis]
     for i, centre in enumerate(centres):
         region, level, corners = cut_region(
             image, centre[np.newaxis], stamp_shape, window_shape)
-        mean, covariance = region_moments(
-            region, corners, stamp_shape, window_shape)
+        mean, (upper,) = joint_covariances(
+            region, corners, all_pixels, stamp_shape, window_shape,
+            np.dtype(float))
         means[i] = mean[0] + level
-        covariances[i] = covariance[0]
+        covariances[i] = np.triu(upper) + np.triu(upper, 1).T
     return means, covariances

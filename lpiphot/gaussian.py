@@ -6,8 +6,8 @@ The conditional Gaussian, from one Cholesky factorisation.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import get_lapack_funcs
+
+from lpiphot._core.conditional import factor_and_predict
 
 __all__ = ['Conditional', 'condition']
 
@@ -62,9 +62,9 @@ def condition(covariance, mean, known):
     Parameters
     ----------
     covariance : (n, n) `~numpy.ndarray`
-        The joint covariance, the known values first. Only its lower
-        triangle is read; the array may be overwritten. Its dtype,
-        float32 or float64, is that of the computation.
+        The joint covariance, the known values first, in C order. Only
+        its upper triangle is read, and the array is overwritten. Its
+        dtype, float32 or float64, is that of the computation.
 
     mean : (n,) `~numpy.ndarray`
         The joint mean.
@@ -78,16 +78,11 @@ def condition(covariance, mean, known):
         `None` if the covariance is not positive definite in this dtype.
     """
     n_known = len(known)
-    # C order read as Fortran order is the transpose: LAPACK's upper
-    # triangle is our lower one, and nothing is copied.
-    potrf, = get_lapack_funcs(('potrf',), (covariance,))
-    upper, info = potrf(covariance.T, lower=0, overwrite_a=1, clean=0)
-    if info != 0:
+    dtype = covariance.dtype
+    white = (known - mean[:n_known]).astype(dtype)
+    predicted = mean[n_known:].astype(dtype)
+    chi2 = factor_and_predict(covariance, white, predicted)
+    if np.isnan(chi2):
         return None
-    lower = upper.T
-    white = solve_triangular(
-        lower[:n_known, :n_known], known - mean[:n_known], lower=True,
-        check_finite=False)
-    predicted = mean[n_known:] + lower[n_known:, :n_known] @ white
-    return Conditional(predicted, np.tril(lower[n_known:, n_known:]),
-                       float(white @ white))
+    factor = np.tril(covariance[n_known:, n_known:].T)
+    return Conditional(predicted, factor, chi2)

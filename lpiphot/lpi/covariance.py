@@ -7,9 +7,14 @@ Section 2.4 and equation 6 of Saydjari & Finkbeiner (2022).
 
 import numpy as np
 
+from lpiphot._core.moments import gather_covariances
 from lpiphot.lpi.tiles import mirror
 
-__all__ = ['cut_region', 'region_moments']
+__all__ = ['cut_region', 'joint_covariances']
+
+# The innermost loops run over a multiple of this: two vectors of float32
+# or four of float64 at 256 bits.
+LANE_GROUP = 16
 
 
 def cut_region(image, centres, stamp_shape, window_shape):
@@ -52,61 +57,73 @@ def cut_region(image, centres, stamp_shape, window_shape):
     return region, level, centres - half - first
 
 
-def region_moments(region, corners, stamp_shape, window_shape):
-    """
-    Compute the moments of all stamps of a region.
+def joint_covariances(region, corners, places, stamp_shape, window_shape,
+                      dtype):
+    r"""
+    Compute the means and covariances of the stamps of a region.
 
-    For each shift ``d`` between two pixels of a stamp, the region is
-    multiplied with itself shifted by ``d`` and summed over windows:
-    the sum whose window begins at pixel ``i`` is the element
-    ``(i, i + d)`` of ``V^T V`` of every stamp that contains ``i`` and
-    ``i + d``. This costs the same for one stamp and for many.
+    About their mean :math:`\mu`, the :math:`N` shifted samples
+    :math:`V` of the pixels of a stamp have the covariance
+
+    .. math::
+
+        \hat C_{ij} = \frac{1}{N - 1} \left[ \sum_w
+        R_{i+w} R_{j+w} - N \mu_i \mu_j \right]
+
+    with the sum over all pixels :math:`w` of the window (equation 6).
+    For a shift :math:`d = j - i` the sums of all pixels :math:`i` of
+    all stamps are running sums over the product of the region with
+    itself shifted by :math:`d`: the cost is that of the region, for one
+    stamp or for many.
 
     Parameters
     ----------
     region, corners
         As returned by `cut_region`.
 
+    places : (n, ny * nx) `~numpy.ndarray` of int
+        The place of each pixel of the stamps in the covariance, from 0
+        up; -1 for pixels that are not used.
+
     stamp_shape, window_shape : 2-tuple of int
         The shapes of the stamp and of the window of shifts.
 
+    dtype : `~numpy.dtype`
+        The dtype of products, sums and covariances. The means are
+        float64.
+
     Returns
     -------
-    mean : (n, n_pix) `~numpy.ndarray`
-        The means about the level of the region.
+    means : (n, ny * nx) `~numpy.ndarray`
+        The means of all pixels about the level of the region.
 
-    covariance : (n, n_pix, n_pix) `~numpy.ndarray`
-        The covariances, both triangles.
+    covariances : list of 2-D `~numpy.ndarray`
+        The covariances of the used pixels, in the order of their
+        places. Only the upper triangle is set.
     """
     ny, nx = stamp_shape
-    n_pix = ny * nx
-    n_sample = window_shape[0] * window_shape[1]
     rows = corners[:, 0, np.newaxis] + np.arange(ny)
     columns = corners[:, 1, np.newaxis] + np.arange(nx)
-
     sums = _window_sums(region, window_shape)
-    mean = sums[rows[:, :, np.newaxis], columns[:, np.newaxis, :]]
-    mean = mean.reshape(-1, n_pix) / n_sample
+    means = sums[rows[:, :, np.newaxis], columns[:, np.newaxis, :]]
+    means = means.reshape(-1, ny * nx) / (window_shape[0] * window_shape[1])
 
-    products = np.empty((len(corners), n_pix, n_pix))
     height, width = region.shape
-    for dy in range(ny):
-        for dx in range(-(nx - 1) if dy else 0, nx):
-            # the columns of pixel i for which i + d is in the stamp
-            begin, end = max(0, -dx), nx - max(0, dx)
-            left, right = max(0, -dx), width - max(0, dx)
-            sums = _window_sums(
-                region[:height - dy, left:right]
-                * region[dy:, left + dx:right + dx], window_shape)
-            values = sums[rows[:, :ny - dy, np.newaxis],
-                          columns[:, np.newaxis, begin:end] - left]
-            for view in _diagonals(products, stamp_shape, dy, dx):
-                view[...] = values
-
-    # V^T V / (N - 1) about the mean: equation 6
-    products -= n_sample * (mean[:, :, np.newaxis] * mean[:, np.newaxis, :])
-    products /= n_sample - 1
-    return mean, products
+    lanes = LANE_GROUP * -(-(2 * nx - 1) // LANE_GROUP)
+    padded = np.zeros((height, nx - 1 + width + lanes), dtype=dtype)
+    padded[:, nx - 1:nx - 1 + width] = region
+    places = np.ascontiguousarray(places, dtype=np.intc)
+    sizes = np.max(places, axis=1, initial=-1).astype(np.intc) + 1
+    offsets = np.concatenate([[0], np.cumsum(sizes.astype(int) ** 2)])
+    matrices = np.empty(offsets[-1], dtype=dtype)
+    gather_covariances(
+        padded, width, nx - 1, np.ascontiguousarray(corners, dtype=np.intc),
+        places, sizes, means.astype(dtype), stamp_shape, window_shape,
+        matrices, np.empty((width, lanes), dtype=dtype),
+        np.empty((width - window_shape[1] + 1, lanes), dtype=dtype))
+    return means, [
+        matrices[offset:offset + size * size].reshape(size, size)
+        for offset, size in zip(offsets, sizes.tolist(), strict=False)]
 
 
 def _window_sums(array, window_shape):
@@ -114,35 +131,8 @@ def _window_sums(array, window_shape):
     Sum an array over all windows that fit inside it.
     """
     for axis, size in enumerate(window_shape):
-        total = np.cumsum(array, axis=axis)
-        length = total.shape[axis]
-        array = np.take(total, np.arange(size - 1, length), axis=axis)
-        upper = [slice(None), slice(None)]
-        lower = [slice(None), slice(None)]
-        upper[axis] = slice(1, None)
-        lower[axis] = slice(0, length - size)
-        array[tuple(upper)] -= total[tuple(lower)]
+        total = np.insert(np.cumsum(array, axis=axis), 0, 0.0, axis=axis)
+        n_windows = array.shape[axis] - size + 1
+        array = (np.take(total, np.arange(size, size + n_windows), axis)
+                 - np.take(total, np.arange(n_windows), axis))
     return array
-
-
-def _diagonals(matrices, stamp_shape, dy, dx):
-    """
-    View the elements (i, i + d) and (i + d, i) of (n, n_pix, n_pix).
-
-    Both views have the shape ``(n, ny - dy, nx - abs(dx))`` of the
-    pixels ``i`` for which ``i + d`` is in the stamp. In C order, going
-    from ``i`` to the next pixel moves down one row and right one
-    column of the matrix.
-    """
-    ny, nx = stamp_shape
-    n_pix = ny * nx
-    step = matrices.itemsize
-    diagonal = (n_pix + 1) * step
-    flat = matrices.reshape(-1)
-    first = max(0, -dx)
-    shift = dy * nx + dx
-    for offset in (shift, shift * n_pix):
-        yield np.lib.stride_tricks.as_strided(
-            flat[first * (n_pix + 1) + offset:],
-            shape=(len(matrices), ny - dy, nx - abs(dx)),
-            strides=(n_pix ** 2 * step, nx * diagonal, diagonal))

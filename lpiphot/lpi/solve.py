@@ -10,7 +10,7 @@ import numpy as np
 from lpiphot import flags
 from lpiphot.gaussian import Conditional, condition
 from lpiphot.lpi.correction import Correction, correct
-from lpiphot.lpi.covariance import cut_region, region_moments
+from lpiphot.lpi.covariance import cut_region, joint_covariances
 from lpiphot.lpi.masks import GOOD, HIDDEN, classify_stamps, psf_flags
 from lpiphot.lpi.residual import centre_pixels, psf_stamps
 from lpiphot.lpi.tiles import cut_stamps, outside_image
@@ -102,7 +102,7 @@ def solve_stars(scene, psf, sources, *, stamp_shape, window_shape,
     outside = outside_image(centres, stamp_shape, scene.mask.shape)
     masked = outside | cut_stamps(scene.mask, centres, stamp_shape)
     no_data = outside | cut_stamps(scene.no_data, centres, stamp_shape)
-    classes, n_good, dnt = classify_stamps(
+    classes, n_good_first, dnt = classify_stamps(
         stamps, sources.flux, masked, no_data,
         mask_threshold=scene.thresholds.mask_threshold,
         min_mask_flux=scene.thresholds.min_mask_flux,
@@ -113,21 +113,30 @@ def solve_stars(scene, psf, sources, *, stamp_shape, window_shape,
 
     region, level, corners = cut_region(
         scene.filled, centres, stamp_shape, window_shape)
-    means, covariances = region_moments(
-        region, corners, stamp_shape, window_shape)
+    places, orders = _places(classes)
+    means, covariances = joint_covariances(
+        region, corners, places, stamp_shape, window_shape, dtype)
     known = cut_stamps(scene.filled, centres, stamp_shape) - level
     residuals = cut_stamps(scene.residual, centres, stamp_shape) - level
     variances = cut_stamps(scene.star_variance, centres, stamp_shape)
 
     solutions = []
-    for i, centre in enumerate(centres):
-        good = np.flatnonzero(classes[i] == GOOD)
-        hidden = np.flatnonzero(classes[i] == HIDDEN)
+    for i, (centre, order) in enumerate(zip(centres, orders, strict=True)):
         conditional = correction = None
+        n_good = np.count_nonzero(classes[i] == GOOD)
+        hidden = order[n_good:]
         if hidden.size:
-            conditional = _condition(
-                covariances[i], means[i], variances[i].ravel(),
-                known[i].flat[good], good, hidden, dtype)
+            values = known[i].flat[order[:n_good]]
+            variance = variances[i].flat[order]
+            conditional = _condition(covariances[i], variance,
+                                     means[i][order], values)
+            if conditional is None and dtype != float:
+                # in float64, from the products on
+                _, (covariance,) = joint_covariances(
+                    region, corners[i:i + 1], places[i:i + 1], stamp_shape,
+                    window_shape, np.dtype(float))
+                conditional = _condition(covariance, variance,
+                                         means[i][order], values)
             if conditional is None:
                 dnt[i] |= flags.NOT_POSITIVE_DEFINITE
             else:
@@ -135,23 +144,32 @@ def solve_stars(scene, psf, sources, *, stamp_shape, window_shape,
                     conditional, stamps[i].flat[hidden],
                     residuals[i].flat[hidden], level)
         solutions.append(StarSolution(
-            centre, classes[i], int(n_good[i]), stamps[i], level,
+            centre, classes[i], int(n_good_first[i]), stamps[i], level,
             conditional, correction, int(dnt[i])))
     return solutions
 
 
-def _condition(covariance, mean, variance, values, good, hidden, dtype):
+def _places(classes):
     """
-    Condition the hidden pixels on the good ones, in float64 if need be.
+    Return the places of pixels in the order (good, hidden), and the order.
     """
-    order = np.concatenate([good, hidden])
-    joint = covariance[np.ix_(order, order)]
-    joint[np.diag_indices_from(joint)] += variance[order]
-    conditional = condition(joint.astype(dtype), mean[order].astype(dtype),
-                            values.astype(dtype))
-    if conditional is None and dtype != float:
-        conditional = condition(joint, mean[order], values)
-    return conditional
+    flat = classes.reshape(len(classes), -1)
+    places = np.full(flat.shape, -1)
+    orders = []
+    for place, stamp in zip(places, flat, strict=True):
+        order = np.concatenate([np.flatnonzero(stamp == GOOD),
+                                np.flatnonzero(stamp == HIDDEN)])
+        place[order] = np.arange(len(order))
+        orders.append(order)
+    return places, orders
+
+
+def _condition(covariance, variance, mean, values):
+    """
+    Condition the hidden pixels on the good ones, with the stars' noise.
+    """
+    covariance.flat[::len(covariance) + 1] += variance
+    return condition(covariance, mean, values)
 
 
 def _near_fallback(scene, centres, stamp_shape, window_shape):

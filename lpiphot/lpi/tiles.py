@@ -7,8 +7,8 @@ import numpy as np
 
 __all__ = ['cut_stamps', 'group_stars', 'mirror', 'outside_image']
 
-TILE = 64           # pixels: half of a window, so that tiles share sums
-MAX_STARS = 16      # a job: 150 MB of covariances of 33 x 33 pixels
+TILE = 128          # pixels: about a window, so that stars share sums
+MAX_STARS = 32      # a job: at most 300 MB of covariances in float64
 
 
 def mirror(index, size):
@@ -98,7 +98,7 @@ def group_stars(centres):
     Returns
     -------
     groups : list of `~numpy.ndarray` of int
-        The indices of at most 16 stars of one tile of 64 x 64 pixels
+        The indices of at most 32 stars of one tile of 128 x 128 pixels
         each. The groups do not depend on the order of the stars.
     """
     y, x = centres.T

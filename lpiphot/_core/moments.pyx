@@ -1,0 +1,66 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: cdivision=True, initializedcheck=False, freethreading_compatible=True
+"""
+Covariances of stamps, gathered from shifted products.
+"""
+
+import numpy as np
+
+from cython cimport floating
+
+cdef extern from *:
+    """
+    #include "simd.h"
+    #define REAL float
+    #define NAME(name) name##_float
+    #include "shifted_products.h"
+    #undef REAL
+    #undef NAME
+    #define REAL double
+    #define NAME(name) name##_double
+    #include "shifted_products.h"
+    """
+    void gather_float(
+        const float *region, long height, long width, long stride, long ny,
+        long nx, long wy, long wx, long lanes, long n_stars,
+        const int *corners, const int *place, const int *sizes,
+        const float *mean, float *matrices, float *columns,
+        float *sums) noexcept nogil
+    void gather_double(
+        const double *region, long height, long width, long stride, long ny,
+        long nx, long wy, long wx, long lanes, long n_stars,
+        const int *corners, const int *place, const int *sizes,
+        const double *mean, double *matrices, double *columns,
+        double *sums) noexcept nogil
+
+
+def gather_covariances(floating[:, ::1] region, long width, long n_before,
+                       const int[:, ::1] corners, const int[:, ::1] place,
+                       const int[::1] sizes, const floating[:, ::1] mean,
+                       stamp_shape, window_shape, floating[::1] matrices,
+                       floating[:, ::1] columns, floating[:, ::1] sums):
+    """
+    Gather the covariances of the used pixels of stamps.
+
+    See `lpiphot.lpi.covariance.joint_covariances`, its border, for what
+    it does and for the shapes, which are not checked here.
+    """
+    cdef long ny = stamp_shape[0], nx = stamp_shape[1]
+    cdef long wy = window_shape[0], wx = window_shape[1]
+    cdef long lanes = columns.shape[1]
+    if corners.shape[0] == 0 or matrices.shape[0] == 0:
+        return
+    with nogil:
+        if floating is float:
+            gather_float(
+                &region[0, n_before], region.shape[0], width,
+                region.shape[1], ny, nx, wy, wx, lanes, corners.shape[0],
+                &corners[0, 0], &place[0, 0], &sizes[0], &mean[0, 0],
+                &matrices[0], &columns[0, 0], &sums[0, 0])
+        else:
+            gather_double(
+                &region[0, n_before], region.shape[0], width,
+                region.shape[1], ny, nx, wy, wx, lanes, corners.shape[0],
+                &corners[0, 0], &place[0, 0], &sizes[0], &mean[0, 0],
+                &matrices[0], &columns[0, 0], &sums[0, 0])

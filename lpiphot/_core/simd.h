@@ -1,0 +1,20 @@
+/* Licensed under a 3-clause BSD style license - see LICENSE.rst
+ *
+ * SIMD marks a function to be compiled for several instruction sets, the
+ * best of which is chosen when the library is loaded. So one wheel serves
+ * all machines, without -march. It needs the GNU compiler and C library
+ * (ifunc); elsewhere the functions are compiled for the baseline. */
+#ifndef LPIPHOT_SIMD_H
+#define LPIPHOT_SIMD_H
+
+#include <limits.h> /* defines __GLIBC__, where it applies */
+
+#if defined(__GLIBC__) && defined(__x86_64__) && !defined(__clang__) \
+    && defined(__GNUC__) && __GNUC__ >= 12
+#define SIMD __attribute__((target_clones("arch=x86-64-v4", \
+                                          "arch=x86-64-v3", "default")))
+#else
+#define SIMD
+#endif
+
+#endif
