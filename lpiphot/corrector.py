@@ -367,7 +367,8 @@ class _Call:
     def __init__(self, corrector, data, phot, error, mask, background):
         self.image = parse_image(data, error=error, mask=mask)
         shape, unit = self.image.data.shape, self.image.unit
-        as_shapes(corrector.stamp_shape, corrector.window_shape, shape)
+        self.stamp_shape, self.window_shape = as_shapes(
+            corrector.stamp_shape, corrector.window_shape, shape)
         if background is not None:
             background = as_plane('background', background, shape, unit)
 
@@ -400,8 +401,9 @@ class _Call:
         """
         Return groups of near sources, from the index of the sources.
         """
-        centres = centre_pixels(self.sources.take(index))
-        return [index[group] for group in group_stars(centres)]
+        groups = group_stars(centre_pixels(self.sources.take(index)),
+                             self.stamp_shape, self.window_shape)
+        return [index[group] for group in groups]
 
 
 class _Row:

@@ -22,17 +22,41 @@ def _block_moments(residual, mask):
     n_blocks = [max(1, size // BLOCK) for size in residual.shape]
     edges = [np.linspace(0, size, n + 1).astype(int)
              for size, n in zip(residual.shape, n_blocks, strict=True)]
-    level = np.full(n_blocks, np.nan)
-    scatter = np.full(n_blocks, np.nan)
-    for i, j in np.ndindex(*n_blocks):
-        block = (slice(edges[0][i], edges[0][i + 1]),
-                 slice(edges[1][j], edges[1][j + 1]))
-        values = residual[block][~mask[block]]
-        if values.size >= MIN_PIXELS:
-            level[i, j] = np.median(values)
-            scatter[i, j] = MAD_TO_SIGMA * np.median(
-                np.abs(values - level[i, j]))
-    return level, scatter
+    moments = np.full((2, *n_blocks), np.nan)
+    # blocks of one shape are done together, a row of them at a time
+    for i, rows in enumerate(zip(edges[0], edges[0][1:], strict=False)):
+        strip = np.where(mask[slice(*rows)], np.nan, residual[slice(*rows)])
+        widths = np.diff(edges[1])
+        for width in np.unique(widths):
+            members = np.flatnonzero(widths == width)
+            columns = edges[1][members, np.newaxis] + np.arange(width)
+            values = strip[:, columns].swapaxes(0, 1).reshape(
+                len(members), -1)
+            moments[:, i, members] = _robust_moments(values)
+    return moments
+
+
+def _robust_moments(values):
+    """
+    Return median and scatter of each row, leaving out its NaN.
+    """
+    count = np.count_nonzero(np.isfinite(values), axis=1)
+    median = _row_medians(values, count)
+    deviation = np.abs(values - median[:, np.newaxis])
+    return median, MAD_TO_SIGMA * _row_medians(deviation, count)
+
+
+def _row_medians(values, count):
+    """
+    Return the medians of the ``count`` numbers in each row, beside NaN.
+    """
+    values = np.sort(values, axis=1)  # NaN last
+    rows = np.arange(len(values))
+    lower, upper = np.maximum(count - 1, 0) // 2, count // 2
+    medians = 0.5 * (values[rows, lower]
+                     + values[rows, np.minimum(upper, values.shape[1] - 1)])
+    medians[count < MIN_PIXELS] = np.nan
+    return medians
 
 
 def typical_scatter(residual, mask):

@@ -1,0 +1,116 @@
+"""
+Scenes and clocks for the benchmarks.
+"""
+
+import time
+
+import numpy as np
+from astropy.table import QTable
+from photutils.psf import CircularGaussianPRF
+from scipy.linalg.lapack import get_lapack_funcs
+from threadpoolctl import threadpool_limits
+
+from lpiphot.datasets import make_cloud_image
+from lpiphot.lpi.residual import PSF, Sources, iter_stars
+
+FWHM = 4.0
+NOISE = 10.0
+
+
+def make_scene(shape, n_stars, *, level=0.0, seed=1):
+    """
+    Make an image of clouds, noise and stars, with the true catalogue.
+
+    Parameters
+    ----------
+    shape : 2-tuple of int
+        The shape of the image.
+
+    n_stars : int
+        The number of stars, at random positions with fluxes of a power
+        law.
+
+    level : float, optional
+        A constant added to the image.
+
+    seed : int, optional
+        The seed.
+
+    Returns
+    -------
+    data : 2-D `~numpy.ndarray`
+        The image, float32.
+
+    table : `~astropy.table.QTable`
+        The catalogue.
+
+    psf_model : `~photutils.psf.CircularGaussianPRF`
+        The PSF.
+    """
+    rng = np.random.default_rng(seed)
+    psf_model = CircularGaussianPRF(fwhm=FWHM)
+    flux = 30 * NOISE * (1 - rng.random(n_stars)) ** -1.0
+    table = QTable({'x_fit': rng.uniform(0, shape[1] - 1, n_stars),
+                    'y_fit': rng.uniform(0, shape[0] - 1, n_stars),
+                    'flux_fit': np.minimum(flux, 1e4 * NOISE)})
+    data = make_cloud_image(shape, rms=5 * NOISE, seed=seed) + level
+    data += rng.normal(0, NOISE, shape)
+    sources = Sources(*(np.array(table[name]) for name in
+                        ('x_fit', 'y_fit', 'flux_fit')), {})
+    for part, values in iter_stars(PSF(psf_model), sources, shape, (33, 33),
+                                   0.01 * NOISE):
+        data[part] += values
+    return data.astype(np.float32), table, psf_model
+
+
+class Clock:
+    """
+    A context that measures wall and core time.
+    """
+
+    def __enter__(self):
+        self._start = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *exception):
+        self.wall = time.perf_counter() - self._start[0]
+        self.core = time.process_time() - self._start[1]
+
+
+def cholesky_floor(sizes, dtype, *, n_repeat=15):
+    """
+    Return the mean time of LAPACK's bare Cholesky for some sizes.
+
+    Parameters
+    ----------
+    sizes : array_like of int
+        The sizes of the matrices, all those of a run.
+
+    dtype : str
+        The dtype.
+
+    n_repeat : int, optional
+        The number of repeats at each of five quantiles of the sizes; the
+        median of them counts.
+
+    Returns
+    -------
+    seconds : float
+        The time for one matrix.
+    """
+    quantiles = np.quantile(sizes, [0.1, 0.3, 0.5, 0.7, 0.9]).astype(int)
+    medians = []
+    with threadpool_limits(1, user_api='blas'):
+        for size in quantiles:
+            matrix = np.full((size, size), 0.5, dtype=dtype, order='F')
+            matrix[np.diag_indices(size)] = 2.0
+            potrf, = get_lapack_funcs(('potrf',), (matrix,))
+            times = []
+            for _ in range(n_repeat):
+                copy = matrix.copy(order='F')
+                start = time.perf_counter()
+                _, info = potrf(copy, lower=1, overwrite_a=1, clean=0)
+                times.append(time.perf_counter() - start)
+                assert info == 0
+            medians.append(np.median(times))
+    return float(np.mean(medians))
