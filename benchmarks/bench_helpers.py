@@ -11,7 +11,8 @@ from scipy.linalg.lapack import get_lapack_funcs
 from threadpoolctl import threadpool_limits
 
 from lpiphot.datasets import make_cloud_image
-from lpiphot.lpi.residual import PSF, Sources, iter_stars
+from lpiphot.lpi.residual import PSF, Sources, StarRenderer
+from lpiphot.lpi.tiles import Region
 
 FWHM = 4.0
 NOISE = 10.0
@@ -57,8 +58,9 @@ def make_scene(shape, n_stars, *, level=0.0, seed=1):
     data += rng.normal(0, NOISE, shape)
     sources = Sources(*(np.array(table[name]) for name in
                         ('x_fit', 'y_fit', 'flux_fit')), {})
-    for part, values in iter_stars(PSF(psf_model), sources, shape, (33, 33),
-                                   0.01 * NOISE):
+    renderer = StarRenderer(PSF(psf_model), sources, shape, (33, 33),
+                            0.01 * NOISE)
+    for part, values in renderer.render(Region((0, 0), shape)):
         data[part] += values
     return data.astype(np.float32), table, psf_model
 

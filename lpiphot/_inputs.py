@@ -9,13 +9,13 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
-__all__ = ['Image', 'as_image', 'as_number', 'as_plane', 'as_positions',
+__all__ = ['Image', 'ImageReader', 'as_image', 'as_number', 'as_plane', 'as_positions',
            'as_shape', 'as_shapes', 'parse_image']
 
 
 class Image(NamedTuple):
     """
-    An image and what is known of its pixels, as plain arrays.
+    Pixels and what is known of them, as plain arrays.
 
     Attributes
     ----------
@@ -27,20 +27,20 @@ class Image(NamedTuple):
 
     mask : 2-D bool `~numpy.ndarray`
         `True` for pixels that are masked or not finite.
-
-    unit : `~astropy.units.Unit` or `None`
-        The unit of the data.
     """
 
     data: np.ndarray
     error: np.ndarray
     mask: np.ndarray
-    unit: u.Unit
 
 
-def parse_image(data, *, error=None, mask=None):
+class ImageReader:
     """
-    Take apart an ndarray, Quantity, masked array, NDData or CCDData.
+    An image that is read region by region.
+
+    An ndarray, Quantity, masked array, NDData or CCDData is taken apart
+    and checked here, but not copied: an image that is mapped from disk
+    stays there.
 
     Parameters
     ----------
@@ -54,10 +54,16 @@ def parse_image(data, *, error=None, mask=None):
     mask : 2-D bool array_like, optional
         `True` for pixels to leave out.
 
-    Returns
-    -------
-    image : `Image`
-        The parts. No input is modified or shared.
+    Attributes
+    ----------
+    shape : 2-tuple of int
+        The shape of the image.
+
+    unit : `~astropy.units.Unit` or `None`
+        The unit of the data.
+
+    has_error : bool
+        Whether the errors are known.
 
     Raises
     ------
@@ -70,43 +76,92 @@ def parse_image(data, *, error=None, mask=None):
     astropy.units.UnitsError
         If the units of data and error do not match.
     """
-    if isinstance(data, NDData):
-        if data.mask is not None:
-            mask = _only_one('mask', mask, data.mask)
-        if data.uncertainty is not None:
-            std = data.uncertainty.represent_as(StdDevUncertainty)
-            unit = std.unit if std.unit is not None else data.unit
-            std = std.array if unit is None else std.array * unit
-            error = _only_one('error', error, std, 'uncertainty')
-        data = data.data if data.unit is None else data.data * data.unit
-    elif isinstance(data, np.ma.MaskedArray):
-        if data.mask is not np.ma.nomask:
-            mask = _only_one('mask', mask, data.mask)
-        data = data.data
 
-    unit = data.unit if isinstance(data, u.Quantity) else None
-    values = as_image('data', data, finite=False)
-    if error is not None:
-        error = as_plane('error', error, values.shape, unit)
-        if np.any(error < 0):
-            msg = ('error must not be negative; its smallest value is '
-                   f'{np.nanmin(error)}')
-            raise ValueError(msg)
-    invalid = ~np.isfinite(values)
-    if mask is not None and mask is not np.ma.nomask:
-        mask = np.asanyarray(mask)
-        if mask.dtype != bool:
-            msg = ('mask must be boolean, True for pixels to leave out; got '
-                   f'dtype {mask.dtype}')
-            raise TypeError(msg)
-        if mask.shape != values.shape:
-            msg = (f'mask must have the shape of data, {values.shape}; got '
-                   f'{mask.shape}')
-            raise ValueError(msg)
-        invalid |= mask
-    if error is not None:
-        invalid |= ~np.isfinite(error)
-    return Image(values, error, invalid, unit)
+    def __init__(self, data, *, error=None, mask=None):
+        if isinstance(data, NDData):
+            if data.mask is not None:
+                mask = _only_one('mask', mask, data.mask)
+            if data.uncertainty is not None:
+                std = data.uncertainty.represent_as(StdDevUncertainty)
+                unit = std.unit if std.unit is not None else data.unit
+                std = (std.array if unit is None
+                       else u.Quantity(std.array, unit, copy=False))
+                error = _only_one('error', error, std, 'uncertainty')
+            data = (data.data if data.unit is None
+                    else u.Quantity(data.data, data.unit, copy=False))
+        elif isinstance(data, np.ma.MaskedArray):
+            if data.mask is not np.ma.nomask:
+                mask = _only_one('mask', mask, data.mask)
+            data = data.data
+
+        self.unit = data.unit if isinstance(data, u.Quantity) else None
+        self._data = _as_plain_image('data', data)
+        self.shape = self._data.shape
+        self._error = None
+        if error is not None:
+            self._error = as_plane('error', error, self.shape, self.unit)
+            if np.any(self._error < 0):
+                msg = ('error must not be negative; its smallest value is '
+                       f'{np.nanmin(self._error)}')
+                raise ValueError(msg)
+        self.has_error = error is not None
+        self._mask = None
+        if mask is not None and mask is not np.ma.nomask:
+            self._mask = np.asanyarray(mask)
+            if self._mask.dtype != bool:
+                msg = ('mask must be boolean, True for pixels to leave out; '
+                       f'got dtype {self._mask.dtype}')
+                raise TypeError(msg)
+            if self._mask.shape != self.shape:
+                msg = (f'mask must have the shape of data, {self.shape}; got '
+                       f'{self._mask.shape}')
+                raise ValueError(msg)
+
+    def read(self, region=None):
+        """
+        Read a region.
+
+        Parameters
+        ----------
+        region : `~lpiphot.lpi.tiles.Region`, optional
+            The region; by default the whole image.
+
+        Returns
+        -------
+        image : `Image`
+            Its pixels, copied.
+        """
+        part = (slice(None), slice(None)) if region is None else region.slices
+        data = np.array(self._data[part], dtype=float)
+        mask = ~np.isfinite(data)
+        if self._mask is not None:
+            mask |= self._mask[part]
+        error = None
+        if self._error is not None:
+            error = np.array(self._error[part], dtype=float)
+            mask |= ~np.isfinite(error)
+        return Image(data, error, mask)
+
+
+def parse_image(data, *, error=None, mask=None):
+    """
+    Read a whole image.
+
+    Parameters
+    ----------
+    data, error, mask
+        As for `ImageReader`, which raises on bad input.
+
+    Returns
+    -------
+    data, error, mask : 2-D `~numpy.ndarray`
+        As in `Image`.
+
+    unit : `~astropy.units.Unit` or `None`
+        The unit of the data.
+    """
+    reader = ImageReader(data, error=error, mask=mask)
+    return *reader.read(), reader.unit
 
 
 def _only_one(name, given, own, own_name=None):
@@ -117,9 +172,9 @@ def _only_one(name, given, own, own_name=None):
     return own
 
 
-def as_image(name, image, *, finite=True):
+def _as_plain_image(name, image):
     """
-    Return a two-dimensional image as native float64, without its unit.
+    Return a two-dimensional numeric array, without its unit.
     """
     image = np.asanyarray(image)
     if isinstance(image, u.Quantity):
@@ -131,8 +186,15 @@ def as_image(name, image, *, finite=True):
         msg = (f'{name} must be a two-dimensional image; got the shape '
                f'{image.shape}')
         raise ValueError(msg)
-    image = np.array(image, dtype=float)
-    if finite and not np.isfinite(image).all():
+    return image
+
+
+def as_image(name, image):
+    """
+    Return a two-dimensional image of finite values as native float64.
+    """
+    image = np.array(_as_plain_image(name, image), dtype=float)
+    if not np.isfinite(image).all():
         msg = (f'{name} must be finite; it has '
                f'{np.count_nonzero(~np.isfinite(image))} pixels that are not')
         raise ValueError(msg)
@@ -149,7 +211,7 @@ def as_plane(name, values, shape, unit):
     if values.ndim != 0 and values.shape != shape:
         msg = f'{name} must have the shape of data, {shape}; got {values.shape}'
         raise ValueError(msg)
-    return np.broadcast_to(values.astype(float), shape)
+    return np.broadcast_to(values, shape)
 
 
 def _without_unit(name, values, unit):

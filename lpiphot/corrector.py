@@ -7,16 +7,16 @@ import astropy.units as u
 import numpy as np
 
 from lpiphot import flags
-from lpiphot._inputs import (as_number, as_plane, as_shape, as_shapes,
-                             parse_image)
+from lpiphot._inputs import (ImageReader, as_number, as_plane, as_shape,
+                             as_shapes)
 from lpiphot._parallel import as_n_threads, run_jobs
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of,
                              column_values, find_column, flux_unit_of)
 from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.residual import PSF, Sources, centre_pixels
-from lpiphot.lpi.scene import Thresholds, build_scene
+from lpiphot.lpi.scene import Field, Thresholds
 from lpiphot.lpi.solve import solve_stars
-from lpiphot.lpi.tiles import group_stars
+from lpiphot.lpi.tiles import Region, group_stars
 from lpiphot.results import LPIResult, Prediction
 
 __all__ = ['LPIBackgroundCorrector']
@@ -226,8 +226,9 @@ class LPIBackgroundCorrector:
         astropy.units.UnitsError
             If units do not match.
         """
-        return self.run(data, phot, error=error, mask=mask,
-                        background=background).table
+        call = _Call(self, data, phot, error, mask, background)
+        self._solve_all(call)
+        return call.table
 
     def run(self, data, phot, *, error=None, mask=None, background=None):
         """
@@ -242,15 +243,37 @@ class LPIBackgroundCorrector:
             as images, with a plot.
         """
         call = _Call(self, data, phot, error, mask, background)
+        rows = self._solve_all(call)
+        scene = call.field.scene(Region((0, 0), call.image.shape))
+
+        # Where stars are close, the nearest one tells the background.
+        predicted = scene.filled.copy()
+        nearest = np.zeros(predicted.shape)
+        for row in rows:
+            if row.pixels is not None:
+                closer = row.psf > nearest[row.pixels]
+                pixels = tuple(axis[closer] for axis in row.pixels)
+                predicted[pixels] = row.background[closer]
+                nearest[pixels] = row.psf[closer]
+
+        unit = call.image.unit
+        return LPIResult(
+            table=call.table,
+            data=_with_unit(call.image.read().data, unit),
+            residual=_with_unit(scene.residual, unit),
+            mask=scene.mask,
+            filled=_with_unit(scene.filled, unit),
+            background=_with_unit(predicted, unit))
+
+    def _solve_all(self, call):
+        """
+        Solve all sources of a call, complete its table and return rows.
+        """
         n_sources = len(call.table)
         values = {name: np.full(n_sources, np.nan) for name in COLUMNS}
         for name in ('kcond0', 'kcond', 'kpred', 'dnt'):
             values[name] = np.zeros(n_sources, dtype=np.int32)
         values['dnt'][~call.valid] = flags.NO_POSITION
-
-        # Where stars are close, the nearest one tells the background.
-        predicted = call.scene.filled.copy()
-        nearest = np.zeros(predicted.shape)
 
         def solve(index):
             return [_Row(solution) for solution in self._solve(call, index)]
@@ -258,28 +281,16 @@ class LPIBackgroundCorrector:
         jobs = call.jobs(np.flatnonzero(call.valid))
         results = run_jobs(solve, jobs, n_threads=self.n_threads,
                            progress_bar=self.progress_bar)
-        for index, rows in zip(jobs, results, strict=True):
-            for source, row in zip(index, rows, strict=True):
-                for name, value in row.values.items():
-                    values[name][source] = value
-                if row.pixels is not None:
-                    closer = row.psf > nearest[row.pixels]
-                    pixels = tuple(axis[closer] for axis in row.pixels)
-                    predicted[pixels] = row.background[closer]
-                    nearest[pixels] = row.psf[closer]
+        rows = [row for result in results for row in result]
+        for source, row in zip(np.concatenate([*jobs, []]).astype(int), rows,
+                               strict=True):
+            for name, value in row.values.items():
+                values[name][source] = value
         values['cflux'] = (call.sources.flux - values['fdb_res']
                            + values['fdb_pred'])
-
         add_columns(call.table, values, call.image.unit, call.flux_unit,
                     self._parameters(call))
-        unit = call.image.unit
-        return LPIResult(
-            table=call.table,
-            data=_with_unit(call.image.data, unit),
-            residual=_with_unit(call.scene.residual, unit),
-            mask=call.scene.mask,
-            filled=_with_unit(call.scene.filled, unit),
-            background=_with_unit(predicted, unit))
+        return rows
 
     def predict(self, data, phot, ids, *, error=None, mask=None,
                 background=None):
@@ -321,13 +332,12 @@ class LPIBackgroundCorrector:
                        f'predicted; its dnt flags are {bits}')
                 raise ValueError(msg)
             predictions.append(
-                Prediction.from_solution(name, solution, call.scene,
-                                         call.image.unit))
+                Prediction.from_solution(name, solution, call.image.unit))
         return predictions[0] if np.ndim(ids) == 0 else predictions
 
     def _solve(self, call, index):
         return solve_stars(
-            call.scene, self._psf, call.sources.take(index),
+            call.field, self._psf, call.sources.take(index),
             stamp_shape=self.stamp_shape, window_shape=self.window_shape,
             condition_radius=self.condition_radius,
             dtype=np.dtype(self.dtype))
@@ -336,9 +346,9 @@ class LPIBackgroundCorrector:
         """
         Return the parameters as used, as numbers and strings.
         """
-        thresholds = call.scene.thresholds
+        thresholds = call.field.thresholds
         star_noise = ('gain' if self.gain is not None else
-                      'error' if call.image.error is not None else 'none')
+                      'error' if call.image.has_error else 'none')
         return {
             'psf_model': type(self.psf_model).__name__,
             'stamp_shape': str(self.stamp_shape),
@@ -352,7 +362,7 @@ class LPIBackgroundCorrector:
             'gain': 'none' if self.gain is None else float(
                 getattr(self.gain, 'value', self.gain)),
             'star_noise_from': star_noise,
-            'pixel_noise': call.scene.noise,
+            'pixel_noise': call.field.noise,
             'data_unit': str(call.image.unit or 'none'),
             'dtype': self.dtype,
             'rng': self._seed,
@@ -361,12 +371,12 @@ class LPIBackgroundCorrector:
 
 class _Call:
     """
-    One call of the corrector: its checked inputs and its scene.
+    One call of the corrector: its checked inputs.
     """
 
     def __init__(self, corrector, data, phot, error, mask, background):
-        self.image = parse_image(data, error=error, mask=mask)
-        shape, unit = self.image.data.shape, self.image.unit
+        self.image = ImageReader(data, error=error, mask=mask)
+        shape, unit = self.image.shape, self.image.unit
         self.stamp_shape, self.window_shape = as_shapes(
             corrector.stamp_shape, corrector.window_shape, shape)
         if background is not None:
@@ -391,7 +401,7 @@ class _Call:
                 strict=True)], axis=0)
         self.valid = inside
 
-        self.scene = build_scene(
+        self.field = Field(
             self.image, corrector._psf, self.sources.take(finite),
             _thresholds(corrector, unit), stamp_shape=corrector.stamp_shape,
             gain=_gain_value(corrector.gain, unit), background=background,

@@ -6,7 +6,8 @@ The local covariance of an image, for its own sake.
 import numpy as np
 
 from lpiphot._inputs import as_image, as_positions, as_shapes
-from lpiphot.lpi.covariance import cut_region, joint_covariances
+from lpiphot.lpi.covariance import joint_covariances, training_region
+from lpiphot.lpi.tiles import Region
 
 __all__ = ['local_covariance']
 
@@ -76,12 +77,14 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
     n_pix = stamp_shape[0] * stamp_shape[1]
     means = np.empty((len(centres), n_pix))
     covariances = np.empty((len(centres), n_pix, n_pix))
+    whole = Region((0, 0), image.shape)
     all_pixels = np.arange(n_pix)[np.newaxis]
     for i, centre in enumerate(centres):
-        region, level, corners = cut_region(
-            image, centre[np.newaxis], stamp_shape, window_shape)
+        training, level, corners = training_region(
+            image, whole, centre[np.newaxis], stamp_shape, window_shape,
+            image.shape)
         mean, (upper,) = joint_covariances(
-            region, corners, all_pixels, stamp_shape, window_shape,
+            training, corners, all_pixels, stamp_shape, window_shape,
             np.dtype(float))
         means[i] = mean[0] + level
         covariances[i] = np.triu(upper) + np.triu(upper, 1).T

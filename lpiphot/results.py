@@ -10,7 +10,6 @@ import numpy as np
 from astropy.table import QTable
 
 from lpiphot.lpi.masks import GOOD, HIDDEN, IGNORED
-from lpiphot.lpi.tiles import cut_stamps
 
 __all__ = ['LPIResult', 'Prediction']
 
@@ -116,7 +115,7 @@ class Prediction:
     unit: u.Unit
 
     @classmethod
-    def from_solution(cls, name, solution, scene, unit):
+    def from_solution(cls, name, solution, unit):
         """
         Make a prediction from the solution of a star.
 
@@ -128,18 +127,11 @@ class Prediction:
         solution : `~lpiphot.lpi.solve.StarSolution`
             The solution.
 
-        scene : `~lpiphot.lpi.scene.Scene`
-            The planes of the image.
-
         unit : `~astropy.units.Unit` or `None`
             The unit of the data.
         """
-        shape = solution.classes.shape
-        centres = solution.centre[np.newaxis]
-        stamp = cut_stamps(np.where(scene.no_data, scene.filled,
-                                    scene.residual), centres, shape)[0]
         return cls(id=name, centre=tuple(solution.centre.tolist()),
-                   stamp=stamp, classes=solution.classes, psf=solution.psf,
+                   stamp=solution.stamp, classes=solution.classes, psf=solution.psf,
                    mean=solution.hidden_mean,
                    covariance=solution.conditional.covariance.astype(float),
                    chi2=solution.conditional.chi2, unit=unit)

@@ -10,32 +10,36 @@ import numpy as np
 from lpiphot._core.moments import gather_covariances
 from lpiphot.lpi.tiles import mirror
 
-__all__ = ['cut_region', 'joint_covariances']
+__all__ = ['joint_covariances', 'training_region']
 
 # The innermost loops run over a multiple of this: two vectors of float32
 # or four of float64 at 256 bits.
 LANE_GROUP = 16
 
 
-def cut_region(image, centres, stamp_shape, window_shape):
+def training_region(filled, region, centres, stamp_shape, window_shape,
+                    image_shape):
     """
-    Cut the part of an image that the moments of some stamps need.
+    Cut the pixels that the moments of some stamps are learned from.
 
     Parameters
     ----------
-    image : (ny, nx) `~numpy.ndarray`
-        The image without holes.
+    filled : 2-D `~numpy.ndarray`
+        The image without holes, in a region.
+
+    region : `~lpiphot.lpi.tiles.Region`
+        This region, as of `~lpiphot.lpi.tiles.region_about`.
 
     centres : (n, 2) `~numpy.ndarray` of int
         The centre pixels ``(y, x)`` of the stamps.
 
-    stamp_shape, window_shape : 2-tuple of int
-        The shapes of the stamp and of the window of shifts.
+    stamp_shape, window_shape, image_shape : 2-tuple of int
+        The shapes of stamp, window of shifts and image.
 
     Returns
     -------
-    region : 2-D `~numpy.ndarray`
-        The region about its level, mirrored beyond the image, float64.
+    training : 2-D `~numpy.ndarray`
+        The pixels about their level, mirrored beyond the image.
 
     level : float
         The level that was subtracted. The moments are taken about it:
@@ -43,24 +47,23 @@ def cut_region(image, centres, stamp_shape, window_shape):
 
     corners : (n, 2) `~numpy.ndarray` of int
         The first pixel ``(y, x)`` of the window of the first pixel of
-        each stamp, in the region.
+        each stamp, in ``training``.
     """
-    half = (np.array(stamp_shape) + np.array(window_shape)) // 2 - 1
+    half = np.array(stamp_shape) // 2 + np.array(window_shape) // 2
     first = centres.min(axis=0) - half
     last = centres.max(axis=0) + half
     rows, columns = (
-        mirror(np.arange(first[axis], last[axis] + 1), image.shape[axis])
-        for axis in (0, 1))
-    region = image[np.ix_(rows, columns)].astype(float)
-    level = float(region.mean())
-    region -= level
-    return region, level, centres - half - first
+        mirror(np.arange(first[axis], last[axis] + 1), image_shape[axis])
+        - region.first[axis] for axis in (0, 1))
+    training = filled[np.ix_(rows, columns)]
+    level = float(training.mean())
+    return training - level, level, centres - half - first
 
 
-def joint_covariances(region, corners, places, stamp_shape, window_shape,
+def joint_covariances(training, corners, places, stamp_shape, window_shape,
                       dtype):
     r"""
-    Compute the means and covariances of the stamps of a region.
+    Compute the means and covariances of stamps.
 
     About their mean :math:`\mu`, the :math:`N` shifted samples
     :math:`V` of the pixels of a stamp have the covariance
@@ -72,14 +75,14 @@ def joint_covariances(region, corners, places, stamp_shape, window_shape,
 
     with the sum over all pixels :math:`w` of the window (equation 6).
     For a shift :math:`d = j - i` the sums of all pixels :math:`i` of
-    all stamps are running sums over the product of the region with
-    itself shifted by :math:`d`: the cost is that of the region, for one
-    stamp or for many.
+    all stamps are running sums over the product of the pixels with
+    themselves shifted by :math:`d`: the cost is that of the pixels, for
+    one stamp or for many.
 
     Parameters
     ----------
-    region, corners
-        As returned by `cut_region`.
+    training, corners
+        As returned by `training_region`.
 
     places : (n, ny * nx) `~numpy.ndarray` of int
         The place of each pixel of the stamps in the covariance, from 0
@@ -95,7 +98,7 @@ def joint_covariances(region, corners, places, stamp_shape, window_shape,
     Returns
     -------
     means : (n, ny * nx) `~numpy.ndarray`
-        The means of all pixels about the level of the region.
+        The means of all pixels about the level of ``training``.
 
     covariances : list of 2-D `~numpy.ndarray`
         The covariances of the used pixels, in the order of their
@@ -104,14 +107,14 @@ def joint_covariances(region, corners, places, stamp_shape, window_shape,
     ny, nx = stamp_shape
     rows = corners[:, 0, np.newaxis] + np.arange(ny)
     columns = corners[:, 1, np.newaxis] + np.arange(nx)
-    sums = _window_sums(region, window_shape)
+    sums = _window_sums(training, window_shape)
     means = sums[rows[:, :, np.newaxis], columns[:, np.newaxis, :]]
     means = means.reshape(-1, ny * nx) / (window_shape[0] * window_shape[1])
 
-    height, width = region.shape
+    height, width = training.shape
     lanes = LANE_GROUP * -(-(2 * nx - 1) // LANE_GROUP)
     padded = np.zeros((height, nx - 1 + width + lanes), dtype=dtype)
-    padded[:, nx - 1:nx - 1 + width] = region
+    padded[:, nx - 1:nx - 1 + width] = training
     places = np.ascontiguousarray(places, dtype=np.intc)
     sizes = np.max(places, axis=1, initial=-1).astype(np.intc) + 1
     offsets = np.concatenate([[0], np.cumsum(sizes.astype(int) ** 2)])

@@ -8,21 +8,22 @@ pixels with growing widths, plus noise.
 
 import numpy as np
 
-__all__ = ['boxcar_infill', 'pixel_noise']
+from lpiphot.lpi.tiles import Region
 
-FIRST_WIDTH = 19    # pixels
-GROWTH = 1.4        # of the width, from one step to the next
-N_STEPS = 10
+__all__ = ['HALF_WIDTHS', 'boxcar_infill', 'pixel_noise']
+
+# From a width of 19 pixels, growing by a factor of 1.4 nine times
+HALF_WIDTHS = tuple(round((19 * 1.4 ** step - 1) / 2) for step in range(10))
 MIN_GOOD = 10       # good pixels that determine a mean
+CELL = 64           # pixels: cells of noise
 
 
-def boxcar_infill(image, mask):
+def boxcar_infill(image, mask, half_widths):
     """
     Replace masked pixels by boxcar means of the good pixels.
 
-    The boxcar is 19 pixels wide; where it holds fewer than 10 good
-    pixels it grows by a factor of 1.4, ten times at most. What is left
-    then becomes the median of the good pixels.
+    Each gets the mean of the smallest boxcar that holds at least 10
+    good pixels.
 
     Parameters
     ----------
@@ -32,41 +33,41 @@ def boxcar_infill(image, mask):
     mask : 2-D bool `~numpy.ndarray`
         `True` for the pixels to replace.
 
+    half_widths : sequence of int
+        The half widths of the boxcars, growing.
+
     Returns
     -------
     filled : 2-D `~numpy.ndarray`
-        A copy without holes.
+        A copy without holes, but for ``left``.
 
-    fallback : 2-D bool `~numpy.ndarray`
-        `True` for the pixels that became the median.
+    left : 2-D bool `~numpy.ndarray`
+        `True` for the pixels that no boxcar could fill.
     """
     good = ~mask
     filled = np.where(good, image, 0.0)
-    fallback = np.zeros(image.shape, dtype=bool)
-    if not mask.any() or not good.any():
-        return filled, mask.copy()
-    level = np.median(image[good])
+    left = np.zeros(image.shape, dtype=bool)
+    if not mask.any():
+        return filled, left
+    # about a level: sums over large boxes keep their digits
+    level = np.mean(image[good]) if good.any() else 0.0
 
     # sums over the pixels above and left of each: four of them give
     # the sum over any box
     values = _integral(np.where(good, image - level, 0.0))
-    counts = _integral(good.astype(float))
+    counts = _integral(good)
     rows, columns = np.nonzero(mask)
-    width = FIRST_WIDTH
-    for _ in range(N_STEPS):
-        half = round((width - 1) / 2)
+    for half in half_widths:
         count = _box_sums(counts, rows, columns, half)
         enough = count > MIN_GOOD - 0.5
         y, x = rows[enough], columns[enough]
-        filled[y, x] = (level + _box_sums(values, y, x, half)
-                        / count[enough])
+        filled[y, x] = level + (_box_sums(values, y, x, half)
+                                / count[enough])
         rows, columns = rows[~enough], columns[~enough]
         if rows.size == 0:
             break
-        width *= GROWTH
-    filled[rows, columns] = level
-    fallback[rows, columns] = True
-    return filled, fallback
+    left[rows, columns] = True
+    return filled, left
 
 
 def _integral(image):
@@ -92,29 +93,44 @@ def _box_sums(integral, rows, columns, half):
             - integral[bottom, left] + integral[top, left])
 
 
-def pixel_noise(mask, seed):
+def pixel_noise(mask, region, seed):
     """
-    Draw unit-normal noise for the masked pixels of an image.
+    Draw unit-normal noise for the masked pixels of a region.
 
-    Each row has a random stream of its own, so that a pixel has the
-    same noise whatever else is masked, and however the image is tiled.
+    Each cell of 64 x 64 pixels of the image has a random stream of its
+    own, so that a pixel has the same noise whatever else is masked, and
+    however the image is cut into regions.
 
     Parameters
     ----------
     mask : 2-D bool `~numpy.ndarray`
-        `True` for the pixels that get noise.
+        `True` for the pixels of the region that get noise.
+
+    region : `~lpiphot.lpi.tiles.Region`
+        The region of the image.
 
     seed : int
         The seed.
 
     Returns
     -------
-    noise : (n_masked,) `~numpy.ndarray`
-        The noise of the masked pixels, in C order.
+    noise : 2-D `~numpy.ndarray`
+        The noise of the masked pixels; 0 for others.
     """
-    nx = mask.shape[1]
-    noise = [
-        np.random.Generator(np.random.Philox(key=[seed, row]))
-        .standard_normal(nx)[mask[row]]
-        for row in np.flatnonzero(mask.any(axis=1))]
-    return np.concatenate(noise) if noise else np.empty(0)
+    noise = np.zeros(mask.shape)
+    cells = [range(first // CELL, (last - 1) // CELL + 1)
+             for first, last in zip(*region, strict=True)]
+    for y in cells[0]:
+        for x in cells[1]:
+            cell = Region((y * CELL, x * CELL),
+                          ((y + 1) * CELL, (x + 1) * CELL))
+            both = Region(
+                tuple(np.maximum(cell.first, region.first).tolist()),
+                tuple(np.minimum(cell.last, region.last).tolist()))
+            part = both.within(region)
+            if mask[part].any():
+                stream = np.random.Philox(key=[seed, (y << 32) + x])
+                draws = np.random.Generator(stream).standard_normal(
+                    (CELL, CELL))[both.within(cell)]
+                noise[part] = np.where(mask[part], draws, 0.0)
+    return noise

@@ -8,7 +8,7 @@ Section 5.1 of Saydjari & Finkbeiner (2022).
 import numpy as np
 
 from lpiphot import flags
-from lpiphot.lpi.noise import local_scatter
+from lpiphot.lpi.noise import block_moments, spread_blocks
 
 __all__ = ['GOOD', 'HIDDEN', 'IGNORED', 'classify_stamps', 'outlier_mask',
            'psf_flags']
@@ -21,22 +21,26 @@ IGNORED, GOOD, HIDDEN = 0, 1, 2
 ROBUST_LIMIT = 12.0
 
 
-def outlier_mask(residual, mask, residual_threshold=None):
+def outlier_mask(residual, mask, noise, residual_threshold=None):
     """
     Find the pixels whose residual is no sample of the background.
 
     Parameters
     ----------
     residual : 2-D `~numpy.ndarray`
-        The residual image.
+        The residual image, from the corner of a block.
 
     mask : 2-D bool `~numpy.ndarray`
         The pixels that are masked already.
 
+    noise : float
+        The typical scatter of the pixels of the image; it stands for
+        that of a block that has none, as quantised data can.
+
     residual_threshold : float, optional
         The absolute value of the residual beyond which a pixel is an
-        outlier. By default, 12 times the local robust scatter about
-        the local median.
+        outlier. By default, 12 times the robust scatter of the block of
+        the pixel, about its median.
 
     Returns
     -------
@@ -46,10 +50,10 @@ def outlier_mask(residual, mask, residual_threshold=None):
     if residual_threshold is not None:
         beyond = np.abs(residual) > residual_threshold
     else:
-        level, scatter = local_scatter(residual, mask)
-        # quantised or constant data can have no scatter at all
-        typical = np.median(scatter)
-        scatter[scatter == 0] = typical if typical > 0 else np.inf
+        level, scatter = block_moments(residual, mask)
+        scatter[scatter == 0] = noise if noise > 0 else np.inf
+        level, scatter = (spread_blocks(moment, residual.shape)
+                          for moment in (level, scatter))
         beyond = np.abs(residual - level) > ROBUST_LIMIT * scatter
     return beyond & ~mask
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from astropy.modeling import Model
 
-__all__ = ['PSF', 'Sources', 'centre_pixels', 'iter_stars', 'psf_stamps']
+__all__ = ['PSF', 'Sources', 'StarRenderer', 'centre_pixels', 'psf_stamps']
 
 # Number of PSF values evaluated at once: 2 MB of float64
 BLOCK_SIZE = 2 ** 18
@@ -191,13 +191,13 @@ def _offsets(size):
     return np.arange(size) - size // 2
 
 
-def iter_stars(psf, sources, image_shape, stamp_shape, faintest):
+class StarRenderer:
     """
-    Render each star as far out as it rises above a faintest value.
+    Renders each star as far out as it rises above a faintest value.
 
     A stamp is enough for most stars; the wings of bright ones reach
-    much farther. Its shape is doubled for a star until the model at
-    its border is below ``faintest``.
+    much farther. The shape is doubled for a star until the model at
+    its border is below the faintest value.
 
     Parameters
     ----------
@@ -212,33 +212,56 @@ def iter_stars(psf, sources, image_shape, stamp_shape, faintest):
 
     faintest : float
         The value of the model below which it may be cut, in data units.
-
-    Yields
-    ------
-    slices : 2-tuple of slice
-        The part of the image that the star covers.
-
-    values : 2-D `~numpy.ndarray`
-        The values of the star on these pixels.
     """
-    shapes, borders = _render_shapes(psf, sources, image_shape, stamp_shape)
-    peak = np.abs(sources.flux)[:, np.newaxis] * borders
-    which = np.argmax(peak < faintest, axis=1)
-    which[~np.any(peak < faintest, axis=1)] = len(shapes) - 1
 
-    for k, shape in enumerate(shapes):
-        members = np.flatnonzero(which == k)
-        step = max(1, BLOCK_SIZE // (shape[0] * shape[1]))
-        for first in range(0, len(members), step):
-            some = sources.take(members[first:first + step])
-            stamps = psf_stamps(psf, some, shape)
-            corners = centre_pixels(some) - np.array(shape) // 2
-            for flux, corner, stamp in zip(some.flux, corners, stamps,
-                                           strict=True):
-                overlap = _overlap(corner, shape, image_shape)
-                if overlap is not None:
-                    in_image, in_stamp = overlap
-                    yield in_image, flux * stamp[in_stamp]
+    def __init__(self, psf, sources, image_shape, stamp_shape, faintest):
+        self._psf = psf
+        self._sources = sources
+        shapes, borders = _render_shapes(psf, sources, image_shape,
+                                         stamp_shape)
+        below = np.abs(sources.flux)[:, np.newaxis] * borders < faintest
+        which = np.where(below.any(axis=1), np.argmax(below, axis=1),
+                         len(shapes) - 1)
+        self._shapes = np.array(shapes)[which].reshape(-1, 2)
+        self._corners = centre_pixels(sources) - self._shapes // 2
+
+    def render(self, region):
+        """
+        Render the stars that reach into a region of the image.
+
+        Parameters
+        ----------
+        region : `~lpiphot.lpi.tiles.Region`
+            The region.
+
+        Yields
+        ------
+        part : 2-tuple of slice
+            The part of the region that a star covers.
+
+        values : 2-D `~numpy.ndarray`
+            The values of the star on these pixels.
+        """
+        first = np.maximum(self._corners, region.first)
+        last = np.minimum(self._corners + self._shapes, region.last)
+        inside = np.flatnonzero(np.all(first < last, axis=1))
+        for shape in np.unique(self._shapes[inside], axis=0):
+            members = inside[np.all(self._shapes[inside] == shape, axis=1)]
+            step = max(1, BLOCK_SIZE // int(shape.prod()))
+            for begin in range(0, len(members), step):
+                some = members[begin:begin + step]
+                stamps = psf_stamps(self._psf, self._sources.take(some),
+                                    shape)
+                for star, stamp in zip(some, stamps, strict=True):
+                    yield (_slices(first[star], last[star], region.first),
+                           self._sources.flux[star] * stamp[_slices(
+                               first[star], last[star],
+                               self._corners[star])])
+
+
+def _slices(first, last, origin):
+    return tuple(slice(*pair) for pair in
+                 zip(first - origin, last - origin, strict=True))
 
 
 def _render_shapes(psf, sources, image_shape, stamp_shape):
@@ -259,16 +282,3 @@ def _render_shapes(psf, sources, image_shape, stamp_shape):
         if borders[-1] == 0.0 or min(shape) > 2 * max(image_shape):
             return shapes, np.array(borders)
         shape = tuple(2 * size + 1 for size in shape)
-
-
-def _overlap(corner, shape, image_shape):
-    """
-    Return the slices of image and stamp that overlap, or `None`.
-    """
-    first = np.maximum(corner, 0)
-    last = np.minimum(corner + shape, image_shape)
-    if np.any(first >= last):
-        return None
-    return (tuple(slice(*pair) for pair in zip(first, last, strict=True)),
-            tuple(slice(*pair) for pair in zip(first - corner, last - corner,
-                                               strict=True)))

@@ -1,18 +1,22 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-The image as LPI sees it: stages 1 to 3, done once for all stars.
+The image as LPI sees it: stages 1 to 3, for any region of it.
+
+Nothing is computed over the whole image that only a region needs; a
+pixel has the same value in every region that contains it.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot.lpi.infill import boxcar_infill, pixel_noise
+from lpiphot.lpi.infill import HALF_WIDTHS, boxcar_infill, pixel_noise
 from lpiphot.lpi.masks import outlier_mask
-from lpiphot.lpi.noise import local_scatter, typical_scatter
-from lpiphot.lpi.residual import iter_stars
+from lpiphot.lpi.noise import BLOCK, block_moments, spread_blocks
+from lpiphot.lpi.residual import StarRenderer
+from lpiphot.lpi.tiles import Region
 
-__all__ = ['Scene', 'Thresholds', 'build_scene']
+__all__ = ['Field', 'Scene', 'Thresholds']
 
 # Defaults in units of the noise. A star is hidden as far out as it
 # rises above the noise of a pixel; any star is taken to be at least as
@@ -23,6 +27,11 @@ MIN_MASK_FLUX = 500.0
 # Stars are rendered out to a fiftieth of the noise: what is cut is lost
 # in it even where many wings overlap.
 RENDER_LIMIT = 0.02
+
+# The typical noise is that of blocks in at most 8 x 8 cells of 64 x 64
+# pixels, evenly spread: 1024 blocks, all of them in a small image.
+SAMPLE_CELL = 64
+MAX_SAMPLES = 8
 
 
 class Thresholds(NamedTuple):
@@ -41,12 +50,13 @@ class Thresholds(NamedTuple):
 
 class Scene(NamedTuple):
     """
-    The planes of an image that the stars are solved on.
-
-    All planes have the shape of the image.
+    The planes of a region of an image that stars are solved on.
 
     Attributes
     ----------
+    region : `~lpiphot.lpi.tiles.Region`
+        The region, whose shape all planes have.
+
     residual : `~numpy.ndarray`
         Data minus model; not finite where the data are not.
 
@@ -65,32 +75,24 @@ class Scene(NamedTuple):
 
     star_variance : `~numpy.ndarray`
         The variance by the photon noise of the stars.
-
-    noise : float
-        The typical scatter of the pixels of the residual.
-
-    thresholds : `Thresholds`
-        As used.
     """
 
+    region: Region
     residual: np.ndarray
     no_data: np.ndarray
     mask: np.ndarray
     filled: np.ndarray
     fallback: np.ndarray
     star_variance: np.ndarray
-    noise: float
-    thresholds: Thresholds
 
 
-def build_scene(image, psf, sources, thresholds, *, stamp_shape, gain,
-                background, seed):
+class Field:
     """
-    Subtract the stars, mask what is left of them, and infill.
+    An image with its stars, of which scenes are made.
 
     Parameters
     ----------
-    image : `~lpiphot._inputs.Image`
+    image : `~lpiphot._inputs.ImageReader`
         The image.
 
     psf : `~lpiphot.lpi.residual.PSF`
@@ -116,72 +118,158 @@ def build_scene(image, psf, sources, thresholds, *, stamp_shape, gain,
     seed : int
         The seed of the noise of infilled pixels.
 
-    Returns
-    -------
-    scene : `Scene`
-        The planes.
-
     Raises
     ------
     ValueError
-        If no block of 16 x 16 pixels has 16 good pixels left, or a
-        threshold cannot be had from the noise because there is none.
+        If no block of 16 x 16 pixels has 16 good pixels, or a threshold
+        cannot be had from the noise because there is none.
     """
-    stars = _near_image(sources, image.data.shape)
-    faintest = _faintest(image, thresholds)
 
-    # 1 residual
-    model = np.zeros(image.data.shape)
-    for part, values in iter_stars(psf, stars, model.shape, stamp_shape,
-                                   faintest):
-        model[part] += values
-    residual = image.data - model
+    def __init__(self, image, psf, sources, thresholds, *, stamp_shape,
+                 gain=None, background=None, seed=0):
+        self.image_shape = image.shape
+        self._image = image
+        self._gain = gain
+        self._background = background
+        self._seed = seed
+        samples = _sample_regions(image.shape, MAX_SAMPLES)
+        parts = [image.read(region) for region in samples]
+        if all(part.mask.all() for part in parts):
+            samples = _sample_regions(image.shape, max(image.shape))
+            parts = [image.read(region) for region in samples]
 
-    # 2 mask
-    noise = typical_scatter(residual, image.mask)
-    thresholds = _resolve(thresholds, noise)
-    mask = image.mask.copy()
-    for part, values in iter_stars(psf, stars, model.shape, stamp_shape,
-                                   faintest):
-        mask[part] |= values > thresholds.mask_threshold
-    mask |= outlier_mask(residual, mask, thresholds.residual_threshold)
+        _, scatter = _typical([part.data for part in parts], parts)
+        limits = [scatter, thresholds.mask_threshold or np.nan]
+        faintest = RENDER_LIMIT * min(
+            (limit for limit in limits if limit > 0), default=0.0)
+        self._renderer = StarRenderer(
+            psf, _sources_within(sources, image.shape), image.shape,
+            stamp_shape, faintest)
+        residuals = [part.data - self._render(region)[0]
+                     for region, part in zip(samples, parts, strict=True)]
+        self.level, self.noise = _typical(residuals, parts)
+        if np.isnan(self.noise):
+            msg = ('data must have a block of 16 x 16 pixels with 16 that '
+                   'are finite and not masked; they have none')
+            raise ValueError(msg)
+        self.thresholds = _resolve(thresholds, self.noise)
 
-    # 3 infill
-    filled, fallback = boxcar_infill(residual, mask)
-    scatter = local_scatter(residual, mask)[1]
-    if not np.isfinite(scatter).all():
-        msg = ('the mask, the stars and the outliers leave fewer than 16 '
-               'good pixels in every block of 16 x 16 pixels: '
-               f'{np.count_nonzero(image.mask)} of {mask.size} pixels are '
-               f'masked or not finite in data, {np.count_nonzero(mask)} with '
-               f'stars and outliers (mask_threshold='
-               f'{thresholds.mask_threshold:.4g})')
-        raise ValueError(msg)
-    if gain is not None and background is not None:
-        scatter = np.sqrt(np.abs(background + filled) / gain)
-    filled[mask] += scatter[mask] * pixel_noise(mask, seed)
+    def _render(self, region):
+        """
+        Return the star model of a region, and its parts star by star.
+        """
+        model = np.zeros(region.shape)
+        stars = list(self._renderer.render(region))
+        for part, values in stars:
+            model[part] += values
+        return model, stars
 
-    return Scene(residual, image.mask, mask, filled, fallback,
-                 _star_variance(image, model, mask, gain), noise, thresholds)
+    def scene(self, region):
+        """
+        Subtract the stars, mask what is left of them, and infill.
+
+        Parameters
+        ----------
+        region : `~lpiphot.lpi.tiles.Region`
+            A region of the image.
+
+        Returns
+        -------
+        scene : `Scene`
+            Its planes.
+        """
+        # The margin grows with the boxcars that the masked pixels of
+        # the region need.
+        for n_widths in range(1, len(HALF_WIDTHS) + 1):
+            half_widths = HALF_WIDTHS[:n_widths]
+            outer = region.grown(half_widths[-1], self.image_shape, BLOCK)
+            inner = region.within(outer)
+            residual, no_data, mask, model, error = self._masked(outer)
+            filled, left = boxcar_infill(residual, mask, half_widths)
+            if not left[inner].any():
+                break
+        filled[left] = self.level
+
+        if self._gain is not None and self._background is not None:
+            sky = self._background[outer.slices]
+            scatter = np.sqrt(np.abs(sky + filled) / self._gain)
+        else:
+            scatter = block_moments(residual, mask)[1]
+            scatter[np.isnan(scatter)] = self.noise
+            scatter = spread_blocks(scatter, outer.shape)
+        filled += scatter * pixel_noise(mask, outer, self._seed)
+        variance = self._star_variance(model, error, mask, half_widths)
+        return Scene(region, *(plane[inner] for plane in (
+            residual, no_data, mask, filled, left, variance)))
+
+    def _masked(self, region):
+        """
+        Return residual and masks of a region, with model and error.
+        """
+        data, error, no_data = self._image.read(region)
+        model, stars = self._render(region)
+        residual = data - model
+        mask = no_data.copy()
+        for part, values in stars:
+            mask[part] |= values > self.thresholds.mask_threshold
+        mask |= outlier_mask(residual, mask, self.noise,
+                             self.thresholds.residual_threshold)
+        return residual, no_data, mask, model, error
+
+    def _star_variance(self, model, error, mask, half_widths):
+        """
+        Return the photon noise of the stars as a variance.
+
+        From the gain, or else from the excess of the squared error over
+        its level on nearby good pixels, which are free of stars.
+        """
+        if self._gain is not None:
+            return np.abs(model) / self._gain
+        if error is None:
+            return np.zeros(model.shape)
+        variance = np.where(np.isfinite(error), error, 0.0) ** 2
+        level, left = boxcar_infill(variance, mask, half_widths)
+        return np.where(left, 0.0, np.maximum(variance - level, 0.0))
 
 
-def _near_image(sources, shape):
+def _sample_regions(shape, n_max):
     """
-    Leave out the sources so far away that no wing reaches the image.
+    Return regions of 64 x 64 pixels, evenly spread over an image.
+    """
+    starts = []
+    for size in shape:
+        n_cells = -(-size // SAMPLE_CELL)
+        cells = np.linspace(0, n_cells - 1, min(n_cells, n_max))
+        starts.append(SAMPLE_CELL * np.round(cells).astype(int))
+    return [Region((y, x), (min(y + SAMPLE_CELL, shape[0]),
+                            min(x + SAMPLE_CELL, shape[1])))
+            for y in starts[0].tolist() for x in starts[1].tolist()]
+
+
+def _typical(images, parts):
+    """
+    Return the medians over blocks of their level and scatter.
+
+    Neither stars, nor structure larger than a block, nor a part of the
+    image with more of both, move the scatter much.
+    """
+    moments = [block_moments(image, part.mask)
+               for image, part in zip(images, parts, strict=True)]
+    typical = []
+    for moment in zip(*moments, strict=True):
+        values = np.concatenate([blocks.ravel() for blocks in moment])
+        values = values[np.isfinite(values)]
+        typical.append(float(np.median(values)) if values.size else np.nan)
+    return typical
+
+
+def _sources_within(sources, shape):
+    """
+    Leave out sources so far away that no wing reaches the image.
     """
     near = ((np.abs(sources.y - shape[0] / 2) < 1.5 * shape[0])
             & (np.abs(sources.x - shape[1] / 2) < 1.5 * shape[1]))
     return sources.take(near)
-
-
-def _faintest(image, thresholds):
-    """
-    Return the value below which the wings of stars may be cut.
-    """
-    limits = [typical_scatter(image.data, image.mask),
-              thresholds.mask_threshold or np.nan]
-    positive = [limit for limit in limits if limit > 0]
-    return RENDER_LIMIT * min(positive, default=0.0)
 
 
 def _resolve(thresholds, noise):
@@ -200,19 +288,3 @@ def _resolve(thresholds, noise):
         min_mask_flux = MIN_MASK_FLUX * mask_threshold
     return Thresholds(mask_threshold, min_mask_flux,
                       thresholds.residual_threshold)
-
-
-def _star_variance(image, model, mask, gain):
-    """
-    Return the photon noise of the stars as a variance.
-
-    From the gain, or else from the excess of the squared error over its
-    level on nearby good pixels, which are free of stars.
-    """
-    if gain is not None:
-        return np.abs(model) / gain
-    if image.error is None:
-        return np.zeros(model.shape)
-    variance = np.where(np.isfinite(image.error), image.error, 0.0) ** 2
-    level, _ = boxcar_infill(variance, mask)
-    return np.maximum(variance - level, 0.0)

@@ -10,10 +10,10 @@ import numpy as np
 from lpiphot import flags
 from lpiphot.gaussian import Conditional, condition
 from lpiphot.lpi.correction import Correction, correct
-from lpiphot.lpi.covariance import cut_region, joint_covariances
+from lpiphot.lpi.covariance import joint_covariances, training_region
 from lpiphot.lpi.masks import GOOD, HIDDEN, classify_stamps, psf_flags
 from lpiphot.lpi.residual import centre_pixels, psf_stamps
-from lpiphot.lpi.tiles import cut_stamps, outside_image
+from lpiphot.lpi.tiles import region_about, stamp_pixels
 
 __all__ = ['StarSolution', 'solve_stars']
 
@@ -36,6 +36,9 @@ class StarSolution(NamedTuple):
     psf : (ny, nx) `~numpy.ndarray`
         The absolute value of the unit-flux PSF.
 
+    stamp : (ny, nx) `~numpy.ndarray`
+        The residual, infilled where it has no data.
+
     level : float
         The level about which ``conditional`` is.
 
@@ -53,6 +56,7 @@ class StarSolution(NamedTuple):
     classes: np.ndarray
     n_good_first: int
     psf: np.ndarray
+    stamp: np.ndarray
     level: float
     conditional: Conditional
     correction: Correction
@@ -66,21 +70,21 @@ class StarSolution(NamedTuple):
         return self.conditional.mean.astype(float) + self.level
 
 
-def solve_stars(scene, psf, sources, *, stamp_shape, window_shape,
+def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
                 condition_radius, dtype):
     """
     Predict the background behind stars and correct their fluxes.
 
     Parameters
     ----------
-    scene : `~lpiphot.lpi.scene.Scene`
-        The planes of the image.
+    field : `~lpiphot.lpi.scene.Field`
+        The image with all its stars.
 
     psf : `~lpiphot.lpi.residual.PSF`
         The PSF model.
 
     sources : `~lpiphot.lpi.residual.Sources`
-        The stars, all inside the image.
+        The stars to solve, all inside the image.
 
     stamp_shape, window_shape : 2-tuple of int
         The shapes of the stamp and of the training window.
@@ -97,28 +101,29 @@ def solve_stars(scene, psf, sources, *, stamp_shape, window_shape,
         One for each star.
     """
     centres = centre_pixels(sources)
+    shapes = stamp_shape, window_shape, field.image_shape
+    scene = field.scene(region_about(centres, *shapes))
+    pixels, outside = stamp_pixels(centres, stamp_shape, field.image_shape,
+                                   scene.region)
     signed = psf_stamps(psf, sources, stamp_shape)
     stamps = np.abs(signed)
-    outside = outside_image(centres, stamp_shape, scene.mask.shape)
-    masked = outside | cut_stamps(scene.mask, centres, stamp_shape)
-    no_data = outside | cut_stamps(scene.no_data, centres, stamp_shape)
+    no_data = outside | scene.no_data[pixels]
     classes, n_good_first, dnt = classify_stamps(
-        stamps, sources.flux, masked, no_data,
-        mask_threshold=scene.thresholds.mask_threshold,
-        min_mask_flux=scene.thresholds.min_mask_flux,
+        stamps, sources.flux, outside | scene.mask[pixels], no_data,
+        mask_threshold=field.thresholds.mask_threshold,
+        min_mask_flux=field.thresholds.min_mask_flux,
         condition_radius=condition_radius)
     dnt |= psf_flags(signed)
-    dnt[_near_fallback(scene, centres, stamp_shape, window_shape)] |= (
-        flags.INFILL_MEDIAN)
+    dnt[_near_fallback(scene, centres, *shapes)] |= flags.INFILL_MEDIAN
 
-    region, level, corners = cut_region(
-        scene.filled, centres, stamp_shape, window_shape)
+    training, level, corners = training_region(
+        scene.filled, scene.region, centres, *shapes)
     places, orders = _places(classes)
     means, covariances = joint_covariances(
-        region, corners, places, stamp_shape, window_shape, dtype)
-    known = cut_stamps(scene.filled, centres, stamp_shape) - level
-    residuals = cut_stamps(scene.residual, centres, stamp_shape) - level
-    variances = cut_stamps(scene.star_variance, centres, stamp_shape)
+        training, corners, places, stamp_shape, window_shape, dtype)
+    known = scene.filled[pixels] - level
+    residuals = scene.residual[pixels] - level
+    variances = scene.star_variance[pixels]
 
     solutions = []
     for i, (centre, order) in enumerate(zip(centres, orders, strict=True)):
@@ -133,7 +138,7 @@ def solve_stars(scene, psf, sources, *, stamp_shape, window_shape,
             if conditional is None and dtype != float:
                 # in float64, from the products on
                 _, (covariance,) = joint_covariances(
-                    region, corners[i:i + 1], places[i:i + 1], stamp_shape,
+                    training, corners[i:i + 1], places[i:i + 1], stamp_shape,
                     window_shape, np.dtype(float))
                 conditional = _condition(covariance, variance,
                                          means[i][order], values)
@@ -144,7 +149,8 @@ def solve_stars(scene, psf, sources, *, stamp_shape, window_shape,
                     conditional, stamps[i].flat[hidden],
                     residuals[i].flat[hidden], level)
         solutions.append(StarSolution(
-            centre, classes[i], int(n_good_first[i]), stamps[i], level,
+            centre, classes[i], int(n_good_first[i]), stamps[i],
+            np.where(no_data[i], known[i], residuals[i]) + level, level,
             conditional, correction, int(dnt[i])))
     return solutions
 
@@ -172,14 +178,12 @@ def _condition(covariance, variance, mean, values):
     return condition(covariance, mean, values)
 
 
-def _near_fallback(scene, centres, stamp_shape, window_shape):
+def _near_fallback(scene, centres, *shapes):
     """
     Tell for which stars training pixels were infilled with the median.
     """
-    half = (np.array(stamp_shape) + np.array(window_shape)) // 2 - 1
-    rows, columns = np.nonzero(scene.fallback)
-    if rows.size == 0:
+    if not scene.fallback.any():
         return np.zeros(len(centres), dtype=bool)
-    return np.array([np.any((np.abs(rows - y) <= half[0])
-                            & (np.abs(columns - x) <= half[1]))
-                     for y, x in centres], dtype=bool)
+    return np.array([
+        scene.fallback[region_about(centre[np.newaxis], *shapes)
+                       .within(scene.region)].any() for centre in centres])

@@ -1,11 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-Stamps of an image, and stars that are near each other in one job.
+Parts of an image, and stars that are near each other in one job.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ['cut_stamps', 'group_stars', 'mirror', 'outside_image']
+__all__ = ['Region', 'group_stars', 'mirror', 'region_about',
+           'stamp_pixels']
 
 TILE = 256          # pixels: two windows, so that stars share most sums
 MAX_STARS = 64      # a job: 160 MB of float32 covariances, 33 x 33 pixels
@@ -33,37 +36,79 @@ def mirror(index, size):
     return np.minimum(index, period - index)
 
 
-def cut_stamps(image, centres, stamp_shape):
+class Region(NamedTuple):
     """
-    Cut the stamps about some pixels, mirrored beyond the image.
+    A rectangle of pixels of an image.
+
+    Attributes
+    ----------
+    first, last : 2-tuple of int
+        The first pixel ``(y, x)``, and the one after the last.
+    """
+
+    first: tuple
+    last: tuple
+
+    @property
+    def shape(self):
+        """
+        The shape of the region.
+        """
+        return tuple(b - a for a, b in zip(*self, strict=True))
+
+    @property
+    def slices(self):
+        """
+        The region as slices of the image.
+        """
+        return tuple(slice(a, b) for a, b in zip(*self, strict=True))
+
+    def within(self, outer):
+        """
+        Return the region as slices of a region that contains it.
+        """
+        return tuple(slice(a - c, b - c) for a, b, c in
+                     zip(*self, outer.first, strict=True))
+
+    def grown(self, margin, image_shape, block=1):
+        """
+        Return the region with a margin, in whole blocks of the image.
+        """
+        first = tuple(max(0, a - margin) // block * block
+                      for a in self.first)
+        last = tuple(min(size, -(-(b + margin) // block) * block)
+                     for b, size in zip(self.last, image_shape, strict=True))
+        return Region(first, last)
+
+
+def region_about(centres, stamp_shape, window_shape, image_shape):
+    """
+    Return the region of the image that the moments of stamps need.
+
+    What they need beyond the image is mirrored into it.
 
     Parameters
     ----------
-    image : (ny, nx) `~numpy.ndarray`
-        The image.
-
     centres : (n, 2) `~numpy.ndarray` of int
-        The centre pixels ``(y, x)``.
+        The centre pixels ``(y, x)`` of the stamps.
 
-    stamp_shape : 2-tuple of int
-        The shape of the stamps.
-
-    Returns
-    -------
-    stamps : (n, *stamp_shape) `~numpy.ndarray`
-        The stamps.
+    stamp_shape, window_shape, image_shape : 2-tuple of int
+        The shapes.
     """
-    rows, columns = (
-        mirror(centres[:, axis, np.newaxis]
-               + np.arange(stamp_shape[axis]) - stamp_shape[axis] // 2,
-               image.shape[axis])
-        for axis in (0, 1))
-    return image[rows[:, :, np.newaxis], columns[:, np.newaxis, :]]
+    first, last = [], []
+    for axis in (0, 1):
+        reach = stamp_shape[axis] // 2 + window_shape[axis] // 2
+        index = mirror(np.arange(centres[:, axis].min() - reach,
+                                 centres[:, axis].max() + reach + 1),
+                       image_shape[axis])
+        first.append(int(index.min()))
+        last.append(int(index.max()) + 1)
+    return Region(tuple(first), tuple(last))
 
 
-def outside_image(centres, stamp_shape, image_shape):
+def stamp_pixels(centres, stamp_shape, image_shape, region):
     """
-    Tell which pixels of stamps lie beyond the image.
+    Return the pixels of stamps as indices into a region of the image.
 
     Parameters
     ----------
@@ -71,19 +116,27 @@ def outside_image(centres, stamp_shape, image_shape):
         The centre pixels ``(y, x)``.
 
     stamp_shape, image_shape : 2-tuple of int
-        The shapes.
+        The shapes of the stamps and of the image.
+
+    region : `Region`
+        A region that contains the stamps, mirrored into the image.
 
     Returns
     -------
+    pixels : 2-tuple of `~numpy.ndarray` of int
+        Indices that broadcast to ``(n, *stamp_shape)``.
+
     outside : (n, *stamp_shape) bool `~numpy.ndarray`
         `True` for pixels beyond the image.
     """
-    outside = []
-    for axis in (0, 1):
+    pixels, outside = [], []
+    for axis, size in enumerate(image_shape):
         index = (centres[:, axis, np.newaxis]
                  + np.arange(stamp_shape[axis]) - stamp_shape[axis] // 2)
-        outside.append((index < 0) | (index >= image_shape[axis]))
-    return outside[0][:, :, np.newaxis] | outside[1][:, np.newaxis, :]
+        pixels.append(mirror(index, size) - region.first[axis])
+        outside.append((index < 0) | (index >= size))
+    return ((pixels[0][:, :, np.newaxis], pixels[1][:, np.newaxis, :]),
+            outside[0][:, :, np.newaxis] | outside[1][:, np.newaxis, :])
 
 
 def group_stars(centres, stamp_shape, window_shape):

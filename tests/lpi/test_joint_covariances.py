@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lpiphot.lpi.covariance import cut_region, joint_covariances
+from lpiphot.lpi.covariance import joint_covariances, training_region
+from lpiphot.lpi.tiles import Region
 from oracles.shifted_products import region_moments
 
 
@@ -34,8 +35,9 @@ def test_kernel(stamp_shape, window_shape, dtype, rtol):
     image += 20 * np.sin(np.arange(83) / 9)
     centres = np.array([[0, 0], [40, 50], [45, 41], [69, 82]])
     for some in (centres[:1], centres[1:3], centres):
-        region, _, corners = cut_region(image, some, stamp_shape,
-                                        window_shape)
+        region, _, corners = training_region(
+            image, Region((0, 0), image.shape), some, stamp_shape,
+            window_shape, image.shape)
         mean, covariance = region_moments(region, corners, stamp_shape,
                                           window_shape)
         places = places_of(rng, len(some), mean.shape[1])
@@ -60,8 +62,9 @@ def test_no_pixel_used():
     rng = np.random.default_rng(5)
     image = rng.normal(size=(40, 50))
     places = np.array([np.full(25, -1), np.arange(25)])
-    region, _, corners = cut_region(image, np.array([[20, 20], [21, 25]]),
-                                    (5, 5), (11, 11))
+    region, _, corners = training_region(
+        image, Region((0, 0), image.shape), np.array([[20, 20], [21, 25]]),
+        (5, 5), (11, 11), image.shape)
     _, matrices = joint_covariances(region, corners, places, (5, 5),
                                     (11, 11), np.dtype(float))
     assert [matrix.shape for matrix in matrices] == [(0, 0), (25, 25)]
