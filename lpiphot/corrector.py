@@ -3,6 +3,8 @@
 LPI correction of a finished PSF-photometry table.
 """
 
+import threading
+
 import astropy.units as u
 import numpy as np
 
@@ -12,6 +14,7 @@ from lpiphot._inputs import (ImageReader, as_number, as_plane, as_shape,
 from lpiphot._parallel import as_n_threads, run_jobs
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of,
                              column_values, find_column, flux_unit_of)
+from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.residual import PSF, Sources, centre_pixels
 from lpiphot.lpi.scene import Field, Thresholds
@@ -275,8 +278,13 @@ class LPIBackgroundCorrector:
             values[name] = np.zeros(n_sources, dtype=np.int32)
         values['dnt'][~call.valid] = flags.NO_POSITION
 
+        local = threading.local()
+
         def solve(index):
-            return [_Row(solution) for solution in self._solve(call, index)]
+            if not hasattr(local, 'workspace'):
+                local.workspace = Workspace()
+            return [_Row(solution) for solution in
+                    self._solve(call, index, local.workspace)]
 
         jobs = call.jobs(np.flatnonzero(call.valid))
         results = run_jobs(solve, jobs, n_threads=self.n_threads,
@@ -335,12 +343,12 @@ class LPIBackgroundCorrector:
                 Prediction.from_solution(name, solution, call.image.unit))
         return predictions[0] if np.ndim(ids) == 0 else predictions
 
-    def _solve(self, call, index):
+    def _solve(self, call, index, workspace=None):
         return solve_stars(
             call.field, self._psf, call.sources.take(index),
             stamp_shape=self.stamp_shape, window_shape=self.window_shape,
             condition_radius=self.condition_radius,
-            dtype=np.dtype(self.dtype))
+            dtype=np.dtype(self.dtype), workspace=workspace)
 
     def _parameters(self, call):
         """

@@ -13,11 +13,17 @@ cdef extern from *:
     """
     #include "simd.h"
     #define REAL float
+    #define VEC float_vec
+    #define N_VEC N_FLOAT_VEC
     #define NAME(name) name##_float
     #include "shifted_products.h"
     #undef REAL
+    #undef VEC
+    #undef N_VEC
     #undef NAME
     #define REAL double
+    #define VEC double_vec
+    #define N_VEC N_DOUBLE_VEC
     #define NAME(name) name##_double
     #include "shifted_products.h"
     """
@@ -25,13 +31,13 @@ cdef extern from *:
         const float *region, long height, long width, long stride, long ny,
         long nx, long wy, long wx, long lanes, long n_stars,
         const int *corners, const int *place, const int *sizes,
-        const float *mean, float *matrices, float *columns,
+        const float *mean, float *matrices, int *next,
         float *sums) noexcept nogil
     void gather_double(
         const double *region, long height, long width, long stride, long ny,
         long nx, long wy, long wx, long lanes, long n_stars,
         const int *corners, const int *place, const int *sizes,
-        const double *mean, double *matrices, double *columns,
+        const double *mean, double *matrices, int *next,
         double *sums) noexcept nogil
 
 
@@ -39,7 +45,7 @@ def gather_covariances(floating[:, ::1] region, long width, long n_before,
                        const int[:, ::1] corners, const int[:, ::1] place,
                        const int[::1] sizes, const floating[:, ::1] mean,
                        stamp_shape, window_shape, floating[::1] matrices,
-                       floating[:, ::1] columns, floating[:, ::1] sums):
+                       int[:, ::1] next, floating[:, ::1] sums):
     """
     Gather the covariances of the used pixels of stamps.
 
@@ -48,7 +54,7 @@ def gather_covariances(floating[:, ::1] region, long width, long n_before,
     """
     cdef long ny = stamp_shape[0], nx = stamp_shape[1]
     cdef long wy = window_shape[0], wx = window_shape[1]
-    cdef long lanes = columns.shape[1]
+    cdef long lanes = sums.shape[1]
     if corners.shape[0] == 0 or matrices.shape[0] == 0:
         return
     with nogil:
@@ -57,10 +63,10 @@ def gather_covariances(floating[:, ::1] region, long width, long n_before,
                 &region[0, n_before], region.shape[0], width,
                 region.shape[1], ny, nx, wy, wx, lanes, corners.shape[0],
                 &corners[0, 0], &place[0, 0], &sizes[0], &mean[0, 0],
-                &matrices[0], &columns[0, 0], &sums[0, 0])
+                &matrices[0], &next[0, 0], &sums[0, 0])
         else:
             gather_double(
                 &region[0, n_before], region.shape[0], width,
                 region.shape[1], ny, nx, wy, wx, lanes, corners.shape[0],
                 &corners[0, 0], &place[0, 0], &sizes[0], &mean[0, 0],
-                &matrices[0], &columns[0, 0], &sums[0, 0])
+                &matrices[0], &next[0, 0], &sums[0, 0])

@@ -2,67 +2,97 @@
  *
  * Elements of V^T V of many stamps, from shifted products of one region
  * (equation 6 of Saydjari & Finkbeiner 2022). Included once for each
- * REAL, with NAME giving the functions their names.
+ * REAL, with NAME giving names and VEC a vector of N_VEC of them.
  *
  * For the shift (dy, dx) between the pixels i and j = i + (dy, dx) of a
  * stamp, V^T V(i, j) is the sum over a window that begins at i of the
  * product of the region with itself shifted by (dy, dx). All shifts of
  * one dy are done together, with dx as the innermost index ("lanes"):
  * the product of one pixel with the 2 nx - 1 pixels about the one dy rows
- * below is then a vector operation on contiguous memory, and so are both
- * running sums, down the rows and along the columns. Moving a window by
- * one pixel costs two products or two additions a lane, whatever its
- * size.
+ * below is then a vector operation on contiguous memory.
+ *
+ * sums[x][lane] are the sums over the windows that begin in column x of
+ * one row. From a row to the next, one row of pixels enters the windows
+ * and one leaves them; what they change is itself a running sum along
+ * the row, so that a window costs four products a lane, whatever its
+ * size. The four rows of pixels stay in the first cache, the running sums
+ * in registers: LANE_GROUP lanes, three vectors, are done at a time.
  */
 
-/* columns[v][lane] (+)= a[v] * b[v + dx] over the rows of a window */
+#define LOAD(pointer) (*(const VEC *)(pointer))
+
+/* Add the products of one row of pixels, a, with another, b, to the sums
+ * of all windows that begin in columns 0, ..., n_sums - 1. */
 SIMD static void
-NAME(add_row)(REAL *restrict columns, const REAL *restrict a,
-              const REAL *restrict b, long width, long lanes, long reach)
+NAME(add_row)(REAL *restrict sums, const REAL *restrict a,
+              const REAL *restrict b, long n_sums, long window, long lanes,
+              long reach)
 {
-    for (long v = 0; v < width; v++) {
-        REAL *restrict c = columns + v * lanes;
-        const REAL *restrict shifted = b + v - reach;
-        const REAL value = a[v];
-        for (long k = 0; k < lanes; k++)
-            c[k] += value * shifted[k];
+    for (long k = 0; k < lanes; k += 3 * N_VEC) {
+        const REAL *restrict c = b - reach + k;
+        REAL *restrict to = sums + k;
+        VEC run[3] = {{0}, {0}, {0}};
+        for (long v = 0; v < window; v++)
+            for (int m = 0; m < 3; m++)
+                run[m] += a[v] * LOAD(c + v + m * N_VEC);
+        for (long x = 0; x < n_sums; x++, to += lanes) {
+            if (x > 0) {
+                const long in = x + window - 1, out = x - 1;
+                for (int m = 0; m < 3; m++)
+                    run[m] += a[in] * LOAD(c + in + m * N_VEC)
+                              - a[out] * LOAD(c + out + m * N_VEC);
+            }
+            for (int m = 0; m < 3; m++)
+                *(VEC *)(to + m * N_VEC) += run[m];
+        }
     }
 }
 
-/* the same, moved down by one row: one row enters and one leaves */
+/* Move the windows down by one row: the products of the rows a1 and b1
+ * enter, those of a0 and b0 leave. */
 SIMD static void
-NAME(move_down)(REAL *restrict columns,
-                const REAL *restrict a_in, const REAL *restrict b_in,
-                const REAL *restrict a_out, const REAL *restrict b_out,
-                long width, long lanes, long reach)
+NAME(move_down)(REAL *restrict sums,
+                const REAL *restrict a1, const REAL *restrict b1,
+                const REAL *restrict a0, const REAL *restrict b0,
+                long n_sums, long window, long lanes, long reach)
 {
-    for (long v = 0; v < width; v++) {
-        REAL *restrict c = columns + v * lanes;
-        const REAL *restrict in = b_in + v - reach;
-        const REAL *restrict out = b_out + v - reach;
-        const REAL value_in = a_in[v], value_out = a_out[v];
-        for (long k = 0; k < lanes; k++)
-            c[k] += value_in * in[k] - value_out * out[k];
+    for (long k = 0; k < lanes; k += 3 * N_VEC) {
+        const REAL *restrict c1 = b1 - reach + k;
+        const REAL *restrict c0 = b0 - reach + k;
+        REAL *restrict to = sums + k;
+        VEC run[3] = {{0}, {0}, {0}};
+        for (long v = 0; v < window; v++)
+            for (int m = 0; m < 3; m++)
+                run[m] += a1[v] * LOAD(c1 + v + m * N_VEC)
+                          - a0[v] * LOAD(c0 + v + m * N_VEC);
+        for (long x = 0; x < n_sums; x++, to += lanes) {
+            if (x > 0) {
+                const long in = x + window - 1, out = x - 1;
+                for (int m = 0; m < 3; m++)
+                    run[m] += a1[in] * LOAD(c1 + in + m * N_VEC)
+                              - a1[out] * LOAD(c1 + out + m * N_VEC)
+                              - a0[in] * LOAD(c0 + in + m * N_VEC)
+                              + a0[out] * LOAD(c0 + out + m * N_VEC);
+            }
+            for (int m = 0; m < 3; m++)
+                *(VEC *)(to + m * N_VEC) += run[m];
+        }
     }
 }
 
-/* sums[x][lane] of the columns x, ..., x + window - 1 */
-SIMD static void
-NAME(slide)(REAL *restrict sums, const REAL *restrict columns, long n_sums,
-            long window, long lanes)
+/* next[pixel]: the end of the run of used pixels with consecutive places
+ * that the pixel is in, or of the run of unused ones, in its row */
+static void
+NAME(find_runs)(int *restrict next, const int *restrict place, long n_rows,
+                long nx)
 {
-    for (long k = 0; k < lanes; k++)
-        sums[k] = 0;
-    for (long v = 0; v < window; v++)
-        for (long k = 0; k < lanes; k++)
-            sums[k] += columns[v * lanes + k];
-    for (long x = 1; x < n_sums; x++) {
-        const REAL *restrict previous = sums + (x - 1) * lanes;
-        const REAL *restrict in = columns + (x + window - 1) * lanes;
-        const REAL *restrict out = columns + (x - 1) * lanes;
-        REAL *restrict sum = sums + x * lanes;
-        for (long k = 0; k < lanes; k++)
-            sum[k] = previous[k] + (in[k] - out[k]);
+    for (long row = 0; row < n_rows; row++, next += nx, place += nx) {
+        next[nx - 1] = (int)nx;
+        for (long x = nx - 2; x >= 0; x--) {
+            const int same = place[x] < 0 ? place[x + 1] < 0
+                                          : place[x + 1] == place[x] + 1;
+            next[x] = same ? next[x + 1] : (int)x + 1;
+        }
     }
 }
 
@@ -71,11 +101,13 @@ NAME(slide)(REAL *restrict sums, const REAL *restrict columns, long n_sums,
  * places in C order, which is the lower triangle in LAPACK's order. */
 SIMD static void
 NAME(scatter)(REAL *restrict matrix, long size, const int *restrict place,
-              const REAL *restrict mean, const REAL *restrict sums,
-              long nx, long y, long dy, long lanes, REAL n_sample)
+              const int *restrict next, const REAL *restrict mean,
+              const REAL *restrict sums, long nx, long y, long dy,
+              long lanes, REAL n_sample)
 {
     const int *restrict place_i = place + y * nx;
     const int *restrict place_j = place + (y + dy) * nx;
+    const int *restrict next_j = next + (y + dy) * nx;
     const REAL *restrict mean_i = mean + y * nx;
     const REAL *restrict mean_j = mean + (y + dy) * nx;
     const REAL factor = (REAL)1 / (n_sample - 1);
@@ -87,31 +119,34 @@ NAME(scatter)(REAL *restrict matrix, long size, const int *restrict place,
         /* lane dx + nx - 1 with dx = x' - x */
         const REAL *restrict sum = sums + x * lanes + nx - 1 - x;
         const REAL level = n_sample * mean_i[x];
-        long first = dy == 0 ? x : 0;
-        while (first < nx) {
+        for (long first = dy == 0 ? x : 0; first < nx;
+             first = next_j[first]) {
             const long j = place_j[first];
-            if (j < 0) {
-                first++;
+            if (j < 0)
                 continue;
-            }
-            /* a run of used pixels with consecutive places */
-            long last = first + 1;
-            while (last < nx && place_j[last] == j + last - first)
-                last++;
-            const long n_run = last - first;
+            const long n_run = next_j[first] - first;
             const REAL *restrict s = sum + first;
             const REAL *restrict m = mean_j + first;
-            if (i <= j) {
-                REAL *restrict to = matrix + i * size + j;
-                for (long k = 0; k < n_run; k++)
-                    to[k] = (s[k] - level * m[k]) * factor;
-            }
-            else {
+            if (i > j) {
                 REAL *restrict to = matrix + j * size + i;
                 for (long k = 0; k < n_run; k++)
                     to[k * size] = (s[k] - level * m[k]) * factor;
+                continue;
             }
-            first = last;
+            REAL *to = matrix + i * size + j;
+            long k = 0;
+            for (; k + N_VEC <= n_run; k += N_VEC)
+                *(VEC *)(to + k) = (LOAD(s + k) - level * LOAD(m + k))
+                                   * factor;
+            if (k < n_run && n_run >= N_VEC) {
+                /* the last vector overlaps the one before */
+                k = n_run - N_VEC;
+                *(VEC *)(to + k) = (LOAD(s + k) - level * LOAD(m + k))
+                                   * factor;
+            }
+            else
+                for (; k < n_run; k++)
+                    to[k] = (s[k] - level * m[k]) * factor;
         }
     }
 }
@@ -122,48 +157,48 @@ NAME(scatter)(REAL *restrict matrix, long size, const int *restrict place,
  * place: (n_stars, ny * nx) place of a pixel in the matrix, -1 if unused
  * mean: (n_stars, ny * nx)
  * matrices: the matrices of the stars, sizes[s]^2 each, one after another
- * columns: (width, lanes) and sums: (width - wx + 1, lanes): scratch */
+ * next: (n_stars, ny * nx) and sums: (width - wx + 1, lanes), scratch */
 static void
 NAME(gather)(const REAL *region, long height, long width, long stride,
              long ny, long nx, long wy, long wx, long lanes,
              long n_stars, const int *corners, const int *place,
-             const int *sizes, const REAL *mean, REAL *matrices,
-             REAL *columns, REAL *sums)
+             const int *sizes, const REAL *mean, REAL *matrices, int *next,
+             REAL *sums)
 {
     const long n_pix = ny * nx, reach = nx - 1;
     const long n_rows = height - wy + 1, n_sums = width - wx + 1;
     const REAL n_sample = (REAL)wy * (REAL)wx;
 
+    NAME(find_runs)(next, place, n_stars * ny, nx);
     for (long dy = 0; dy < ny; dy++) {
-        for (long k = 0; k < width * lanes; k++)
-            columns[k] = 0;
+        for (long k = 0; k < n_sums * lanes; k++)
+            sums[k] = 0;
         for (long u = 0; u < wy; u++)
-            NAME(add_row)(columns, region + u * stride,
-                          region + (u + dy) * stride, width, lanes, reach);
+            NAME(add_row)(sums, region + u * stride,
+                          region + (u + dy) * stride, n_sums, wx, lanes,
+                          reach);
         for (long row = 0; row < n_rows - dy; row++) {
             if (row > 0) {
                 const REAL *in = region + (row + wy - 1) * stride;
                 const REAL *out = region + (row - 1) * stride;
-                NAME(move_down)(columns, in, in + dy * stride, out,
-                                out + dy * stride, width, lanes, reach);
+                NAME(move_down)(sums, in, in + dy * stride, out,
+                                out + dy * stride, n_sums, wx, lanes,
+                                reach);
             }
-            int done = 0;
             REAL *matrix = matrices;
             for (long star = 0; star < n_stars; star++) {
                 const long y = row - corners[2 * star];
                 const long x = corners[2 * star + 1];
                 const long size = sizes[star];
-                if (y >= 0 && y < ny - dy) {
-                    if (!done) {
-                        NAME(slide)(sums, columns, n_sums, wx, lanes);
-                        done = 1;
-                    }
+                if (y >= 0 && y < ny - dy)
                     NAME(scatter)(matrix, size, place + star * n_pix,
-                                  mean + star * n_pix, sums + x * lanes,
-                                  nx, y, dy, lanes, n_sample);
-                }
+                                  next + star * n_pix, mean + star * n_pix,
+                                  sums + x * lanes, nx, y, dy, lanes,
+                                  n_sample);
                 matrix += size * size;
             }
         }
     }
 }
+
+#undef LOAD

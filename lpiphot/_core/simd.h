@@ -17,4 +17,21 @@
 #define SIMD
 #endif
 
+/* Vectors of 32 bytes, at any address: two float32 or float64 registers
+ * where they have 16 bytes, one where they have more. */
+#if defined(__GNUC__)
+typedef float float_vec
+    __attribute__((vector_size(32), aligned(4), may_alias));
+typedef double double_vec
+    __attribute__((vector_size(32), aligned(8), may_alias));
+#define N_FLOAT_VEC 8
+#define N_DOUBLE_VEC 4
+#else
+#define restrict __restrict
+typedef float float_vec;
+typedef double double_vec;
+#define N_FLOAT_VEC 1
+#define N_DOUBLE_VEC 1
+#endif
+
 #endif

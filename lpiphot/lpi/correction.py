@@ -9,7 +9,7 @@ model (the paper's own code works with the opposite sign).
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg.blas import get_blas_funcs
 
 __all__ = ['Correction', 'correct']
 
@@ -66,9 +66,8 @@ def correct(conditional, psf, residual, level):
     # the quadratic forms of C^-1.
     columns = np.column_stack(
         [psf, residual, conditional.mean, np.ones_like(psf)])
-    white = solve_triangular(
-        conditional.factor, columns.astype(conditional.factor.dtype),
-        lower=True, check_finite=False)
+    trsm, = get_blas_funcs(('trsm',), (conditional.factor,))
+    white = trsm(1.0, conditional.factor, columns, lower=1)
     information, on_residual, on_mean, on_level = (
         white[:, 0].astype(float) @ white.astype(float))
 

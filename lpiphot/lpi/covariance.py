@@ -10,11 +10,11 @@ import numpy as np
 from lpiphot._core.moments import gather_covariances
 from lpiphot.lpi.tiles import mirror
 
-__all__ = ['joint_covariances', 'training_region']
+__all__ = ['Workspace', 'joint_covariances', 'training_region']
 
-# The innermost loops run over a multiple of this: two vectors of float32
-# or four of float64 at 256 bits.
-LANE_GROUP = 16
+# The innermost loops of the kernel run over a multiple of this: three
+# vectors of float32 or six of float64 (``lpiphot/_core/simd.h``).
+LANE_GROUP = 24
 
 
 def training_region(filled, region, centres, stamp_shape, window_shape,
@@ -60,8 +60,41 @@ def training_region(filled, region, centres, stamp_shape, window_shape,
     return training - level, level, centres - half - first
 
 
+class Workspace:
+    """
+    Memory that is used again: pages of a new array cost more than sums.
+
+    One workspace serves one thread at a time.
+    """
+
+    def __init__(self):
+        self._bytes = np.empty(0, dtype=np.uint8)
+
+    def array(self, size, dtype):
+        """
+        Return a one-dimensional array, of whatever was there before.
+
+        Parameters
+        ----------
+        size : int
+            The number of elements.
+
+        dtype : `~numpy.dtype`
+            Their type.
+
+        Returns
+        -------
+        array : `~numpy.ndarray`
+            An array that is valid until the next call.
+        """
+        n_bytes = int(size) * dtype.itemsize
+        if self._bytes.size < n_bytes:
+            self._bytes = np.empty(n_bytes, dtype=np.uint8)
+        return self._bytes[:n_bytes].view(dtype)
+
+
 def joint_covariances(training, corners, places, stamp_shape, window_shape,
-                      dtype):
+                      dtype, workspace=None):
     r"""
     Compute the means and covariances of stamps.
 
@@ -95,6 +128,9 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
         The dtype of products, sums and covariances. The means are
         float64.
 
+    workspace : `Workspace`, optional
+        Where the covariances are put, until it is used again.
+
     Returns
     -------
     means : (n, ny * nx) `~numpy.ndarray`
@@ -118,11 +154,11 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
     places = np.ascontiguousarray(places, dtype=np.intc)
     sizes = np.max(places, axis=1, initial=-1).astype(np.intc) + 1
     offsets = np.concatenate([[0], np.cumsum(sizes.astype(int) ** 2)])
-    matrices = np.empty(offsets[-1], dtype=dtype)
+    matrices = (workspace or Workspace()).array(offsets[-1], dtype)
     gather_covariances(
         padded, width, nx - 1, np.ascontiguousarray(corners, dtype=np.intc),
         places, sizes, means.astype(dtype), stamp_shape, window_shape,
-        matrices, np.empty((width, lanes), dtype=dtype),
+        matrices, np.empty_like(places),
         np.empty((width - window_shape[1] + 1, lanes), dtype=dtype))
     return means, [
         matrices[offset:offset + size * size].reshape(size, size)

@@ -71,7 +71,7 @@ class StarSolution(NamedTuple):
 
 
 def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
-                condition_radius, dtype):
+                condition_radius, dtype, workspace=None):
     """
     Predict the background behind stars and correct their fluxes.
 
@@ -94,6 +94,9 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
 
     dtype : `~numpy.dtype`
         The dtype of the factorisation.
+
+    workspace : `~lpiphot.lpi.covariance.Workspace`, optional
+        Memory to use, of this thread alone.
 
     Returns
     -------
@@ -120,7 +123,8 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         scene.filled, scene.region, centres, *shapes)
     places, orders = _places(classes)
     means, covariances = joint_covariances(
-        training, corners, places, stamp_shape, window_shape, dtype)
+        training, corners, places, stamp_shape, window_shape, dtype,
+        workspace)
     known = scene.filled[pixels] - level
     residuals = scene.residual[pixels] - level
     variances = scene.star_variance[pixels]

@@ -206,12 +206,10 @@ def _cost(extent, stamp_shape, window_shape):
     """
     Return the vector operations of the products of stars in a box.
 
-    A row of pixels of the region costs one product for the first
-    window and two for each move of it, and a row of sums two additions
-    a pixel, the first one an addition for each column of the window
+    A row of sums costs four products a column and two for the start of
+    the running sum, each of the rows of the first window half of that
     (see ``lpiphot/_core/shifted_products.h``).
     """
-    n_sums = extent + np.array(stamp_shape)
-    width = n_sums[1] + window_shape[1] - 1
-    return (window_shape[0] * width
-            + n_sums[0] * (2 * width + 2 * n_sums[1] + window_shape[1]))
+    n_rows, n_sums = extent + np.array(stamp_shape)
+    row = 4 * n_sums + 2 * window_shape[1]
+    return (n_rows + 0.5 * window_shape[0]) * row
