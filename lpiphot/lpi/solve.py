@@ -17,6 +17,11 @@ from lpiphot.lpi.tiles import region_about, stamp_pixels
 
 __all__ = ['StarSolution', 'solve_stars']
 
+# Sums of squares in float32 are good to some 1e-6. Where the structure is
+# stronger than the noise by more than this, that is no longer far below
+# the variance of the noise, and products and factors are in float64.
+FLOAT32_RANGE = 32
+
 
 class StarSolution(NamedTuple):
     """
@@ -93,7 +98,8 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         The radius within which good pixels lie.
 
     dtype : `~numpy.dtype`
-        The dtype of the factorisation.
+        The dtype of products and factorisation; float32 gives way to
+        float64 where its digits do not suffice.
 
     workspace : `~lpiphot.lpi.covariance.Workspace`, optional
         Memory to use, of this thread alone.
@@ -121,6 +127,8 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
 
     training, level, corners = training_region(
         scene.filled, scene.region, centres, *shapes)
+    if training.std() > FLOAT32_RANGE * _pixel_noise(training):
+        dtype = np.dtype(float)
     places, orders = _places(classes)
     means, covariances = joint_covariances(
         training, corners, places, stamp_shape, window_shape, dtype,
@@ -157,6 +165,17 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
             np.where(no_data[i], known[i], residuals[i]) + level, level,
             conditional, correction, int(dnt[i])))
     return solutions
+
+
+def _pixel_noise(image):
+    """
+    Return the noise of the pixels, from their four neighbours' mean.
+    """
+    difference = image[1:-1, 1:-1] - 0.25 * (
+        image[:-2, 1:-1] + image[2:, 1:-1]
+        + image[1:-1, :-2] + image[1:-1, 2:])
+    # of Gaussian noise s: s sqrt(1 + 1/4) times sqrt(2 / pi)
+    return np.mean(np.abs(difference)) / np.sqrt(2.5 / np.pi)
 
 
 def _places(classes):
