@@ -16,7 +16,7 @@ SHAPE = (140, 150)
 # A level costs no digits. Smooth structure far above the noise would:
 # a covariance good to 1e-6 of the structure is not good to the noise.
 @pytest.mark.parametrize(('level', 'power', 'rms'), [
-    (0, -3, 5), (1e5, -3, 5), (-1e5, -3, 100), (0, -4, 100), (0, -4, 1e4)])
+    (0, -3, 5), (1e5, -3, 5), (-1e5, -3, 100), (0, -4, 300), (0, -4, 1000)])
 def test_float32_is_enough(level, power, rms):
     rng = np.random.default_rng(8)
     data = rng.normal(level, 1.7, SHAPE)
@@ -30,7 +30,7 @@ def test_float32_is_enough(level, power, rms):
         data += model.evaluate(x, y, row['flux_fit'], row['x_fit'],
                                row['y_fit'], 4.0)
     single, double = (
-        LPIBackgroundCorrector(model, stamp_shape=21, window_shape=71,
+        LPIBackgroundCorrector(model, stamp_shape=33, window_shape=129,
                                mask_threshold=1.7, residual_threshold=1e9,
                                dtype=dtype)(data, phot)
         for dtype in ('float32', 'float64'))
