@@ -111,8 +111,7 @@ def cholesky_floor(sizes, dtype, *, n_repeat=15):
             for _ in range(n_repeat):
                 copy = matrix.copy(order='F')
                 start = time.perf_counter()
-                _, info = potrf(copy, lower=1, overwrite_a=1, clean=0)
+                potrf(copy, lower=1, overwrite_a=1, clean=0)
                 times.append(time.perf_counter() - start)
-                assert info == 0
             medians.append(np.median(times))
     return float(np.mean(medians))

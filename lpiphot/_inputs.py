@@ -9,8 +9,8 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 
-__all__ = ['Image', 'ImageReader', 'as_image', 'as_number', 'as_plane', 'as_positions',
-           'as_shape', 'as_shapes', 'parse_image']
+__all__ = ['Image', 'ImageReader', 'as_image', 'as_number', 'as_plane',
+           'as_positions', 'as_shape', 'as_shapes', 'parse_image']
 
 
 class Image(NamedTuple):
@@ -209,7 +209,8 @@ def as_plane(name, values, shape, unit):
     """
     values = _without_unit(name, values, unit)
     if values.ndim != 0 and values.shape != shape:
-        msg = f'{name} must have the shape of data, {shape}; got {values.shape}'
+        msg = (f'{name} must have the shape of data, {shape}; got '
+               f'{values.shape}')
         raise ValueError(msg)
     return np.broadcast_to(values, shape)
 

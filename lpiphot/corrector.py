@@ -4,9 +4,11 @@ LPI correction of a finished PSF-photometry table.
 """
 
 import threading
+from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
+from astropy.table import QTable
 
 from lpiphot import flags
 from lpiphot._inputs import (ImageReader, as_number, as_plane, as_shape,
@@ -231,7 +233,7 @@ class LPIBackgroundCorrector:
         astropy.units.UnitsError
             If units do not match.
         """
-        call = _Call(self, data, phot, error, mask, background)
+        call = self._open(data, phot, error, mask, background)
         self._solve_all(call)
         return call.table
 
@@ -247,7 +249,7 @@ class LPIBackgroundCorrector:
             The table, and the residual, mask and predicted background
             as images, with a plot.
         """
-        call = _Call(self, data, phot, error, mask, background)
+        call = self._open(data, phot, error, mask, background)
         rows = self._solve_all(call)
         scene = call.field.scene(Region((0, 0), call.image.shape))
 
@@ -270,6 +272,51 @@ class LPIBackgroundCorrector:
             filled=_with_unit(scene.filled, unit),
             background=_with_unit(predicted, unit))
 
+    def _open(self, data, phot, error, mask, background):
+        """
+        Check the inputs of a call and take them apart.
+        """
+        image = ImageReader(data, error=error, mask=mask)
+        as_shapes(self.stamp_shape, self.window_shape, image.shape)
+        if background is not None:
+            background = as_plane('background', background, image.shape,
+                                  image.unit)
+
+        table = catalogue_of(phot)
+        flux_name = find_column(table, 'flux')
+        flux_unit = flux_unit_of(table, flux_name, image.unit)
+        sources = Sources(
+            column_values(table, find_column(table, 'x')),
+            column_values(table, find_column(table, 'y')),
+            column_values(table, flux_name, image.unit),
+            {name: column_values(table, f'{name}_fit')
+             for name in self._psf.extra_names
+             if f'{name}_fit' in table.colnames})
+        finite = np.all(np.isfinite(
+            [*sources[:3], *sources.extra.values()]), axis=0)
+        valid = finite.copy()
+        centres = centre_pixels(sources.take(finite))
+        valid[finite] = np.all((centres >= 0) & (centres < image.shape),
+                               axis=1)
+
+        field = Field(
+            image, self._psf, sources.take(finite),
+            Thresholds(*(_in_data_unit(name, getattr(self, name), image.unit)
+                         for name in Thresholds._fields)),
+            stamp_shape=self.stamp_shape,
+            gain=_gain_value(self.gain, image.unit), background=background,
+            seed=self._seed)
+        return _Call(image, table, flux_unit, sources, valid, field)
+
+    def _jobs(self, call):
+        """
+        Return the sources that can be solved, in groups of near ones.
+        """
+        index = np.flatnonzero(call.valid)
+        groups = group_stars(centre_pixels(call.sources.take(index)),
+                             self.stamp_shape, self.window_shape)
+        return [index[group] for group in groups]
+
     def _solve_all(self, call):
         """
         Solve all sources of a call, complete its table and return rows.
@@ -288,7 +335,7 @@ class LPIBackgroundCorrector:
             return [_Row(solution) for solution in
                     self._solve(call, index, local.workspace)]
 
-        jobs = call.jobs(np.flatnonzero(call.valid))
+        jobs = self._jobs(call)
         results = run_jobs(solve, jobs, n_threads=self.n_threads,
                            progress_bar=self.progress_bar)
         rows = [row for result in results for row in result]
@@ -327,7 +374,7 @@ class LPIBackgroundCorrector:
             If an id is not in the table, or the background behind this
             star cannot be predicted.
         """
-        call = _Call(self, data, phot, error, mask, background)
+        call = self._open(data, phot, error, mask, background)
         rows = _rows_of(call.table, np.atleast_1d(ids))
         predictions = []
         for name, row in zip(np.atleast_1d(ids).tolist(), rows, strict=True):
@@ -379,51 +426,17 @@ class LPIBackgroundCorrector:
         }
 
 
-class _Call:
+class _Call(NamedTuple):
     """
-    One call of the corrector: its checked inputs.
+    The inputs of one call, checked and taken apart.
     """
 
-    def __init__(self, corrector, data, phot, error, mask, background):
-        self.image = ImageReader(data, error=error, mask=mask)
-        shape, unit = self.image.shape, self.image.unit
-        self.stamp_shape, self.window_shape = as_shapes(
-            corrector.stamp_shape, corrector.window_shape, shape)
-        if background is not None:
-            background = as_plane('background', background, shape, unit)
-
-        self.table = catalogue_of(phot)
-        flux_name = find_column(self.table, 'flux')
-        self.flux_unit = flux_unit_of(self.table, flux_name, unit)
-        self.sources = Sources(
-            column_values(self.table, find_column(self.table, 'x')),
-            column_values(self.table, find_column(self.table, 'y')),
-            column_values(self.table, flux_name, unit),
-            {name: column_values(self.table, f'{name}_fit')
-             for name in corrector._psf.extra_names
-             if f'{name}_fit' in self.table.colnames})
-        finite = np.all(np.isfinite(
-            [*self.sources[:3], *self.sources.extra.values()]), axis=0)
-        inside = finite.copy()
-        inside[finite] = np.all(
-            [(centre >= 0) & (centre < size) for centre, size in zip(
-                centre_pixels(self.sources.take(finite)).T, shape,
-                strict=True)], axis=0)
-        self.valid = inside
-
-        self.field = Field(
-            self.image, corrector._psf, self.sources.take(finite),
-            _thresholds(corrector, unit), stamp_shape=corrector.stamp_shape,
-            gain=_gain_value(corrector.gain, unit), background=background,
-            seed=corrector._seed)
-
-    def jobs(self, index):
-        """
-        Return groups of near sources, from the index of the sources.
-        """
-        groups = group_stars(centre_pixels(self.sources.take(index)),
-                             self.stamp_shape, self.window_shape)
-        return [index[group] for group in groups]
+    image: ImageReader
+    table: QTable
+    flux_unit: u.Unit
+    sources: Sources
+    valid: np.ndarray
+    field: Field
 
 
 class _Row:
@@ -460,12 +473,8 @@ def _optional(name, value):
     return None if value is None else as_number(name, value)
 
 
-def _thresholds(corrector, unit):
-    names = Thresholds._fields
-    values = [getattr(corrector, name) for name in names]
-    return Thresholds(*(None if value is None else
-                        as_number(name, value, unit)
-                        for name, value in zip(names, values, strict=True)))
+def _in_data_unit(name, value, unit):
+    return None if value is None else as_number(name, value, unit)
 
 
 def _gain_value(gain, unit):

@@ -131,8 +131,8 @@ class Prediction:
             The unit of the data.
         """
         return cls(id=name, centre=tuple(solution.centre.tolist()),
-                   stamp=solution.stamp, classes=solution.classes, psf=solution.psf,
-                   mean=solution.hidden_mean,
+                   stamp=solution.stamp, classes=solution.classes,
+                   psf=solution.psf, mean=solution.hidden_mean,
                    covariance=solution.conditional.covariance.astype(float),
                    chi2=solution.conditional.chi2, unit=unit)
 

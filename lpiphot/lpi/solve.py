@@ -147,7 +147,7 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
             variance = variances[i].flat[order]
             conditional = _condition(covariances[i], variance,
                                      means[i][order], values)
-            if conditional is None and dtype != float:
+            if conditional is None and dtype != np.dtype(float):
                 # in float64, from the products on
                 _, (covariance,) = joint_covariances(
                     training, corners[i:i + 1], places[i:i + 1], stamp_shape,
