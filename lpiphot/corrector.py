@@ -14,8 +14,8 @@ from lpiphot import flags
 from lpiphot._inputs import (ImageReader, as_number, as_plane, as_shape,
                              as_shapes)
 from lpiphot._parallel import as_n_threads, run_jobs
-from lpiphot._tables import (COLUMNS, add_columns, catalogue_of,
-                             column_values, find_column, flux_unit_of)
+from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
+                             find_column, flux_unit_of)
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.residual import PSF, Sources, centre_pixels
@@ -108,8 +108,8 @@ class LPIBackgroundCorrector:
 
     See Also
     --------
-    lpiphot.decode_dnt_flags : the meaning of the ``dnt`` bits
-    lpiphot.local_covariance : the covariance alone
+    lpiphot.decode_dnt_flags : The meaning of the ``dnt`` bits.
+    lpiphot.local_covariance : The covariance alone.
 
     Notes
     -----
@@ -241,7 +241,23 @@ class LPIBackgroundCorrector:
         """
         Correct a photometry table, and return the images as well.
 
-        Parameters are those of calling the object.
+        Parameters
+        ----------
+        data : 2-D array_like, `~astropy.units.Quantity`, \
+                `~astropy.nddata.NDData` or `~astropy.nddata.CCDData`
+            The image, as for calling the object.
+
+        phot : `~astropy.table.Table` or photutils object
+            The photometry.
+
+        error : 2-D array_like or `~astropy.units.Quantity`, optional
+            The 1-sigma errors of the data.
+
+        mask : 2-D bool array_like, optional
+            `True` for pixels to leave out.
+
+        background : float or 2-D array_like, optional
+            The sky that was already subtracted.
 
         Returns
         -------
@@ -356,12 +372,25 @@ class LPIBackgroundCorrector:
 
         Parameters
         ----------
-        data, phot, error, mask, background
-            As for calling the object.
+        data : 2-D array_like, `~astropy.units.Quantity`, \
+                `~astropy.nddata.NDData` or `~astropy.nddata.CCDData`
+            The image, as for calling the object.
+
+        phot : `~astropy.table.Table` or photutils object
+            The photometry, of all stars.
 
         ids : int or sequence of int
             The stars: values of the ``id`` column of the table, or row
             numbers if it has none.
+
+        error : 2-D array_like or `~astropy.units.Quantity`, optional
+            The 1-sigma errors of the data.
+
+        mask : 2-D bool array_like, optional
+            `True` for pixels to leave out.
+
+        background : float or 2-D array_like, optional
+            The sky that was already subtracted.
 
         Returns
         -------

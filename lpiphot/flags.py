@@ -80,9 +80,7 @@ def decode_dnt_flags(flags, *, return_bit_values=False):
     decoded : list of str or int, or list of lists
         The names (or values) of the bits that are set, in the order
         of the bits; a list of such lists if ``flags`` is an array. The
-        names are:
-
-        <flag table>
+        names are given below.
 
     Raises
     ------
@@ -91,6 +89,12 @@ def decode_dnt_flags(flags, *, return_bit_values=False):
 
     ValueError
         If a value has a bit that is not defined.
+
+    Notes
+    -----
+    The names, in the order of the bits:
+
+    <flag table>
 
     Examples
     --------
@@ -115,6 +119,7 @@ def decode_dnt_flags(flags, *, return_bit_values=False):
         raise ValueError(msg)
 
     def decode(value):
+        # numpydoc ignore=GL08
         return [flag.bit if return_bit_values else flag.name
                 for flag in DNT_FLAGS if value & flag.bit]
 
@@ -125,6 +130,6 @@ def decode_dnt_flags(flags, *, return_bit_values=False):
 
 if decode_dnt_flags.__doc__ is not None:  # python -OO has none
     decode_dnt_flags.__doc__ = decode_dnt_flags.__doc__.replace(
-        '<flag table>', '\n        '.join(
+        '<flag table>', '\n    '.join(
             f'* ``{flag.name}`` ({flag.bit}): {flag.description}'
             for flag in DNT_FLAGS))

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
+from corrector_cases import (ADDED, CORNERED, EXACT, KEYS, LIMITS, PSF,
+                             PUBLISHED, agree, make, oracle_rows, same, undone)
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import GaussianPSF, ImagePSF, MoffatPSF
 
-from corrector_cases import (ADDED, CORNERED, EXACT, KEYS, LIMITS, PSF,
-                             PUBLISHED, agree, make, oracle_rows, same, undone)
 from lpiphot import decode_dnt_flags
 from oracles import dense_lpi
 from oracles.scenes import Scene, catalogue, star_image, structured_field

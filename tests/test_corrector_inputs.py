@@ -12,13 +12,13 @@ from astropy.modeling.models import Const2D, Gaussian2D
 from astropy.nddata import (CCDData, InverseVariance, NDData,
                             StdDevUncertainty, VarianceUncertainty)
 from astropy.table import QTable, Table
+from corrector_cases import (ADDED, COUNTS, EXACT, FLUXES, KEYS, PSF, make,
+                             same, with_unit)
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import (CircularGaussianPSF, GaussianPSF, GriddedPSFModel,
                            ImagePSF, IterativePSFPhotometry, PSFPhotometry,
                            make_psf_model)
 
-from corrector_cases import (ADDED, COUNTS, EXACT, FLUXES, KEYS, PSF, make,
-                             same, with_unit)
 from lpiphot import LPIBackgroundCorrector
 from oracles.scenes import star_image, structured_field
 

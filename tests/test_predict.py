@@ -5,9 +5,9 @@ The conditional Gaussian behind one star, as the user gets it.
 import astropy.units as u
 import numpy as np
 import pytest
+from corrector_cases import EXACT, PSF, make, oracle_rows, with_unit
 from numpy.testing import assert_allclose, assert_array_equal
 
-from corrector_cases import EXACT, PSF, make, oracle_rows, with_unit
 from oracles.scenes import structured_field
 
 IDS = [6, 1, 10]  # beside another star; ordinary; with a forced ring

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import GaussianPSF
 
-from lpiphot import (LPIBackgroundCorrector, decode_dnt_flags,
-                     local_covariance)
+from lpiphot import LPIBackgroundCorrector, decode_dnt_flags, local_covariance
 from oracles import dense_lpi
 from oracles.scenes import catalogue, star_image
 

@@ -6,8 +6,7 @@ The conditional Gaussian, from one Cholesky factorisation.
 """
 
 from cython cimport floating
-from scipy.linalg.cython_blas cimport (ddot, dgemv, dtrsv, sdot, sgemv,
-                                       strsv)
+from scipy.linalg.cython_blas cimport ddot, dgemv, dtrsv, sdot, sgemv, strsv
 from scipy.linalg.cython_lapack cimport dpotrf, spotrf
 
 

@@ -5,9 +5,8 @@
 Covariances of stamps, gathered from shifted products.
 """
 
-import numpy as np
-
 from cython cimport floating
+
 
 cdef extern from *:
     """

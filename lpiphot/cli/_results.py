@@ -6,12 +6,8 @@ The end of a command: write the files and say what they hold.
 import numpy as np
 
 from lpiphot.cli._config import record_options
-from lpiphot.cli._output import (
-    atomic_files,
-    write_images,
-    write_plot,
-    write_table,
-)
+from lpiphot.cli._output import (atomic_files, write_images, write_plot,
+                                 write_table)
 
 __all__ = ['finish']
 

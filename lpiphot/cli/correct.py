@@ -8,14 +8,9 @@ import time
 from lpiphot.cli._config import merge_config, require_one
 from lpiphot.cli._io import read_background, read_catalog, read_input
 from lpiphot.cli._messages import bad_input, say
-from lpiphot.cli._options import (
-    add_general_options,
-    add_input_options,
-    add_lpi_options,
-    add_output_options,
-    add_psf_options,
-    corrector_options,
-)
+from lpiphot.cli._options import (add_general_options, add_input_options,
+                                  add_lpi_options, add_output_options,
+                                  add_psf_options, corrector_options)
 from lpiphot.cli._output import check_outputs
 from lpiphot.cli._psf import read_psf
 from lpiphot.cli._results import finish

@@ -8,16 +8,10 @@ import time
 from lpiphot.cli._config import merge_config
 from lpiphot.cli._io import read_input
 from lpiphot.cli._messages import bad_input
-from lpiphot.cli._options import (
-    add_general_options,
-    add_input_options,
-    add_lpi_options,
-    add_output_options,
-    add_psf_options,
-    corrector_options,
-    pair,
-    want_progress,
-)
+from lpiphot.cli._options import (add_general_options, add_input_options,
+                                  add_lpi_options, add_output_options,
+                                  add_psf_options, corrector_options, pair,
+                                  want_progress)
 from lpiphot.cli._output import check_outputs
 from lpiphot.cli._psf import read_psf
 from lpiphot.cli._results import finish

@@ -114,8 +114,11 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
 
     Parameters
     ----------
-    training, corners
-        As returned by `training_region`.
+    training : 2-D `~numpy.ndarray`
+        The pixels to learn from, as of `training_region`.
+
+    corners : (n, 2) `~numpy.ndarray` of int
+        The first pixels of the stamps' first windows in ``training``.
 
     places : (n, ny * nx) `~numpy.ndarray` of int
         The place of each pixel of the stamps in the covariance, from 0

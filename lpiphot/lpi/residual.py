@@ -37,7 +37,17 @@ class Sources(NamedTuple):
 
     def take(self, index):
         """
-        Return the sources of an index or mask.
+        Return some of the sources.
+
+        Parameters
+        ----------
+        index : int, slice or `~numpy.ndarray`
+            The index or mask of the sources.
+
+        Returns
+        -------
+        sources : `Sources`
+            These sources.
         """
         return Sources(self.x[index], self.y[index], self.flux[index],
                        {key: val[index] for key, val in self.extra.items()})
@@ -149,7 +159,17 @@ class PSF:
 
 def centre_pixels(sources):
     """
-    Return the pixels ``(y, x)`` that hold the positions of the sources.
+    Return the pixels that hold the positions of the sources.
+
+    Parameters
+    ----------
+    sources : `Sources`
+        The n sources.
+
+    Returns
+    -------
+    centres : (n, 2) `~numpy.ndarray` of int
+        The pixels ``(y, x)``.
     """
     # integers cannot hold what a failed fit may give
     positions = np.column_stack([sources.y, sources.x]).clip(-1e9, 1e9)

@@ -66,6 +66,16 @@ class Region(NamedTuple):
     def within(self, outer):
         """
         Return the region as slices of a region that contains it.
+
+        Parameters
+        ----------
+        outer : `Region`
+            The region that contains it.
+
+        Returns
+        -------
+        slices : 2-tuple of slice
+            The slices of arrays of the outer region.
         """
         return tuple(slice(a - c, b - c) for a, b, c in
                      zip(*self, outer.first, strict=True))
@@ -73,6 +83,22 @@ class Region(NamedTuple):
     def grown(self, margin, image_shape, block=1):
         """
         Return the region with a margin, in whole blocks of the image.
+
+        Parameters
+        ----------
+        margin : int
+            The margin in pixels.
+
+        image_shape : 2-tuple of int
+            The shape of the image, beyond which the region cannot grow.
+
+        block : int, optional
+            The size of blocks in pixels.
+
+        Returns
+        -------
+        region : `Region`
+            The larger region.
         """
         first = tuple(max(0, a - margin) // block * block
                       for a in self.first)

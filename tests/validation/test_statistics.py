@@ -6,11 +6,7 @@ Tests for the statistics module.
 import numpy as np
 from scipy.stats import norm
 
-from lpiphot.validation import (
-    outlier_fraction,
-    robust_width,
-    zscore_summary,
-)
+from lpiphot.validation import outlier_fraction, robust_width, zscore_summary
 
 # Quantiles of a Gaussian, from -4 sigma to 4 sigma
 GAUSSIAN = 0.3 + 1.7 * norm.ppf((np.arange(20001) + 0.5) / 20001)
