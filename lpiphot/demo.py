@@ -19,13 +19,9 @@ from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.datasets import load_horsehead
 from lpiphot.pipeline import PSFPipeline
 from lpiphot.results import LPIResult
-from lpiphot.validation import (
-    inject_stars,
-    match_positions,
-    outlier_fraction,
-    random_positions,
-    robust_width,
-)
+from lpiphot.validation import (inject_stars, match_positions,
+                                outlier_fraction, random_positions,
+                                robust_width)
 
 __all__ = ['DemoResult', 'run_demo']
 

@@ -3,8 +3,9 @@
 PSF photometry of an image that comes with nothing else.
 
 Every step is photutils'; what is added is the order of the steps, a PSF
-measured on the image, and an error for every pixel, so that one object
-takes any image to a finished PSF-photometry table.
+measured on the image, an image in which stars on a nebula are easily
+found, and an error for every pixel, so that one object takes any image to
+a finished PSF-photometry table.
 """
 
 import warnings
@@ -12,44 +13,31 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy.modeling import Model
-from astropy.stats import SigmaClip
+from astropy.stats import SigmaClip, gaussian_fwhm_to_sigma
 from astropy.table import QTable
-from astropy.utils.exceptions import AstropyUserWarning
-from photutils.background import (
-    Background2D,
-    MedianBackground,
-    StdBackgroundRMS,
-)
-from photutils.detection import DAOStarFinder
-from photutils.psf import CircularGaussianPRF, PSFPhotometry, fit_2dgaussian
+from photutils.background import (Background2D, BiweightScaleBackgroundRMS,
+                                  LocalBackground, MADStdBackgroundRMS,
+                                  MedianBackground)
+from photutils.detection import find_peaks
+from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from photutils.utils.exceptions import NoDetectionsWarning
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.spatial import KDTree
 
+from lpiphot._fwhm import box_shape, image_fwhm, model_fwhm
 from lpiphot._inputs import as_number, as_shape, parse_image
 
 __all__ = ['PSFPipeline', 'PipelineResult']
 
-# The search for the FWHM: first guess in pixels, number of rounds, change
-# between rounds that ends them, number of stars used at most, number of
-# chosen stars below which all stars are used
-_FIRST_FWHM = 3.0
-_FWHM_ROUNDS = 4
-_FWHM_TOLERANCE = 0.02
-_MAX_STARS = 50
-_MIN_STARS = 3
+# Distance in pixels of those whose differences tell the noise: so far that
+# resampling and film do not correlate them, so near that nebulae are smooth
+_NOISE_STEP = 4
 
-# Widths in pixels below which a "star" is a hot pixel or a cosmic ray
-_MIN_FWHM = 1.0
+# Radii in FWHM of the ring around a star with its local background
+_RING = (2.0, 4.0)
 
-# Stars whose highest pixel is above this part of the image's range are
-# taken to be saturated
-_SATURATION = 0.9
-
-# Bits of photutils' flags that spoil the measured width of a star: partial
-# box, outside, negative, no convergence, no covariance, near bound, no
-# overlap, masked, too few pixels, not finite
-_BAD_FIT = 1 | 2 | 4 | 8 | 16 | 32 | 64 | 128 | 256 | 512 | 1024
+# Least part of the weights of a smoothed pixel that must not be masked
+_MIN_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +51,8 @@ class PipelineResult:
     ----------
     table : `~astropy.table.QTable`
         The results of `~photutils.psf.PSFPhotometry`: a row for every
-        source found, also where the fit failed (see its ``flags``).
+        source found, also where the fit failed (see its ``flags``), the
+        highest peak first.
 
     psf_model : `~astropy.modeling.Model`
         The PSF model that was fitted.
@@ -71,9 +60,11 @@ class PipelineResult:
     fwhm : float
         The FWHM of the PSF in pixels, as given or as measured.
 
-    background, background_rms : (ny, nx) `~numpy.ndarray`
-        The background that was subtracted, and its scatter on the scale
-        of the mesh.
+    background : (ny, nx) `~numpy.ndarray`
+        The background that was subtracted.
+
+    background_rms : (ny, nx) `~numpy.ndarray`
+        The noise of its pixels, without its structure.
 
     data_subtracted : (ny, nx) `~numpy.ndarray`
         The image less ``background``, float64. Excluded pixels keep
@@ -108,14 +99,19 @@ class PSFPipeline:
     The steps are those of photutils' user guide:
 
     1. `~photutils.background.Background2D`: the sigma-clipped (3 sigma)
-       median and standard deviation of the boxes of a mesh.
+       median of the boxes of a mesh.
     2. The PSF: ``psf_model``, else a circular Gaussian, integrated over
        pixels, of the given ``fwhm``, else of the measured one.
-    3. `~photutils.detection.DAOStarFinder`, with a threshold that
-       follows the background's scatter.
+    3. `~photutils.detection.find_peaks` on the image smoothed with a
+       Gaussian of that FWHM: a star is a peak that stands out in every
+       direction (see the notes).
     4. `~photutils.psf.PSFPhotometry`, every pixel weighted by its error
        and every star fitted by itself: on real crowded images, groups
        did not make fluxes or errors better, and cost time and memory.
+       Its local background is the sigma-clipped median of the ring from
+       two to four FWHM, so that the fit of a star on a dark cloud does
+       not drift to the edge. If two fits end on the same star, then it
+       is fitted once.
 
     A pipeline holds its configuration only: calls leave no trace, the
     same image gives the same result, and a pipeline can be pickled and
@@ -134,7 +130,9 @@ class PSFPipeline:
         image.
 
     detection_threshold : float, optional
-        The lowest peak of a star in units of the background's scatter.
+        How far a star must stand out from the smoothed image around it,
+        in units of the scatter there. It must do so in eight
+        directions, so that 4 is as safe as 5 in one.
 
     box_size : int or 2-tuple of int, optional
         The shape ``(ny, nx)`` of the boxes of the background mesh in
@@ -149,7 +147,9 @@ class PSFPipeline:
     min_separation : float, optional
         The smallest distance of two detections in pixels; of closer
         ones the brighter is kept. If `None`, then one FWHM, below which
-        two stars are not told apart.
+        two stars are not told apart. Fits that end at less than half of
+        it are of the same star: the one that began on the higher peak
+        is kept.
 
     progress_bar : bool, optional
         Whether to show the progress of the fits; needs ``tqdm``.
@@ -164,8 +164,41 @@ class PSFPipeline:
 
     Notes
     -----
-    The FWHM of an image is the median over up to 50 stars, fitted one
-    by one with Gaussians of free width: the brightest of those that
+    *Detection.* In the smoothed image :math:`g`, a source stands out by
+
+    .. math::
+
+        \min_{\mathbf{s}} \left[ g(\mathbf{p}) - \frac{1}{2} \left(
+        g(\mathbf{p} + \mathbf{s}) + g(\mathbf{p} - \mathbf{s})
+        \right) \right],
+
+    with steps :math:`\mathbf{s}` of one FWHM in eight directions (the
+    other eight are their opposites). A slope gives zero, a filament or
+    the edge of a cloud next to nothing along itself, but a star is a
+    peak, saturated or not: there are no cuts on its shape. The scatter
+    that this is compared with is that of the same differences, a robust
+    one (from the median absolute deviation) in each box of the mesh,
+    in the direction that has least: it knows of correlated noise, and
+    of small structures of a nebula, which would pass for stars. In a
+    crowd it includes the faint stars. A peak may be half a FWHM from
+    where the image stands out, as on the flat top of a saturated star.
+
+    *Noise.* If no error is given, it is the scatter of single pixels in
+    differences of the same kind, four pixels apart: their biweight
+    scale in the same boxes, divided by :math:`\sqrt{3/2}`. Unlike the
+    scatter of the pixels themselves, it has no part from the slopes of
+    a nebula; and none from the photons of the stars, for which a gain
+    would be needed. So ``flux_err`` says what is usual in PSF
+    photometry: what independent noise of the sky does to a flux. It is
+    right for faint stars on a flat sky, and too small where noise is
+    correlated or the background has structure: that part is left to
+    `~lpiphot.LPIBackgroundCorrector`.
+    Without weights, photutils would scale each star's ``flux_err`` by
+    the residuals of its own few pixels, which is noisier, and on
+    nebulae no nearer to the truth.
+
+    *FWHM.* That of an image is the median over up to 50 stars, fitted
+    one by one with Gaussians of free width: the brightest of those that
     have no other detection within three FWHM, and at their centre no
     pixel in the upper tenth of the range between the lowest and highest
     pixel of the image (saturated, or on the bend of the response). If
@@ -174,15 +207,6 @@ class PSFPipeline:
     do not count. Search and fit are repeated with the width just found,
     from a first guess of 3 pixels, until it settles. On a frame with
     more hot pixels than stars, give ``fwhm``.
-
-    If no error is given, it is the scatter of the background on the
-    scale of the mesh, `Background2D.background_rms
-    <photutils.background.Background2D.background_rms>`. It has no part
-    from the photons of the stars, for which a gain would be needed; so
-    ``flux_err`` is right for faint stars on a flat sky with independent
-    pixels, and too small elsewhere. Without weights, photutils would
-    scale each star's ``flux_err`` by the residuals of its own few
-    pixels, which is noisier, and on nebulae no nearer to the truth.
 
     Examples
     --------
@@ -193,7 +217,7 @@ class PSFPipeline:
     >>> result.table['x_fit', 'y_fit', 'flux_fit']  # doctest: +SKIP
     """
 
-    def __init__(self, *, psf_model=None, fwhm=None, detection_threshold=5.0,
+    def __init__(self, *, psf_model=None, fwhm=None, detection_threshold=4.0,
                  box_size=64, fit_shape=None, min_separation=None,
                  progress_bar=False):
         if psf_model is not None:
@@ -233,7 +257,7 @@ class PSFPipeline:
 
         error : (ny, nx) array_like or `~astropy.units.Quantity`, optional
             The total 1-sigma error of each pixel, in the unit of
-            ``data``. If `None`, then the scatter of the background (see
+            ``data``. If `None`, then the noise of the background (see
             the notes of the class).
 
         mask : (ny, nx) bool array_like, optional
@@ -258,101 +282,151 @@ class PSFPipeline:
             msg = ('data must have finite pixels that are not masked; none '
                    f'of its {mask.size} pixels is.')
             raise ValueError(msg)
-        background, rms = self._background(data, mask)
-        if error is None:
-            error = rms
-        mask = mask | ~(error > 0)
+        background = self._mesh(data, mask).background
         subtracted = data - background
+        noise = self._noise(subtracted, mask)
+        if error is None:
+            error = noise
+        mask = mask | ~(error > 0)
 
-        threshold = self.detection_threshold * rms
         fwhm = self.fwhm
         if fwhm is None and self.psf_model is not None:
-            fwhm = _model_fwhm(self.psf_model, data.shape)
+            fwhm = model_fwhm(self.psf_model, data.shape)
         if fwhm is None:
-            fwhm = self._image_fwhm(data, subtracted, mask, threshold)
+            fwhm = image_fwhm(data, subtracted, mask,
+                              lambda width: self._find(subtracted, mask,
+                                                       width))
 
         psf_model = self.psf_model
         if psf_model is None:
             psf_model = CircularGaussianPRF(fwhm=fwhm)
-        sources = self._find(subtracted, mask, threshold, fwhm)
+        sources = self._find(subtracted, mask, fwhm)
+        ring = LocalBackground(*(fwhm * radius for radius in _RING),
+                               bkg_estimator=MedianBackground())
         photometry = PSFPhotometry(
-            psf_model.copy(), self.fit_shape or _box_shape(2.5 * fwhm),
-            aperture_radius=fwhm, xy_bounds=fwhm,
+            psf_model.copy(), self.fit_shape or box_shape(2.5 * fwhm),
+            aperture_radius=fwhm, xy_bounds=fwhm, local_bkg_estimator=ring,
             progress_bar=self.progress_bar)
 
         if unit is not None:
-            background, rms, subtracted, error = (
+            background, noise, subtracted, error = (
                 array << unit
-                for array in (background, rms, subtracted, error))
+                for array in (background, noise, subtracted, error))
         table = photometry(subtracted, error=error, mask=mask,
                            init_params=sources)
+        keep = _first_of_close(table, 0.5 * (self.min_separation or fwhm))
+        if not np.all(keep):
+            # The others are fitted as before, each by itself
+            table = photometry(subtracted, error=error, mask=mask,
+                               init_params=sources[keep])
         return PipelineResult(table=table, psf_model=photometry.psf_model,
                               fwhm=float(fwhm), background=background,
-                              background_rms=rms, data_subtracted=subtracted,
-                              error=error, mask=mask, photometry=photometry)
+                              background_rms=noise,
+                              data_subtracted=subtracted, error=error,
+                              mask=mask, photometry=photometry)
 
-    def _background(self, data, mask):
+    def _mesh(self, image, mask, **kwargs):
         """
-        Return the background and its scatter, (ny, nx) each.
+        Return the median and scatter of an image on the mesh.
         """
         # Boxes at the edge of the image, or with a large hole, are better
         # than none: they are used if half of their pixels are
-        mesh = Background2D(data, self.box_size, mask=mask,
+        return Background2D(image, self.box_size, mask=mask,
                             exclude_percentile=50.0,
                             sigma_clip=SigmaClip(3.0),
-                            bkg_estimator=MedianBackground(),
-                            bkg_rms_estimator=StdBackgroundRMS())
-        rms = mesh.background_rms
-        if not np.any(rms > 0):
+                            bkg_estimator=MedianBackground(), **kwargs)
+
+    def _noise(self, subtracted, mask):
+        """
+        Return the (ny, nx) noise of single pixels.
+        """
+        contrasts = _contrasts(np.where(mask, 0.0, subtracted), _NOISE_STEP)
+        noise = np.sqrt(2.0 / 3.0) * self._least_scatter(
+            contrasts, mask, BiweightScaleBackgroundRMS())
+        if not np.any(noise > 0):
             msg = ('data must have noise: its background has no scatter '
                    'within any box of the mesh.')
             raise ValueError(msg)
-        return mesh.background, rms
+        return noise
 
-    def _find(self, data, mask, threshold, fwhm):
+    def _least_scatter(self, contrasts, mask, estimator):
         """
-        Return the positions of the sources as a table with x and y.
+        Return the scatter in the direction that has least.
         """
-        finder = DAOStarFinder(threshold, fwhm,
-                               min_separation=self.min_separation or fwhm)
+        meshes = (self._mesh(contrast, mask, bkg_rms_estimator=estimator)
+                  for contrast in contrasts)
+        return np.min([mesh.background_rms for mesh in meshes], axis=0)
+
+    def _find(self, subtracted, mask, fwhm):
+        """
+        Return a table with x and y of the sources, the brightest first.
+        """
+        smoothed = _smooth(subtracted, mask, fwhm)
+        contrasts = _contrasts(smoothed, max(2, round(fwhm)))
+        needed = self.detection_threshold * self._least_scatter(
+            contrasts, mask, MADStdBackgroundRMS())
+        # A flat top, as of a saturated star, stands out at its rim
+        standout = maximum_filter(np.min(contrasts, axis=0),
+                                  2 * round(0.5 * fwhm) + 1)
+        # The peaks of all the image, where they stand out enough
+        threshold = np.where(standout > needed, -np.inf, np.inf)
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', NoDetectionsWarning)
-            sources = finder(np.where(mask, 0.0, data), mask=mask)
-        if sources is None:
+            peaks = find_peaks(smoothed - np.min(smoothed), threshold,
+                               mask=mask,
+                               min_separation=self.min_separation or fwhm)
+        if peaks is None:
             msg = ('no source was found in data at detection_threshold='
                    f'{self.detection_threshold!r} with a FWHM of '
                    f'{fwhm:.2f} pixels; lower the threshold, or give fwhm '
                    'or psf_model.')
             raise ValueError(msg)
-        return QTable({'x': np.array(sources['x_centroid']),
-                       'y': np.array(sources['y_centroid'])})
+        order = np.argsort(-peaks['peak_value'], kind='stable')
+        return QTable({name: np.array(peaks[f'{name}_peak'][order], float)
+                       for name in ('x', 'y')})
 
-    def _image_fwhm(self, data, subtracted, mask, threshold):
-        """
-        Return the FWHM of the stars of an image.
-        """
-        clean = np.where(mask, 0.0, subtracted)
-        highest = maximum_filter(np.where(mask, -np.inf, data), size=3)
-        low, high = np.min(data[~mask]), np.max(data[~mask])
-        saturated = highest > low + _SATURATION * (high - low)
 
-        fwhm = _FIRST_FWHM
-        for _ in range(_FWHM_ROUNDS):
-            sources = self._find(subtracted, mask, threshold, fwhm)
-            xy = np.column_stack((sources['x'], sources['y']))
-            pixel = _pixels(xy, data.shape)
-            isolated = KDTree(xy).query(xy, k=2)[0][:, 1] > 3.0 * fwhm
-            chosen = np.flatnonzero(isolated & ~saturated[pixel])
-            if len(chosen) < _MIN_STARS:
-                chosen = np.arange(len(xy))
-            order = np.argsort(-clean[pixel][chosen], kind='stable')
-            chosen = chosen[order[:_MAX_STARS]]
-            previous = fwhm
-            fwhm = _median_fwhm(subtracted, xy[chosen], mask, fwhm,
-                                minimum=_MIN_FWHM)
-            if abs(fwhm - previous) < _FWHM_TOLERANCE * previous:
-                break
-        return fwhm
+def _smooth(image, mask, fwhm):
+    """
+    Return the mean of the pixels that are not masked, Gaussian weights.
+    """
+    sigma = fwhm * gaussian_fwhm_to_sigma
+    weight = gaussian_filter(np.where(mask, 0.0, 1.0), sigma)
+    total = gaussian_filter(np.where(mask, 0.0, image), sigma)
+    return total / np.maximum(weight, _MIN_WEIGHT)
+
+
+def _contrasts(image, step):
+    """
+    Return the image less the mean of two opposite sides, 8 directions.
+
+    The sides are ``step`` pixels away, beyond the edge of the image as
+    bright as there.
+    """
+    ny, nx = image.shape
+    wide = np.pad(image, step, mode='edge')
+    contrasts = []
+    for angle in np.pi / 8.0 * np.arange(8):
+        dy, dx = round(step * np.sin(angle)), round(step * np.cos(angle))
+        one, other = (wide[step + sign * dy:step + sign * dy + ny,
+                           step + sign * dx:step + sign * dx + nx]
+                      for sign in (1, -1))
+        contrasts.append(image - 0.5 * (one + other))
+    return contrasts
+
+
+def _first_of_close(table, distance):
+    """
+    Return which fitted stars have no earlier one within a distance.
+    """
+    xy = np.column_stack((table['x_fit'], table['y_fit']))
+    keep = np.ones(len(xy), dtype=bool)
+    index = np.flatnonzero(np.isfinite(xy).all(axis=1))
+    pairs = KDTree(xy[index]).query_pairs(distance, output_type='ndarray')
+    for first, second in index[pairs[np.lexsort(pairs.T[::-1])]]:
+        if keep[first]:
+            keep[second] = False
+    return keep
 
 
 def _as_box_size(box_size):
@@ -368,63 +442,3 @@ def _as_box_size(box_size):
         msg = f'box_size must be positive, got {box_size!r}.'
         raise ValueError(msg)
     return tuple(int(size) for size in np.broadcast_to(pair, 2))
-
-
-def _box_shape(width):
-    """
-    Return the smallest odd integer that is at least a width, and 5.
-    """
-    return max(5, 2 * int(np.ceil((width - 1.0) / 2.0)) + 1)
-
-
-def _pixels(xy, shape):
-    """
-    Return the index of the pixels nearest to (n, 2) positions.
-    """
-    x, y = np.round(xy).astype(int).T
-    return (np.clip(y, 0, shape[0] - 1), np.clip(x, 0, shape[1] - 1))
-
-
-def _median_fwhm(data, xy, mask, fwhm, *, minimum=0.0):
-    """
-    Return the median FWHM of Gaussians fitted to (n, 2) positions.
-
-    The width that comes in is the first guess; fits that fail, or end
-    more than a factor of four from it or below the minimum, are left
-    out.
-    """
-    with warnings.catch_warnings():
-        # A fit that fails is left out; its bits are in the flags
-        warnings.simplefilter('ignore', AstropyUserWarning)
-        fit = fit_2dgaussian(data, xypos=xy, fwhm=fwhm, fix_fwhm=False,
-                             fit_shape=_box_shape(3.0 * fwhm), mask=mask)
-    widths = np.array(fit.results['fwhm_fit'])
-    good = (np.array(fit.results['flags']) & _BAD_FIT) == 0
-    good &= ((widths > max(minimum, 0.25 * fwhm)) & (widths < 4.0 * fwhm))
-    if not np.any(good):
-        msg = (f'fwhm must be given: none of the {len(xy)} stars chosen to '
-               'measure it in data could be fitted.')
-        raise ValueError(msg)
-    return np.median(widths[good])
-
-
-def _model_fwhm(psf_model, shape):
-    """
-    Return the FWHM in pixels of a PSF model, as a Gaussian fits it.
-
-    The model is placed at the centre of an image of the given shape,
-    for models that vary over the image.
-    """
-    centre = [size // 2 for size in shape]
-    model = psf_model.copy()
-    names = [getattr(model, f'{key}_name', name) for key, name in
-             (('x', 'x_0'), ('y', 'y_0'), ('flux', 'flux'))]
-    for name, value in zip(names, (centre[1], centre[0], 1.0), strict=True):
-        setattr(model, name, value)
-    half = 25
-    y, x = np.mgrid[-half:half + 1, -half:half + 1]
-    stamp = model(x + centre[1], y + centre[0])
-    # The area above half of the peak is a circle's of this diameter, if
-    # pixels are small; the fit refines it
-    guess = np.sqrt(4.0 / np.pi * np.sum(stamp > 0.5 * np.max(stamp)))
-    return _median_fwhm(stamp, [(half, half)], None, max(guess, 1.0))

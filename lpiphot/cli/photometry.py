@@ -41,7 +41,7 @@ def add_parser(subparsers):
     add_input_options(parser)
     group = parser.add_argument_group('photometry')
     group.add_argument('--detection-threshold', type=float, metavar='S',
-                       help='in units of the background noise')
+                       help='in units of the scatter that peaks of noise have')
     group.add_argument('--box-size', type=pair, metavar='N [N]',
                        help='boxes of the background mesh, pixels: ny nx')
     group.add_argument('--fit-shape', type=pair, metavar='N [N]',
