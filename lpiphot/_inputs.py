@@ -8,6 +8,7 @@ from typing import NamedTuple
 import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
+from astropy.utils.masked import Masked
 
 __all__ = ['Image', 'ImageReader', 'as_image', 'as_number', 'as_plane',
            'as_positions', 'as_shape', 'as_shapes', 'parse_image']
@@ -82,7 +83,10 @@ class ImageReader:
             if data.mask is not None:
                 mask = _only_one('mask', mask, data.mask)
             if data.uncertainty is not None:
-                std = data.uncertainty.represent_as(StdDevUncertainty)
+                # an inverse variance of 0 becomes an infinite error,
+                # which masks the pixel
+                with np.errstate(divide='ignore', invalid='ignore'):
+                    std = data.uncertainty.represent_as(StdDevUncertainty)
                 unit = std.unit if std.unit is not None else data.unit
                 std = (std.array if unit is None
                        else u.Quantity(std.array, unit, copy=False))
@@ -93,6 +97,9 @@ class ImageReader:
             if data.mask is not np.ma.nomask:
                 mask = _only_one('mask', mask, data.mask)
             data = data.data
+        elif isinstance(data, Masked):
+            mask = _only_one('mask', mask, data.mask)
+            data = data.unmasked
 
         self.unit = data.unit if isinstance(data, u.Quantity) else None
         self._data = _as_plain_image('data', data)
@@ -112,6 +119,8 @@ class ImageReader:
                 msg = ('mask must be boolean, True for pixels to leave out; '
                        f'got dtype {self._mask.dtype}')
                 raise TypeError(msg)
+            if self._mask.ndim == 0:
+                self._mask = np.broadcast_to(self._mask, self.shape)
             if self._mask.shape != self.shape:
                 msg = (f'mask must have the shape of data, {self.shape}; got '
                        f'{self._mask.shape}')
@@ -285,6 +294,10 @@ def as_shapes(stamp_shape, window_shape, image_shape):
                    f'{tuple(image_shape)}; got {shape}')
             raise ValueError(msg)
         shapes.append(shape)
+    if shapes[1] == (1, 1):
+        msg = ('window_shape must have more than one pixel to learn from; got '
+               f'{shapes[1]}')
+        raise ValueError(msg)
     return tuple(shapes)
 
 

@@ -45,9 +45,12 @@ class _OneBlasThread:
         self._last_closed = None
 
     def _keep(self, limited, last_closed):
-        with limit_blas_threads():
+        try:
+            with limit_blas_threads():
+                limited.set()
+                last_closed.wait()
+        finally:
             limited.set()
-            last_closed.wait()
 
     def __enter__(self):
         with self._lock:

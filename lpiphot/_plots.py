@@ -10,8 +10,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-__all__ = ['field_norm', 'plot_prediction', 'plot_result', 'show_image',
-           'symmetric_limit']
+__all__ = ['add_scale', 'field_norm', 'plot_prediction', 'plot_result',
+           'show_image', 'symmetric_limit']
 
 # ignored, good, hidden: grey, blue and orange of the Okabe-Ito palette,
 # which all readers can tell apart
@@ -38,9 +38,9 @@ def symmetric_limit(values):
     return centre - reach, centre + reach
 
 
-def show_image(axes, values, title, unit, **kwargs):
+def show_image(axes, values, title, **kwargs):
     """
-    Show an image with a title, a colour bar and pixel coordinates.
+    Show an image with a title and pixel coordinates.
     """
     kwargs.setdefault('cmap', 'gray')
     artist = axes.imshow(values, origin='lower', interpolation='nearest',
@@ -48,9 +48,16 @@ def show_image(axes, values, title, unit, **kwargs):
     axes.set_title(title)
     axes.set_xlabel('x [pixel]')
     axes.set_ylabel('y [pixel]')
-    bar = axes.figure.colorbar(artist, ax=axes, fraction=0.046, pad=0.02)
-    bar.set_label(str(unit) if unit else 'data units')
     return artist
+
+
+def add_scale(artist, axes, unit):
+    """
+    Add a colour bar for one or several axes.
+    """
+    figure = np.atleast_1d(axes)[0].figure
+    bar = figure.colorbar(artist, ax=axes, shrink=0.85)
+    bar.set_label(str(unit) if unit else 'data units')
 
 
 def plot_result(result):
@@ -61,15 +68,17 @@ def plot_result(result):
     data, residual, background = (
         np.asarray(getattr(plane, 'value', plane)) for plane in
         (result.data, result.residual, result.background))
-    figure = Figure(figsize=(12, 10), layout='constrained')
+    figure = Figure(figsize=(12.5, 10), layout='constrained')
+    figure.get_layout_engine().set(w_pad=0.25, h_pad=0.1)
     axes = figure.subplots(2, 2)
     low, high = symmetric_limit(background)
     limits = {'vmin': low, 'vmax': high, 'cmap': 'RdBu_r'}
-    show_image(axes[0, 0], data, 'Field', unit, norm=field_norm(data))
-    show_image(axes[0, 1], residual, 'Residual: data − stars', unit,
-               **limits)
-    show_image(axes[1, 0], background,
-               'Background, predicted behind the stars', unit, **limits)
+    for plot, plane, title, scale in (
+            (axes[0, 0], data, 'Field', {'norm': field_norm(data)}),
+            (axes[0, 1], residual, 'Residual: data − stars', limits),
+            (axes[1, 0], background,
+             'Background, predicted behind the stars', limits)):
+        add_scale(show_image(plot, plane, title, **scale), plot, unit)
 
     table = result.table
     change = table['fdb_pred'] - table['fdb_res']
@@ -78,15 +87,14 @@ def plot_result(result):
         for column in (table['cflux'] - change, change, table['dcflux']))
     plot = axes[1, 1]
     plot.axhline(0.0, color='0.6', lw=1)
-    plot.errorbar(before, change, yerr=error, fmt='o', ms=3, lw=0.6,
+    with np.errstate(invalid='ignore', divide='ignore'):
+        plot.plot(before, change / error, 'o', ms=4, alpha=0.4, mew=0,
                   color=CLASS_COLOURS[1])
-    plot.set_xscale('symlog', linthresh=max(np.nanmedian(error), 1e-300)
-                    if np.isfinite(error).any() else 1.0)
-    plot.set_yscale('symlog', linthresh=max(np.nanmedian(error), 1e-300)
-                    if np.isfinite(error).any() else 1.0)
+    plot.set_xscale('log' if np.any(before > 0) else 'linear')
+    plot.set_yscale('symlog', linthresh=5, linscale=2)
     flux_unit = getattr(table['cflux'], 'unit', None) or 'data units'
     plot.set_xlabel(f'fitted flux [{flux_unit}]')
-    plot.set_ylabel(f'correction ± dcflux [{flux_unit}]')
+    plot.set_ylabel('correction / dcflux')
     plot.set_title(f'Corrections of {len(table)} sources')
     return figure
 
@@ -96,7 +104,8 @@ def plot_prediction(prediction, n_draws, rng):
     Plot residual, classes, mean and draws of one star.
     """
     draws = prediction.draw(n_draws, rng=rng)
-    figure = Figure(figsize=(3.4 * (3 + n_draws), 3.4), layout='constrained')
+    figure = Figure(figsize=(3 * (3 + n_draws) + 0.8, 3.2),
+                    layout='constrained')
     axes = figure.subplots(1, 3 + n_draws)
     low, high = symmetric_limit(prediction.mean_stamp)
     limits = {'vmin': low, 'vmax': high, 'cmap': 'RdBu_r'}
@@ -104,8 +113,7 @@ def plot_prediction(prediction, n_draws, rng):
     y, x = prediction.centre
     limits['extent'] = (x - nx / 2, x + nx / 2, y - ny / 2, y + ny / 2)
 
-    show_image(axes[0], prediction.stamp, 'Residual', prediction.unit,
-               **limits)
+    show_image(axes[0], prediction.stamp, 'Residual', **limits)
     axes[1].imshow(prediction.classes, origin='lower', vmin=0, vmax=2,
                    cmap=ListedColormap(CLASS_COLOURS),
                    extent=limits['extent'])
@@ -115,9 +123,10 @@ def plot_prediction(prediction, n_draws, rng):
                    loc='upper right', fontsize='small')
     axes[1].set_title(f'Pixels of source {prediction.id}')
     axes[1].set_xlabel('x [pixel]')
-    show_image(axes[2], prediction.mean_stamp, 'Mean', prediction.unit,
-               **limits)
+    artist = show_image(axes[2], prediction.mean_stamp, 'Mean', **limits)
     for i, draw in enumerate(draws):
-        show_image(axes[3 + i], draw, f'Draw {i + 1}', prediction.unit,
-                   **limits)
+        show_image(axes[3 + i], draw, f'Draw {i + 1}', **limits)
+    for plot in axes[1:]:
+        plot.set_ylabel('')
+    add_scale(artist, axes.tolist(), prediction.unit)
     return figure

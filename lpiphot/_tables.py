@@ -15,8 +15,8 @@ __all__ = ['COLUMNS', 'add_columns', 'catalogue_of', 'column_values',
 # Names under which photutils, now and earlier, and its users have the
 # fitted position and flux.
 ALIASES = {
-    'x': ('x_fit', 'xfit', 'x_0', 'x0', 'x_centroid', 'xcentroid', 'x'),
-    'y': ('y_fit', 'yfit', 'y_0', 'y0', 'y_centroid', 'ycentroid', 'y'),
+    'x': ('x_fit', 'xfit', 'x_0', 'x0', 'x'),
+    'y': ('y_fit', 'yfit', 'y_0', 'y0', 'y'),
     'flux': ('flux_fit', 'fluxfit', 'flux_0', 'flux0', 'flux'),
 }
 
@@ -84,13 +84,21 @@ def column_values(table, name, unit=None):
         The name of the column.
 
     unit : `~astropy.units.Unit`, optional
-        The unit to convert to, if the column has one.
+        The unit to convert to, if the column has one; by default its
+        unit is taken off.
     """
     column = table[name]
     mask = getattr(column, 'mask', None)
     column = getattr(column, 'unmasked', column)
     if isinstance(column, u.Quantity):
-        column = column.value if unit is None else column.to_value(unit)
+        if unit is None or column.unit == u.dimensionless_unscaled:
+            column = column.value
+        elif column.unit.is_equivalent(unit):
+            column = column.to_value(unit)
+        else:
+            msg = (f"column {name} of phot must have the unit '{unit}'; got "
+                   f"'{column.unit}'")
+            raise u.UnitsError(msg)
     try:
         values = np.array(np.ma.getdata(column), dtype=float)
     except (TypeError, ValueError):

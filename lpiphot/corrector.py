@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
+from astropy.stats import gaussian_sigma_to_fwhm
 from astropy.table import QTable
+from scipy.spatial import KDTree
 
 from lpiphot import flags
 from lpiphot._inputs import (ImageReader, as_number, as_plane, as_shape,
@@ -18,7 +20,7 @@ from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
                              find_column, flux_unit_of)
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
-from lpiphot.lpi.residual import PSF, Sources, centre_pixels
+from lpiphot.lpi.residual import PSF, Sources, centre_pixels, psf_stamps
 from lpiphot.lpi.scene import Field, Thresholds
 from lpiphot.lpi.solve import solve_stars
 from lpiphot.lpi.tiles import Region, group_stars
@@ -297,13 +299,16 @@ class LPIBackgroundCorrector:
         if background is not None:
             background = as_plane('background', background, image.shape,
                                   image.unit)
+            if not np.isfinite(background).all():
+                msg = 'background must be finite; it has values that are not'
+                raise ValueError(msg)
 
         table = catalogue_of(phot)
         flux_name = find_column(table, 'flux')
         flux_unit = flux_unit_of(table, flux_name, image.unit)
         sources = Sources(
-            column_values(table, find_column(table, 'x')),
-            column_values(table, find_column(table, 'y')),
+            column_values(table, find_column(table, 'x'), u.pix),
+            column_values(table, find_column(table, 'y'), u.pix),
             column_values(table, flux_name, image.unit),
             {name: column_values(table, f'{name}_fit')
              for name in self._psf.extra_names
@@ -330,8 +335,26 @@ class LPIBackgroundCorrector:
         """
         index = np.flatnonzero(call.valid)
         groups = group_stars(centre_pixels(call.sources.take(index)),
-                             self.stamp_shape, self.window_shape)
+                             self.stamp_shape, self.window_shape,
+                             np.dtype(self.dtype).itemsize)
         return [index[group] for group in groups]
+
+    def _close_pairs(self, call):
+        """
+        Return the sources that have another within half the FWHM.
+        """
+        index = np.flatnonzero(call.valid)
+        if index.size < 2:
+            return index[:0]
+        some = call.sources.take(index)
+        middle = call.sources.take(index[index.size // 2:][:1])
+        # as of a Gaussian, whose sum of squares is 1 / (4 pi sigma^2)
+        stamp = psf_stamps(self._psf, middle, self.stamp_shape)
+        fwhm = gaussian_sigma_to_fwhm / np.sqrt(
+            4 * np.pi * max(np.sum(stamp ** 2), 1e-300))
+        positions = np.column_stack([some.x, some.y])
+        nearest = KDTree(positions).query(positions, k=2)[0][:, 1]
+        return index[nearest < 0.5 * fwhm]
 
     def _solve_all(self, call):
         """
@@ -342,6 +365,7 @@ class LPIBackgroundCorrector:
         for name in ('kcond0', 'kcond', 'kpred', 'dnt'):
             values[name] = np.zeros(n_sources, dtype=np.int32)
         values['dnt'][~call.valid] = flags.NO_POSITION
+        pairs = self._close_pairs(call)
 
         local = threading.local()
 
@@ -359,6 +383,7 @@ class LPIBackgroundCorrector:
                                strict=True):
             for name, value in row.values.items():
                 values[name][source] = value
+        values['dnt'][pairs] |= flags.CLOSE_PAIR
         values['cflux'] = (call.sources.flux - values['fdb_res']
                            + values['fdb_pred'])
         add_columns(call.table, values, call.image.unit, call.flux_unit,
@@ -404,14 +429,19 @@ class LPIBackgroundCorrector:
             star cannot be predicted.
         """
         call = self._open(data, phot, error, mask, background)
-        rows = _rows_of(call.table, np.atleast_1d(ids))
-        predictions = []
-        for name, row in zip(np.atleast_1d(ids).tolist(), rows, strict=True):
+        names = np.atleast_1d(ids).tolist()
+        rows = _rows_of(call.table, names)
+        for name, row in zip(names, rows, strict=True):
             if not call.valid[row]:
                 msg = (f'ids has {name}, a source whose position or flux is '
                        'not finite or which is outside the image')
                 raise ValueError(msg)
-            solution, = self._solve(call, np.array([row]))
+        solutions = run_jobs(
+            lambda job: self._solve(call, job)[0],
+            [np.array([row]) for row in rows], n_threads=self.n_threads,
+            progress_bar=self.progress_bar)
+        predictions = []
+        for name, solution in zip(names, solutions, strict=True):
             if solution.conditional is None:
                 bits = flags.decode_dnt_flags(solution.dnt)
                 msg = (f'ids has {name}, a source whose background cannot be '
@@ -529,8 +559,8 @@ def _seed_of(rng):
         msg = ('rng must be an integer, a numpy.random.Generator or None; '
                f'got {rng!r}')
         raise TypeError(msg)
-    if rng < 0:
-        msg = f'rng must not be negative; got {rng}'
+    if not 0 <= rng < 2 ** 64:
+        msg = f'rng must be from 0 to 2**64 - 1; got {rng}'
         raise ValueError(msg)
     return int(rng)
 

@@ -30,6 +30,8 @@ NO_POSITION = 256
 NO_HIDDEN_PIXELS = 512
 INFILL_MEDIAN = 1024
 PIXELS_LOST = 2048
+CLOSE_PAIR = 4096
+PSF_INVALID = 8192
 
 # Bits 1 to 32 are those of the published code (Saydjari & Finkbeiner
 # 2022, section 5.1), which leaves 4 and 64 unused; ours start at 128.
@@ -60,6 +62,12 @@ DNT_FLAGS = (
     DntFlag(PIXELS_LOST, 'pixels_lost',
             'pixels under the star have no data: masked, not finite or '
             'outside the image'),
+    DntFlag(CLOSE_PAIR, 'close_pair',
+            'another source lies within half the FWHM of the PSF; their '
+            'fluxes cannot be told apart'),
+    DntFlag(PSF_INVALID, 'psf_invalid',
+            'the PSF model has no finite positive pixel for this source; '
+            'no result'),
 )
 
 

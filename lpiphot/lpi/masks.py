@@ -60,7 +60,7 @@ def outlier_mask(residual, mask, noise, residual_threshold=None):
 
 def psf_flags(stamps):
     """
-    Return the ``dnt`` bits that tell of negative PSF pixels.
+    Return the ``dnt`` bits that tell of negative or missing PSFs.
 
     Parameters
     ----------
@@ -75,6 +75,7 @@ def psf_flags(stamps):
     lowest = stamps.min(axis=(1, 2), initial=np.inf)
     highest = stamps.max(axis=(1, 2), initial=-np.inf)
     dnt = np.zeros(len(stamps), dtype=int)
+    dnt[~(highest > 0)] |= flags.PSF_INVALID
     dnt[lowest < 0] |= flags.PSF_NEGATIVE
     dnt[lowest < -1e-3 * highest] |= flags.PSF_NEGATIVE_1E3
     dnt[lowest < -1e-1 * highest] |= flags.PSF_NEGATIVE_1E1

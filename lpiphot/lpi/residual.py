@@ -147,14 +147,17 @@ class PSF:
         Returns
         -------
         values : (n, ny, nx) `~numpy.ndarray`
-            The model values.
+            The model values; 0 where the model is not finite.
         """
-        if self._broadcasts:
-            values = self._call(x, y, sources)
-        else:
-            values = np.stack([self._call(x[i], y[i], sources.take(i))
-                               for i in range(len(x))])
-        return values.astype(float, copy=False)
+        with np.errstate(all='ignore'):
+            if self._broadcasts:
+                values = self._call(x, y, sources)
+            else:
+                values = np.stack([self._call(x[i], y[i], sources.take(i))
+                                   for i in range(len(x))])
+        # a model may be undefined outside its image, or for a failed fit
+        return np.nan_to_num(values.astype(float, copy=False), nan=0.0,
+                             posinf=0.0, neginf=0.0)
 
 
 def centre_pixels(sources):
@@ -267,7 +270,12 @@ class StarRenderer:
         inside = np.flatnonzero(np.all(first < last, axis=1))
         for shape in np.unique(self._shapes[inside], axis=0):
             members = inside[np.all(self._shapes[inside] == shape, axis=1)]
-            step = max(1, BLOCK_SIZE // int(shape.prod()))
+            step = BLOCK_SIZE // int(shape.prod())
+            if step == 0:  # large: only what is inside the region
+                for star in members:
+                    yield (_slices(first[star], last[star], region.first),
+                           self._values(star, first[star], last[star]))
+                continue
             for begin in range(0, len(members), step):
                 some = members[begin:begin + step]
                 stamps = psf_stamps(self._psf, self._sources.take(some),
@@ -277,6 +285,14 @@ class StarRenderer:
                            self._sources.flux[star] * stamp[_slices(
                                first[star], last[star],
                                self._corners[star])])
+
+    def _values(self, star, first, last):
+        """
+        Return the values of a star on a rectangle of pixels.
+        """
+        y, x = np.mgrid[first[0]:last[0], first[1]:last[1]].astype(float)
+        source = self._sources.take(np.array([star]))
+        return self._psf(x[np.newaxis], y[np.newaxis], source)[0]
 
 
 def _slices(first, last, origin):
@@ -295,10 +311,21 @@ def _render_shapes(psf, sources, image_shape, stamp_shape):
     shapes, borders = [], []
     shape = tuple(stamp_shape)
     while True:
-        stamp = np.abs(psf_stamps(psf, middle, shape)[0])
-        stamp[1:-1, 1:-1] = 0.0
         shapes.append(shape)
-        borders.append(stamp.max())
+        borders.append(_largest_on_border(psf, middle, shape))
         if borders[-1] == 0.0 or min(shape) > 2 * max(image_shape):
             return shapes, np.array(borders)
         shape = tuple(2 * size + 1 for size in shape)
+
+
+def _largest_on_border(psf, source, shape):
+    """
+    Return the largest absolute value of a PSF on the border of a stamp.
+    """
+    y, x = (centre + _offsets(size) for centre, size in zip(
+        centre_pixels(source)[0], shape, strict=True))
+    border = np.concatenate([
+        np.column_stack([np.repeat(y[[0, -1]], len(x)), np.tile(x, 2)]),
+        np.column_stack([np.tile(y, 2), np.repeat(x[[0, -1]], len(y))])])
+    y, x = border.T.astype(float)[:, np.newaxis, np.newaxis]
+    return np.abs(psf(x, y, source)).max()

@@ -11,7 +11,7 @@ __all__ = ['Region', 'group_stars', 'mirror', 'region_about',
            'stamp_pixels']
 
 TILE = 256          # pixels: two windows, so that stars share most sums
-MAX_STARS = 64      # a job: 160 MB of float32 covariances, 33 x 33 pixels
+MAX_BYTES = 2 ** 28  # a job's covariances, if all pixels of stamps are used
 
 
 def mirror(index, size):
@@ -165,7 +165,7 @@ def stamp_pixels(centres, stamp_shape, image_shape, region):
             outside[0][:, :, np.newaxis] | outside[1][:, np.newaxis, :])
 
 
-def group_stars(centres, stamp_shape, window_shape):
+def group_stars(centres, stamp_shape, window_shape, itemsize=4):
     """
     Group stars so that those that share sums over windows share them.
 
@@ -181,12 +181,17 @@ def group_stars(centres, stamp_shape, window_shape):
     stamp_shape, window_shape : 2-tuple of int
         The shapes of the stamp and of the window of shifts.
 
+    itemsize : int, optional
+        The bytes of a number of the covariances.
+
     Returns
     -------
     groups : list of `~numpy.ndarray` of int
-        The indices of the stars of each group, at most 64. The groups
-        do not depend on the order of the stars.
+        The indices of the stars of each group, whose covariances take
+        256 MB at most. The groups do not depend on the order of the
+        stars.
     """
+    max_stars = max(1, MAX_BYTES // (itemsize * np.prod(stamp_shape) ** 2))
     y, x = centres.T
     order = np.lexsort((x, y, x // TILE, y // TILE))
     tiles = np.column_stack([y // TILE, x // TILE])[order]
@@ -195,7 +200,8 @@ def group_stars(centres, stamp_shape, window_shape):
     todo = [tile for tile in np.split(order, starts) if tile.size][::-1]
     while todo:
         group = todo.pop()
-        parts = _divide(centres, group, stamp_shape, window_shape)
+        parts = _divide(centres, group, max_stars, stamp_shape,
+                        window_shape)
         if parts is None:
             groups.append(group)
         else:
@@ -203,7 +209,7 @@ def group_stars(centres, stamp_shape, window_shape):
     return groups
 
 
-def _divide(centres, group, stamp_shape, window_shape):
+def _divide(centres, group, max_stars, stamp_shape, window_shape):
     """
     Divide a group in two if that is cheaper or it is too large.
     """
@@ -221,7 +227,7 @@ def _divide(centres, group, stamp_shape, window_shape):
         parts_cost = sum(cost(part) for part in parts)
         if parts_cost < best_cost:
             best, best_cost = parts, parts_cost
-    if best is None and len(group) > MAX_STARS:
+    if best is None and len(group) > max_stars:
         axis = np.argmax(np.ptp(centres[group], axis=0))
         by_axis = group[np.argsort(centres[group, axis], kind='stable')]
         best = np.split(by_axis, [len(group) // 2])
