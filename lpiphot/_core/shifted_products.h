@@ -14,9 +14,9 @@
  * sums[x][lane] are the sums over the windows that begin in column x of
  * one row. From a row to the next, one row of pixels enters the windows
  * and one leaves them; what they change is itself a running sum along
- * the row, so that a window costs four products a lane, whatever its
+ * the row, so that a window costs two products a lane, whatever its
  * size. The four rows of pixels stay in the first cache, the running sums
- * in registers: LANE_GROUP lanes, three vectors, are done at a time.
+ * in registers: three vectors of lanes are done at a time.
  */
 
 #define LOAD(pointer) (*(const VEC *)(pointer))
@@ -31,51 +31,72 @@ NAME(add_row)(REAL *restrict sums, const REAL *restrict a,
     for (long k = 0; k < lanes; k += 3 * N_VEC) {
         const REAL *restrict c = b - reach + k;
         REAL *restrict to = sums + k;
-        VEC run[3] = {{0}, {0}, {0}};
-        for (long v = 0; v < window; v++)
-            for (int m = 0; m < 3; m++)
-                run[m] += a[v] * LOAD(c + v + m * N_VEC);
-        for (long x = 0; x < n_sums; x++, to += lanes) {
-            if (x > 0) {
-                const long in = x + window - 1, out = x - 1;
-                for (int m = 0; m < 3; m++)
-                    run[m] += a[in] * LOAD(c + in + m * N_VEC)
-                              - a[out] * LOAD(c + out + m * N_VEC);
+        /* two sets of sums, so that an addition need not wait for the
+         * one before; the window is odd */
+        VEC run[3], other[3] = {{0}, {0}, {0}};
+        for (int m = 0; m < 3; m++)
+            run[m] = a[0] * LOAD(c + m * N_VEC);
+        for (long v = 1; v < window; v += 2)
+            for (int m = 0; m < 3; m++) {
+                other[m] += a[v] * LOAD(c + v + m * N_VEC);
+                run[m] += a[v + 1] * LOAD(c + v + 1 + m * N_VEC);
             }
-            for (int m = 0; m < 3; m++)
+        for (int m = 0; m < 3; m++) {
+            run[m] += other[m];
+            *(VEC *)(to + m * N_VEC) += run[m];
+        }
+        for (long x = 1; x < n_sums; x++) {
+            const long in = x + window - 1, out = x - 1;
+            to += lanes;
+            for (int m = 0; m < 3; m++) {
+                run[m] += a[in] * LOAD(c + in + m * N_VEC)
+                          - a[out] * LOAD(c + out + m * N_VEC);
                 *(VEC *)(to + m * N_VEC) += run[m];
+            }
         }
     }
 }
 
 /* Move the windows down by one row: the products of the rows a1 and b1
- * enter, those of a0 and b0 leave. */
+ * enter, those of a0 and b0 leave. ring, (window, 3 N_VEC), keeps the
+ * change that each column of the window makes: the column that enters
+ * takes the place of the one that leaves. */
 SIMD static void
 NAME(move_down)(REAL *restrict sums,
                 const REAL *restrict a1, const REAL *restrict b1,
                 const REAL *restrict a0, const REAL *restrict b0,
-                long n_sums, long window, long lanes, long reach)
+                long n_sums, long window, long lanes, long reach,
+                REAL *restrict ring)
 {
     for (long k = 0; k < lanes; k += 3 * N_VEC) {
         const REAL *restrict c1 = b1 - reach + k;
         const REAL *restrict c0 = b0 - reach + k;
         REAL *restrict to = sums + k;
+        REAL *restrict slot = ring;
         VEC run[3] = {{0}, {0}, {0}};
-        for (long v = 0; v < window; v++)
-            for (int m = 0; m < 3; m++)
-                run[m] += a1[v] * LOAD(c1 + v + m * N_VEC)
-                          - a0[v] * LOAD(c0 + v + m * N_VEC);
-        for (long x = 0; x < n_sums; x++, to += lanes) {
-            if (x > 0) {
-                const long in = x + window - 1, out = x - 1;
-                for (int m = 0; m < 3; m++)
-                    run[m] += a1[in] * LOAD(c1 + in + m * N_VEC)
-                              - a1[out] * LOAD(c1 + out + m * N_VEC)
-                              - a0[in] * LOAD(c0 + in + m * N_VEC)
-                              + a0[out] * LOAD(c0 + out + m * N_VEC);
+        for (long v = 0; v < window; v++, slot += 3 * N_VEC)
+            for (int m = 0; m < 3; m++) {
+                const VEC change = a1[v] * LOAD(c1 + v + m * N_VEC)
+                                   - a0[v] * LOAD(c0 + v + m * N_VEC);
+                *(VEC *)(slot + m * N_VEC) = change;
+                run[m] += change;
             }
-            for (int m = 0; m < 3; m++)
+        for (int m = 0; m < 3; m++)
+            *(VEC *)(to + m * N_VEC) += run[m];
+        slot = ring;
+        for (long v = window; v < window + n_sums - 1; v++) {
+            to += lanes;
+            for (int m = 0; m < 3; m++) {
+                VEC *place = (VEC *)(slot + m * N_VEC);
+                const VEC change = a1[v] * LOAD(c1 + v + m * N_VEC)
+                                   - a0[v] * LOAD(c0 + v + m * N_VEC);
+                run[m] += change - *place;
+                *place = change;
                 *(VEC *)(to + m * N_VEC) += run[m];
+            }
+            slot += 3 * N_VEC;
+            if (slot == ring + window * 3 * N_VEC)
+                slot = ring;
         }
     }
 }
@@ -157,13 +178,14 @@ NAME(scatter)(REAL *restrict matrix, long size, const int *restrict place,
  * place: (n_stars, ny * nx) place of a pixel in the matrix, -1 if unused
  * mean: (n_stars, ny * nx)
  * matrices: the matrices of the stars, sizes[s]^2 each, one after another
- * next: (n_stars, ny * nx) and sums: (width - wx + 1, lanes), scratch */
+ * next: (n_stars, ny * nx), sums: (width - wx + 1, lanes) and
+ *     ring: (wx, 3 N_VEC), scratch */
 static void
 NAME(gather)(const REAL *region, long height, long width, long stride,
              long ny, long nx, long wy, long wx, long lanes,
              long n_stars, const int *corners, const int *place,
              const int *sizes, const REAL *mean, REAL *matrices, int *next,
-             REAL *sums)
+             REAL *sums, REAL *ring)
 {
     const long n_pix = ny * nx, reach = nx - 1;
     const long n_rows = height - wy + 1, n_sums = width - wx + 1;
@@ -183,7 +205,7 @@ NAME(gather)(const REAL *region, long height, long width, long stride,
                 const REAL *out = region + (row - 1) * stride;
                 NAME(move_down)(sums, in, in + dy * stride, out,
                                 out + dy * stride, n_sums, wx, lanes,
-                                reach);
+                                reach, ring);
             }
             REAL *matrix = matrices;
             for (long star = 0; star < n_stars; star++) {

@@ -162,7 +162,8 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
         padded, width, nx - 1, np.ascontiguousarray(corners, dtype=np.intc),
         places, sizes, means.astype(dtype), stamp_shape, window_shape,
         matrices, np.empty_like(places),
-        np.empty((width - window_shape[1] + 1, lanes), dtype=dtype))
+        np.empty((width - window_shape[1] + 1, lanes), dtype=dtype),
+        np.empty(window_shape[1] * LANE_GROUP, dtype=dtype))
     return means, [
         matrices[offset:offset + size * size].reshape(size, size)
         for offset, size in zip(offsets, sizes.tolist(), strict=False)]

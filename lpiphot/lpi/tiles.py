@@ -11,7 +11,7 @@ __all__ = ['Region', 'group_stars', 'mirror', 'region_about',
            'stamp_pixels']
 
 TILE = 256          # pixels: two windows, so that stars share most sums
-MAX_BYTES = 2 ** 28  # a job's covariances, if all pixels of stamps are used
+MAX_BYTES = 2 ** 29  # a job's covariances, if all pixels of stamps are used
 
 
 def mirror(index, size):
@@ -188,7 +188,7 @@ def group_stars(centres, stamp_shape, window_shape, itemsize=4):
     -------
     groups : list of `~numpy.ndarray` of int
         The indices of the stars of each group, whose covariances take
-        256 MB at most. The groups do not depend on the order of the
+        512 MB at most. The groups do not depend on the order of the
         stars.
     """
     max_stars = max(1, MAX_BYTES // (itemsize * np.prod(stamp_shape) ** 2))
@@ -238,10 +238,9 @@ def _cost(extent, stamp_shape, window_shape):
     """
     Return the vector operations of the products of stars in a box.
 
-    A row of sums costs four products a column and two for the start of
-    the running sum, each of the rows of the first window half of that
-    (see ``lpiphot/_core/shifted_products.h``).
+    A row of sums costs two products a column of the region, each of
+    the rows of the first window about half of that (see
+    ``lpiphot/_core/shifted_products.h``).
     """
     n_rows, n_sums = extent + np.array(stamp_shape)
-    row = 4 * n_sums + 2 * window_shape[1]
-    return (n_rows + 0.5 * window_shape[0]) * row
+    return (n_rows + 0.5 * window_shape[0]) * (n_sums + window_shape[1])
