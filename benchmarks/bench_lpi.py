@@ -7,6 +7,7 @@ README.rst for what the cases are and for figures.
 """
 
 import argparse
+import resource
 
 import numpy as np
 from bench_helpers import Clock, cholesky_floor, make_scene
@@ -46,18 +47,64 @@ def run_case(name, fraction):
           flush=True)
 
 
+def run_threads(fraction):
+    """
+    Print what a second thread gains, and the peak of the memory.
+    """
+    shape = (SHAPE[0], int(SHAPE[1] * fraction))
+    data, table, psf_model = make_scene(shape, int(10000 * fraction))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    walls, tables = [], []
+    for n_threads in (1, 2):
+        corrector = LPIBackgroundCorrector(psf_model, n_threads=n_threads)
+        with Clock() as clock:
+            tables.append(corrector(data, table))
+        walls.append(clock.wall)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    same = all(np.array_equal(tables[0][name], tables[1][name])
+               for name in ('cflux', 'dcflux', 'cchi2', 'dnt'))
+    print(f'threads  {walls[0] / walls[1]:.2f} times as fast with two, '
+          f'results {"the same" if same else "NOT the same"} bit for bit; '
+          f'peak memory {before / 1e6:.2f} GB before, {after / 1e6:.2f} GB '
+          'after', flush=True)
+
+
+def run_accuracy(fraction):
+    """
+    Print how far float32 is from float64, at two levels.
+    """
+    n_stars = int(4000 * fraction)
+    for level in (0.0, 1e5):
+        data, table, psf_model = make_scene((2048, int(2048 * fraction)),
+                                            n_stars, level=level)
+        single, double = (
+            LPIBackgroundCorrector(psf_model, dtype=dtype, n_threads=2)(
+                data, table) for dtype in ('float32', 'float64'))
+        shift = abs(single['cflux'] - double['cflux']) / double['dcflux']
+        change = abs(single['dcflux'] / double['dcflux'] - 1)
+        print(f'accuracy {n_stars} stars, level {level:g}: 99 % have '
+              f'|shift of cflux| / dcflux < {np.nanpercentile(shift, 99):.1e} and '
+              f'error within {np.nanpercentile(change, 99):.1e}', flush=True)
+
+
+OTHERS = {'threads': run_threads, 'accuracy': run_accuracy}
+
+
 def main():
     """
     Parse the command line and run the cases.
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--which', nargs='+', choices=CASES,
-                        default=list(CASES))
+    parser.add_argument('--which', nargs='+', choices=[*CASES, *OTHERS],
+                        default=[*CASES, *OTHERS])
     parser.add_argument('--fraction', type=float, default=1.0,
                         help='use this fraction of image and stars')
     args = parser.parse_args()
     for name in args.which:
-        run_case(name, args.fraction)
+        if name in OTHERS:
+            OTHERS[name](args.fraction)
+        else:
+            run_case(name, args.fraction)
 
 
 if __name__ == '__main__':
