@@ -83,8 +83,9 @@ def run_accuracy(fraction):
         shift = abs(single['cflux'] - double['cflux']) / double['dcflux']
         change = abs(single['dcflux'] / double['dcflux'] - 1)
         print(f'accuracy {n_stars} stars, level {level:g}: 99 % have '
-              f'|shift of cflux| / dcflux < {np.nanpercentile(shift, 99):.1e} and '
-              f'error within {np.nanpercentile(change, 99):.1e}', flush=True)
+              f'|shift of cflux| < {np.nanpercentile(shift, 99):.1e} dcflux '
+              f'and dcflux within {np.nanpercentile(change, 99):.1e}',
+              flush=True)
 
 
 OTHERS = {'threads': run_threads, 'accuracy': run_accuracy}
