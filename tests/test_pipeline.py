@@ -14,11 +14,8 @@ from photutils.datasets import make_model_image, make_model_params
 from photutils.psf import CircularGaussianPRF, ImagePSF, MoffatPSF
 from scipy.spatial import KDTree
 
-from lpiphot.datasets import (
-    load_horsehead,
-    make_cloud_image,
-    make_filament_image,
-)
+from lpiphot.datasets import (load_horsehead, make_cloud_image,
+                              make_filament_image)
 from lpiphot.pipeline import PSFPipeline, _first_of_close
 from lpiphot.validation import match_positions, zscore_summary
 

@@ -6,11 +6,8 @@ them again, and compare.
 
 from lpiphot.validation.injection import inject_stars, random_positions
 from lpiphot.validation.matching import match_positions
-from lpiphot.validation.statistics import (
-    outlier_fraction,
-    robust_width,
-    zscore_summary,
-)
+from lpiphot.validation.statistics import (outlier_fraction, robust_width,
+                                           zscore_summary)
 
 __all__ = [
     'inject_stars',

@@ -1,0 +1,252 @@
+"""
+Stars in groups, and those that cannot be done.
+"""
+
+import numpy as np
+import pytest
+from corrector_cases import (ADDED, COUNTS, EXACT, FLUXES, PSF, make, same,
+                             undone)
+from numpy.testing import assert_allclose, assert_array_equal
+from photutils.psf import CircularGaussianPRF
+
+from lpiphot import LPIBackgroundCorrector, decode_dnt_flags
+from lpiphot.lpi import scene as scene_module
+from lpiphot.lpi import solve, tiles
+from oracles.scenes import catalogue, structured_field
+
+SMALL = {'stamp_shape': 9, 'window_shape': 21, 'condition_radius': 6}
+
+
+@pytest.fixture(scope='module')
+def scene():
+    """
+    Clouds, noise, and stars of every kind.
+    """
+    return structured_field(PSF)
+
+
+@pytest.fixture(scope='module')
+def table(scene):
+    """
+    The corrected table, in float64.
+    """
+    return make()(scene.data, scene.phot, mask=scene.mask)
+
+
+def has(table, name):
+    """
+    Which rows have a flag.
+    """
+    return [name in names for names in decode_dnt_flags(table['dnt'])]
+
+
+class TestTiling:
+    """
+    Results do not depend on how stars are grouped, but for rounding.
+    """
+
+    # 14 stars: alone; by threes at most; by tiles; in one group
+    @pytest.mark.parametrize(('tile', 'max_bytes', 'n_groups'), [
+        (1000, 1, 14), (1000, 3 * 8 * 143 ** 2, None), (40, 2 ** 40, None),
+        (1000, 2 ** 40, 1)])
+    def test_groups(self, scene, table, monkeypatch, tile, max_bytes,
+                    n_groups):
+        """
+        One by one, tile by tile, or all at once.
+        """
+        # no group is cheaper in parts
+        monkeypatch.setattr(tiles, '_cost', lambda *_: 1)
+        monkeypatch.setattr(tiles, 'TILE', tile)
+        monkeypatch.setattr(tiles, 'MAX_BYTES', max_bytes)
+        sizes = []
+
+        def counted(field, psf, sources, **keys):
+            sizes.append(len(sources.x))
+            return solve.solve_stars(field, psf, sources, **keys)
+
+        monkeypatch.setattr('lpiphot.corrector.solve_stars', counted)
+        out = make()(scene.data, scene.phot, mask=scene.mask)
+        assert sum(sizes) == len(scene.phot)
+        if n_groups is None:
+            assert 1 < len(sizes) < len(scene.phot)
+        else:
+            assert len(sizes) == n_groups
+        # rounding of 1e-16 times a condition number of 1e5
+        for name in FLUXES:
+            assert_allclose(out[name], table[name], rtol=1e-9,
+                            atol=1e-9 * np.median(table['dcflux']))
+        assert_allclose(out['cchi2'], table['cchi2'], rtol=1e-9)
+        for name in (*COUNTS, 'dnt'):
+            assert_array_equal(out[name], table[name])
+
+    @pytest.mark.parametrize('itemsize', [4, 8])
+    def test_memory(self, monkeypatch, itemsize):
+        """
+        The covariances of a group take so much, not more; no star is lost.
+        """
+        monkeypatch.setattr(tiles, 'MAX_BYTES', 2 ** 28)
+        rng = np.random.default_rng(3)
+        centres = rng.integers(0, 250, size=(400, 2))
+        groups = tiles.group_stars(centres, (33, 31), (129, 129), itemsize)
+        largest = max(len(group) for group in groups)
+        assert 2 ** 26 < largest * (33 * 31) ** 2 * itemsize <= 2 ** 28
+        assert_array_equal(np.sort(np.concatenate(groups)), np.arange(400))
+
+
+class TestPrecision:
+    """
+    float64 takes over where the covariance fails in float32.
+    """
+
+    @pytest.fixture
+    def calls(self, monkeypatch):
+        """
+        The dtype of each conditioning, and whether it succeeded.
+        """
+        calls = []
+
+        def spy(covariance, mean, known):
+            conditional = condition(covariance, mean, known)
+            calls.append((covariance.dtype.name, conditional is not None))
+            return conditional
+
+        condition = solve.condition
+        monkeypatch.setattr(solve, 'condition', spy)
+        return calls
+
+    def test_retry(self, monkeypatch, calls):
+        """
+        Smooth structure 1e5 times the noise: 1e-10 of the variance. No
+        star, so that there is no noise of infill either.
+        """
+        monkeypatch.setattr(solve, 'FLOAT32_RANGE', np.inf)
+        y, x = np.indices((101, 121))
+        data = np.random.default_rng(6).normal(scale=0.02, size=x.shape)
+        data += 2000 * np.sin(x / 8) * np.cos(y / 11)
+        model = CircularGaussianPRF(fwhm=3)
+        phot = catalogue([40.3, 80.1, 61.7], [50.2, 33.4, 72.8], [0, 0, 0], 1)
+        single, double = (
+            LPIBackgroundCorrector(
+                model, stamp_shape=(13, 11), window_shape=(41, 45),
+                mask_threshold=0.1, min_mask_flux=50, condition_radius=7,
+                residual_threshold=1e5, dtype=dtype)(data, phot)
+            for dtype in ('float32', 'float64'))
+        assert calls[:6] == 3 * [('float32', False), ('float64', True)]
+        assert calls[6:] == 3 * [('float64', True)]
+        assert_array_equal(single['dnt'], 0)
+        # The same products summed for one star and for three: 1e-16 of a
+        # variance that is 1e10 times that of the noise.
+        assert_allclose(single['cflux'], double['cflux'], rtol=0,
+                        atol=1e-4 * double['dcflux'].min())
+        assert_allclose(single['dcflux'], double['dcflux'], rtol=1e-4)
+
+    def test_one_star_fails(self, scene, table, monkeypatch):
+        """
+        One of many that fails in float32 is done in float64, from the
+        products on; the others are not touched.
+        """
+        want = make(dtype='float32')(scene.data, scene.phot, mask=scene.mask)
+        n_good = table['kcond'][0]
+        condition = solve.condition
+
+        def first_fails(covariance, mean, known):
+            if covariance.dtype == np.float32 and len(known) == n_good:
+                return None
+            return condition(covariance, mean, known)
+
+        monkeypatch.setattr(solve, 'condition', first_fails)
+        out = make(dtype='float32')(scene.data, scene.phot, mask=scene.mask)
+        failed = table['kcond'] == n_good
+        assert 0 < failed.sum() < len(table)
+        same(out[~failed], want[~failed])
+        same(out[failed], table[failed], rtol=EXACT)
+        assert np.any(out['cflux'][failed] != want['cflux'][failed])
+
+    @pytest.mark.parametrize('dtype', ['float32', 'float64'])
+    def test_both_fail(self, scene, monkeypatch, dtype):
+        """
+        Then there is no result, but a flag and the counts.
+        """
+        monkeypatch.setattr(solve, 'condition', lambda *_: None)
+        out = make(dtype=dtype)(scene.data, scene.phot, mask=scene.mask)
+        assert all(has(out, 'not_positive_definite'))
+        assert all(undone(row) for row in out)
+        assert np.all(out['kpred'] > 0)
+
+    @pytest.mark.parametrize('dtype', ['float32', 'float64'])
+    def test_singular(self, dtype):
+        """
+        A star on a constant part of the image, and one on noise.
+        """
+        data = np.full((60, 150), 8.0)
+        data[:, 75:] += np.random.default_rng(1).normal(size=(60, 75))
+        phot = catalogue([30, 110], [30, 30], [0, 0], 1)
+        out = LPIBackgroundCorrector(
+            PSF, stamp_shape=9, window_shape=21, mask_threshold=1,
+            min_mask_flux=30, condition_radius=6, residual_threshold=50,
+            dtype=dtype)(data, phot)
+        assert has(out, 'not_positive_definite') == [True, False]
+        assert undone(out[0])
+        assert all(np.isfinite(out[name][1]) for name in ADDED)
+
+
+class TestFlags:
+    """
+    What the user must know of the pixels under and near a star.
+    """
+
+    def data(self):
+        """
+        White noise, 120 x 130.
+        """
+        return np.random.default_rng(2).normal(scale=1.7, size=(120, 130))
+
+    def test_pixels_lost(self):
+        """
+        A NaN or a bad pixel under the star, or the edge of the image.
+        """
+        data = self.data()
+        mask = np.zeros(data.shape, dtype=bool)
+        phot = catalogue([30, 60, 90, 30, 60, 0.3], [30, 30, 30, 80, 80, 60],
+                         6 * [500], 1)
+        data[31, 30] = np.nan
+        mask[30, 59] = True
+        data[34, 94] = np.nan  # beside the star, in its stamp
+        data[80, 40] = np.nan  # beyond its stamp
+        out = make(**SMALL)(data, phot, mask=mask)
+        assert has(out, 'pixels_lost') == [True, True, False, False, False,
+                                           True]
+        assert np.isfinite(out['cflux']).all()
+
+    def test_pixels_lost_is_no_outlier(self):
+        """
+        A pixel that is infilled as an outlier has data.
+        """
+        data = self.data()
+        data[31, 33] = 4000
+        out = make(**SMALL)(data, catalogue([30], [30], [500], 1))
+        assert_array_equal(out['dnt'], 0)
+
+    def test_infill_median(self, monkeypatch):
+        """
+        Stars that learn from pixels that no boxcar fills.
+        """
+        monkeypatch.setattr(scene_module, 'HALF_WIDTHS', (9,))
+        data = self.data()
+        # filled from column 60 to 69 and 90 to 99, not in between
+        data[:, 60:100] = np.nan
+        # the window of the stamp reaches 14 pixels
+        phot = catalogue([30, 54, 58, 101, 125], 5 * [60], 5 * [500], 1)
+        out = make(**SMALL)(data, phot)
+        assert has(out, 'infill_median') == [False, False, True, True, False]
+        assert np.isfinite(out['cflux']).all()
+
+    def test_infill_median_needs_a_large_hole(self):
+        """
+        All boxcars fill a hole that the first two do not.
+        """
+        data = self.data()
+        data[30:90, 40:100] = np.nan
+        phot = catalogue([35, 64], [60, 25], 2 * [500], 1)
+        out = make(**SMALL)(data, phot)
+        assert not any(has(out, 'infill_median'))

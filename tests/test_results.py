@@ -1,0 +1,79 @@
+"""
+The images that come with a table, and the stamp of a prediction.
+"""
+
+import numpy as np
+import pytest
+from corrector_cases import EXACT, make
+from numpy.testing import assert_allclose, assert_array_equal
+from photutils.psf import CircularGaussianPRF, GaussianPSF
+
+from oracles.scenes import catalogue, star_image, structured_field
+
+ROUND = CircularGaussianPRF(fwhm=3.0)
+
+
+def test_stamp():
+    """
+    The residual on the stamp; infilled where there are no data.
+    """
+    psf = GaussianPSF(x_fwhm=2.0, y_fwhm=2.5)
+    scene = structured_field(psf)
+    ids = [1, 6, 12, 13]  # ordinary; a pair; beside a bad column; NaN
+    predictions = make(psf).predict(scene.data, scene.phot, ids,
+                                    mask=scene.mask)
+    result = make(psf).run(scene.data, scene.phot, mask=scene.mask)
+    no_data = scene.mask | ~np.isfinite(scene.data)
+    want = np.where(no_data, result.filled, result.residual)
+    n_filled = 0
+    for name, got in zip(ids, predictions, strict=True):
+        y, x = got.centre
+        assert_allclose([x, y], [scene.phot['x_fit'][name - 1],
+                                 scene.phot['y_fit'][name - 1]],
+                        rtol=0, atol=0.5)
+        stamp = slice(y - 6, y + 7), slice(x - 5, x + 6)
+        n_filled += np.count_nonzero(no_data[stamp])
+        # a level is taken off and put back: rounding of some 1e2
+        assert_allclose(got.stamp, want[stamp], rtol=0, atol=1e-9)
+        # the PSF of the star, too
+        assert_allclose(got.psf, star_image(
+            psf, scene.phot['x_fit'][name - 1], scene.phot['y_fit'][name - 1],
+            scene.data.shape)[stamp], rtol=1e-12, atol=1e-300)
+        assert_array_equal(got.mean_stamp[~got.hidden],
+                           got.stamp[~got.hidden])
+        assert_array_equal(got.mean_stamp[got.hidden], got.mean)
+    assert n_filled > 10
+
+
+@pytest.mark.parametrize('order', [[0, 1, 2], [2, 1, 0]])
+def test_background(order):
+    """
+    Under two stars the prediction for the nearest, whichever comes first.
+    """
+    rng = np.random.default_rng(5)
+    shape = 91, 103
+    phot = catalogue([40.2, 44.9, 75.3], [44.8, 46.1, 30.1],
+                     [9000, 1500, 3000], 5)[order]
+    data = 4 * np.sin(np.indices(shape)[1] / 5) + 1.7 * rng.normal(size=shape)
+    for x, y, flux in phot.iterrows('x_fit', 'y_fit', 'flux_fit'):
+        data += star_image(ROUND, x, y, shape, flux)
+    result = make(ROUND).run(data, phot)
+    predictions = make(ROUND).predict(data, phot, phot['id'].tolist())
+
+    want = np.array(result.filled)
+    nearest = np.full(shape, np.inf)
+    n_shared = 0
+    yy, xx = np.indices(shape)
+    for row, got in zip(phot, predictions, strict=True):
+        y, x = got.centre
+        stamp = slice(y - 6, y + 7), slice(x - 5, x + 6)
+        distance = np.hypot(xx - row['x_fit'], yy - row['y_fit'])
+        closer = np.zeros(shape, dtype=bool)
+        closer[stamp] = got.hidden
+        n_shared += np.count_nonzero(closer & np.isfinite(nearest))
+        closer &= distance < nearest
+        want[closer] = got.mean_stamp[closer[stamp]]
+        nearest[closer] = distance[closer]
+    assert n_shared > 5
+    # two float64 computations; the predictions differ by some 1
+    assert_allclose(result.background, want, rtol=0, atol=EXACT)
