@@ -20,7 +20,8 @@ from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
                              find_column, flux_unit_of)
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
-from lpiphot.lpi.residual import PSF, Sources, centre_pixels, psf_stamps
+from lpiphot.lpi.residual import (PSF, Sources, centre_pixels, psf_stamps,
+                                  typical_source)
 from lpiphot.lpi.scene import Field, Thresholds
 from lpiphot.lpi.solve import solve_stars
 from lpiphot.lpi.tiles import Region, group_stars
@@ -347,9 +348,10 @@ class LPIBackgroundCorrector:
         if index.size < 2:
             return index[:0]
         some = call.sources.take(index)
-        middle = call.sources.take(index[index.size // 2:][:1])
         # as of a Gaussian, whose sum of squares is 1 / (4 pi sigma^2)
-        stamp = psf_stamps(self._psf, middle, self.stamp_shape)
+        stamp = psf_stamps(self._psf,
+                           typical_source(some, call.image.shape),
+                           self.stamp_shape)
         fwhm = gaussian_sigma_to_fwhm / np.sqrt(
             4 * np.pi * max(np.sum(stamp ** 2), 1e-300))
         positions = np.column_stack([some.x, some.y])

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from astropy.modeling import Model
 
-__all__ = ['PSF', 'Sources', 'StarRenderer', 'centre_pixels', 'psf_stamps']
+__all__ = ['PSF', 'Sources', 'StarRenderer', 'centre_pixels', 'psf_stamps',
+           'typical_source']
 
 # Number of PSF values evaluated at once: 2 MB of float64
 BLOCK_SIZE = 2 ** 18
@@ -179,6 +180,31 @@ def centre_pixels(sources):
     return np.floor(positions + 0.5).astype(int)
 
 
+def typical_source(sources, image_shape):
+    """
+    Return a source in the middle of the image.
+
+    Parameters
+    ----------
+    sources : `Sources`
+        The sources of the image, whose medians further parameters of
+        the PSF get.
+
+    image_shape : 2-tuple of int
+        The shape of the image.
+
+    Returns
+    -------
+    source : `Sources`
+        One source, on the middle of a pixel.
+    """
+    return Sources(
+        np.array([float(image_shape[1] // 2)]),
+        np.array([float(image_shape[0] // 2)]), np.array([1.0]),
+        {name: np.array([np.median(values)])
+         for name, values in sources.extra.items() if len(values)})
+
+
 def psf_stamps(psf, sources, stamp_shape):
     """
     Evaluate the unit-flux PSF of stars on their stamps.
@@ -304,10 +330,7 @@ def _render_shapes(psf, sources, image_shape, stamp_shape):
     """
     Return growing stamp shapes and the largest unit PSF on their border.
     """
-    middle = Sources(*(np.array([value]) for value in (
-        (image_shape[1] - 1) / 2, (image_shape[0] - 1) / 2, 1.0)),
-        {name: np.array([np.median(values)])
-         for name, values in sources.extra.items() if len(values)})
+    middle = typical_source(sources, image_shape)
     shapes, borders = [], []
     shape = tuple(stamp_shape)
     while True:
