@@ -10,8 +10,9 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.utils.masked import Masked
 
-__all__ = ['Image', 'ImageReader', 'as_image', 'as_number', 'as_plane',
-           'as_positions', 'as_shape', 'as_shapes', 'parse_image']
+__all__ = ['Image', 'ImageReader', 'as_gain', 'as_image', 'as_number',
+           'as_optional', 'as_plane', 'as_positions', 'as_seed', 'as_shape',
+           'as_shapes', 'parse_image']
 
 
 class Image(NamedTuple):
@@ -321,3 +322,46 @@ def as_positions(name, positions, image_shape):
                f'{tuple(values[outside][0].tolist())}')
         raise ValueError(msg)
     return pixels.astype(int)
+
+
+def as_optional(name, value):
+    """
+    Check a positive number that may be `None`, or a Quantity whose unit
+    is left for when that of the data is known.
+    """
+    if isinstance(value, u.Quantity):
+        as_number(name, value.value)
+        return value
+    return None if value is None else as_number(name, value)
+
+
+def as_gain(gain, unit):
+    """
+    Return the gain as a number of electrons per data unit, or `None`.
+    """
+    if not isinstance(gain, u.Quantity):
+        return gain
+    wanted = u.electron / (unit or u.dimensionless_unscaled)
+    if not gain.unit.is_equivalent(wanted):
+        msg = (f"gain must have a unit equivalent to '{wanted}'; got "
+               f"'{gain.unit}'")
+        raise u.UnitsError(msg)
+    return gain.to_value(wanted)
+
+
+def as_seed(rng):
+    """
+    Return a seed from a seed, a generator or `None`.
+    """
+    if rng is None:
+        return 0
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2 ** 32))
+    if isinstance(rng, bool) or not hasattr(rng, '__index__'):
+        msg = ('rng must be an integer, a numpy.random.Generator or None; '
+               f'got {rng!r}')
+        raise TypeError(msg)
+    if not 0 <= rng < 2 ** 64:
+        msg = f'rng must be from 0 to 2**64 - 1; got {rng}'
+        raise ValueError(msg)
+    return int(rng)

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.table import QTable, Table
 
 __all__ = ['COLUMNS', 'add_columns', 'catalogue_of', 'column_values',
-           'find_column']
+           'find_column', 'flux_unit_of', 'rows_of']
 
 # Names under which photutils, now and earlier, and its users have the
 # fitted position and flux.
@@ -160,3 +160,21 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
                        for key, value in parameters.items()})
     table.meta.update({f'{package}_version': version(package) for package in
                        ('lpiphot', 'numpy', 'astropy', 'photutils')})
+
+
+def rows_of(table, ids):
+    """
+    Return the rows of sources from their ids.
+    """
+    known = (np.asarray(table['id']) if 'id' in table.colnames
+             else np.arange(len(table)))
+    rows = []
+    for name in ids:
+        matches = np.flatnonzero(known == name)
+        if matches.size == 0:
+            msg = (f'ids has {name}, which is not in the table; its ids are '
+                   f'{known.min()} to {known.max()}' if known.size else
+                   f'ids has {name}, but the table is empty')
+            raise ValueError(msg)
+        rows.append(matches[0])
+    return rows

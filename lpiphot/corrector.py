@@ -8,20 +8,17 @@ from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
-from astropy.stats import gaussian_sigma_to_fwhm
 from astropy.table import QTable
-from scipy.spatial import KDTree
 
 from lpiphot import flags
-from lpiphot._inputs import (ImageReader, as_number, as_plane, as_shape,
-                             as_shapes)
+from lpiphot._inputs import (ImageReader, as_gain, as_number, as_optional,
+                             as_plane, as_seed, as_shape, as_shapes)
 from lpiphot._parallel import as_n_threads, run_jobs
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
-                             find_column, flux_unit_of)
+                             find_column, flux_unit_of, rows_of)
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
-from lpiphot.lpi.residual import (PSF, Sources, centre_pixels, psf_stamps,
-                                  typical_source)
+from lpiphot.lpi.residual import PSF, Sources, centre_pixels, close_pairs
 from lpiphot.lpi.scene import Field, Thresholds
 from lpiphot.lpi.solve import solve_stars
 from lpiphot.lpi.tiles import Region, group_stars
@@ -152,13 +149,13 @@ class LPIBackgroundCorrector:
             msg = ('window_shape must not be smaller than stamp_shape '
                    f'{self.stamp_shape}; got {self.window_shape}')
             raise ValueError(msg)
-        self.mask_threshold = _optional('mask_threshold', mask_threshold)
-        self.min_mask_flux = _optional('min_mask_flux', min_mask_flux)
-        self.residual_threshold = _optional('residual_threshold',
+        self.mask_threshold = as_optional('mask_threshold', mask_threshold)
+        self.min_mask_flux = as_optional('min_mask_flux', min_mask_flux)
+        self.residual_threshold = as_optional('residual_threshold',
                                             residual_threshold)
         self.condition_radius = as_number('condition_radius',
                                           condition_radius)
-        self.gain = _optional('gain', gain)
+        self.gain = as_optional('gain', gain)
         if str(dtype) not in {'float32', 'float64'}:
             dtype = getattr(dtype, '__name__', dtype)
         if str(dtype) not in {'float32', 'float64'}:
@@ -167,7 +164,7 @@ class LPIBackgroundCorrector:
         self.dtype = str(dtype)
         self.n_threads = as_n_threads(n_threads)
         self.progress_bar = bool(progress_bar)
-        self._seed = _seed_of(rng)
+        self._seed = as_seed(rng)
 
     def __repr__(self):
         names = ('stamp_shape', 'window_shape', 'mask_threshold',
@@ -321,12 +318,15 @@ class LPIBackgroundCorrector:
         valid[finite] = np.all((centres >= 0) & (centres < image.shape),
                                axis=1)
 
+        thresholds = {name: getattr(self, name)
+                      for name in Thresholds._fields}
         field = Field(
             image, self._psf, sources.take(finite),
-            Thresholds(*(_in_data_unit(name, getattr(self, name), image.unit)
-                         for name in Thresholds._fields)),
+            Thresholds(*(None if value is None else
+                         as_number(name, value, image.unit)
+                         for name, value in thresholds.items())),
             stamp_shape=self.stamp_shape,
-            gain=_gain_value(self.gain, image.unit), background=background,
+            gain=as_gain(self.gain, image.unit), background=background,
             seed=self._seed)
         return _Call(image, table, flux_unit, sources, valid, field)
 
@@ -340,24 +340,6 @@ class LPIBackgroundCorrector:
                              np.dtype(self.dtype).itemsize)
         return [index[group] for group in groups]
 
-    def _close_pairs(self, call):
-        """
-        Return the sources that have another within half the FWHM.
-        """
-        index = np.flatnonzero(call.valid)
-        if index.size < 2:
-            return index[:0]
-        some = call.sources.take(index)
-        # as of a Gaussian, whose sum of squares is 1 / (4 pi sigma^2)
-        stamp = psf_stamps(self._psf,
-                           typical_source(some, call.image.shape),
-                           self.stamp_shape)
-        fwhm = gaussian_sigma_to_fwhm / np.sqrt(
-            4 * np.pi * max(np.sum(stamp ** 2), 1e-300))
-        positions = np.column_stack([some.x, some.y])
-        nearest = KDTree(positions).query(positions, k=2)[0][:, 1]
-        return index[nearest < 0.5 * fwhm]
-
     def _solve_all(self, call):
         """
         Solve all sources of a call, complete its table and return rows.
@@ -367,7 +349,6 @@ class LPIBackgroundCorrector:
         for name in ('kcond0', 'kcond', 'kpred', 'dnt'):
             values[name] = np.zeros(n_sources, dtype=np.int32)
         values['dnt'][~call.valid] = flags.NO_POSITION
-        pairs = self._close_pairs(call)
 
         local = threading.local()
 
@@ -385,7 +366,10 @@ class LPIBackgroundCorrector:
                                strict=True):
             for name, value in row.values.items():
                 values[name][source] = value
-        values['dnt'][pairs] |= flags.CLOSE_PAIR
+        index = np.flatnonzero(call.valid)
+        pairs = close_pairs(self._psf, call.sources.take(index),
+                            self.stamp_shape, call.image.shape)
+        values['dnt'][index[pairs]] |= flags.CLOSE_PAIR
         values['cflux'] = (call.sources.flux - values['fdb_res']
                            + values['fdb_pred'])
         add_columns(call.table, values, call.image.unit, call.flux_unit,
@@ -432,7 +416,7 @@ class LPIBackgroundCorrector:
         """
         call = self._open(data, phot, error, mask, background)
         names = np.atleast_1d(ids).tolist()
-        rows = _rows_of(call.table, names)
+        rows = rows_of(call.table, names)
         for name, row in zip(names, rows, strict=True):
             if not call.valid[row]:
                 msg = (f'ids has {name}, a source whose position or flux is '
@@ -522,67 +506,6 @@ class _Row:
             self.pixels = (hidden[0] + corner[0], hidden[1] + corner[1])
             self.psf = solution.psf[hidden]
             self.background = solution.hidden_mean
-
-
-def _optional(name, value):
-    """
-    Check a positive number that may be `None` or a Quantity.
-    """
-    if isinstance(value, u.Quantity):
-        as_number(name, value.value)
-        return value
-    return None if value is None else as_number(name, value)
-
-
-def _in_data_unit(name, value, unit):
-    return None if value is None else as_number(name, value, unit)
-
-
-def _gain_value(gain, unit):
-    """
-    Return the gain as a number of electrons per data unit.
-    """
-    if not isinstance(gain, u.Quantity):
-        return gain
-    wanted = u.electron / (unit or u.dimensionless_unscaled)
-    if not gain.unit.is_equivalent(wanted):
-        msg = (f"gain must have a unit equivalent to '{wanted}'; got "
-               f"'{gain.unit}'")
-        raise u.UnitsError(msg)
-    return gain.to_value(wanted)
-
-
-def _seed_of(rng):
-    if rng is None:
-        return 0
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(2 ** 32))
-    if isinstance(rng, bool) or not hasattr(rng, '__index__'):
-        msg = ('rng must be an integer, a numpy.random.Generator or None; '
-               f'got {rng!r}')
-        raise TypeError(msg)
-    if not 0 <= rng < 2 ** 64:
-        msg = f'rng must be from 0 to 2**64 - 1; got {rng}'
-        raise ValueError(msg)
-    return int(rng)
-
-
-def _rows_of(table, ids):
-    """
-    Return the rows of sources from their ids.
-    """
-    known = (np.asarray(table['id']) if 'id' in table.colnames
-             else np.arange(len(table)))
-    rows = []
-    for name in ids:
-        matches = np.flatnonzero(known == name)
-        if matches.size == 0:
-            msg = (f'ids has {name}, which is not in the table; its ids are '
-                   f'{known.min()} to {known.max()}' if known.size else
-                   f'ids has {name}, but the table is empty')
-            raise ValueError(msg)
-        rows.append(matches[0])
-    return rows
 
 
 def _with_unit(values, unit):

@@ -122,6 +122,33 @@ def test_refused(data, phot):
         corrector(data, phot)
 
 
+def test_threshold_units(data, phot):
+    """
+    A threshold with a unit needs data with one, and is converted.
+    """
+    model = CircularGaussianPRF(fwhm=3.0)
+    keys = KEYS | {'mask_threshold': 3.0 * u.Jy}
+    with pytest.raises(u.UnitsError, match='mask_threshold and data'):
+        LPIBackgroundCorrector(model, **keys)(data, phot)
+    plain = LPIBackgroundCorrector(model, **KEYS)(data, phot)
+    keys['mask_threshold'] = 3000.0 * u.mJy
+    phot['flux_fit'] = phot['flux_fit'] * u.Jy
+    table = LPIBackgroundCorrector(model, **keys)(data * u.Jy, phot)
+    np.testing.assert_allclose(table['cflux'].value, plain['cflux'],
+                               rtol=1e-6)
+
+
+@pytest.mark.parametrize('seed', [2 ** 63, 2 ** 64 - 1])
+def test_large_seeds(data, phot, seed):
+    """
+    Large seeds are seeds of their own.
+    """
+    model = CircularGaussianPRF(fwhm=3.0)
+    one, other = (LPIBackgroundCorrector(model, rng=number, **KEYS)(
+        data, phot) for number in (seed, seed - 1))
+    assert not np.array_equal(one['dcflux'], other['dcflux'])
+
+
 def test_pixel_units(data, phot):
     """
     Positions in pixels may say so.

@@ -129,7 +129,8 @@ def pixel_noise(mask, region, seed):
                 tuple(np.minimum(cell.last, region.last).tolist()))
             part = both.within(region)
             if mask[part].any():
-                stream = np.random.Philox(key=[seed, (y << 32) + x])
+                key = np.array([seed, (y << 32) + x], dtype=np.uint64)
+                stream = np.random.Philox(key=key)
                 draws = np.random.Generator(stream).standard_normal(
                     (CELL, CELL))[both.within(cell)]
                 noise[part] = np.where(mask[part], draws, 0.0)

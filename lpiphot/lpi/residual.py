@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.modeling import Model
+from astropy.stats import gaussian_sigma_to_fwhm
+from scipy.spatial import KDTree
 
-__all__ = ['PSF', 'Sources', 'StarRenderer', 'centre_pixels', 'psf_stamps',
-           'typical_source']
+__all__ = ['PSF', 'Sources', 'StarRenderer', 'centre_pixels', 'close_pairs',
+           'psf_stamps', 'typical_source']
 
 # Number of PSF values evaluated at once: 2 MB of float64
 BLOCK_SIZE = 2 ** 18
@@ -203,6 +205,38 @@ def typical_source(sources, image_shape):
         np.array([float(image_shape[0] // 2)]), np.array([1.0]),
         {name: np.array([np.median(values)])
          for name, values in sources.extra.items() if len(values)})
+
+
+def close_pairs(psf, sources, stamp_shape, image_shape):
+    """
+    Find the sources that have another within half the FWHM.
+
+    Parameters
+    ----------
+    psf : `PSF`
+        The PSF model.
+
+    sources : `Sources`
+        The n sources.
+
+    stamp_shape, image_shape : 2-tuple of int
+        The shapes of the stamps and of the image.
+
+    Returns
+    -------
+    close : (n,) bool `~numpy.ndarray`
+        `True` for sources with another so close. The FWHM is that of
+        the Gaussian with the sum of squares of the PSF.
+    """
+    if len(sources.x) < 2:
+        return np.zeros(len(sources.x), dtype=bool)
+    # 1 / (4 pi sigma^2) for a Gaussian
+    stamp = psf_stamps(psf, typical_source(sources, image_shape),
+                       stamp_shape)
+    fwhm = gaussian_sigma_to_fwhm / np.sqrt(
+        4 * np.pi * max(np.sum(stamp ** 2), 1e-300))
+    positions = np.column_stack([sources.x, sources.y])
+    return KDTree(positions).query(positions, k=2)[0][:, 1] < 0.5 * fwhm
 
 
 def psf_stamps(psf, sources, stamp_shape):
