@@ -7,12 +7,19 @@ README.rst for what the cases are and for figures.
 """
 
 import argparse
+import cProfile
+import pstats
 import resource
 
 import numpy as np
 from bench_helpers import Clock, cholesky_floor, make_scene
+from threadpoolctl import threadpool_limits
 
+import lpiphot.corrector
 from lpiphot import LPIBackgroundCorrector
+from lpiphot.lpi.covariance import (Workspace, joint_covariances,
+                                    training_region)
+from lpiphot.lpi.tiles import Region
 
 SHAPE = (2048, 4096)
 
@@ -88,7 +95,59 @@ def run_accuracy(fraction):
               flush=True)
 
 
-OTHERS = {'threads': run_threads, 'accuracy': run_accuracy}
+def run_sums(_):
+    """
+    Print the time of the sums over windows alone, for jobs of stars.
+    """
+    rng = np.random.default_rng(1)
+    image = rng.normal(size=(800, 800))
+    y, x = np.mgrid[-16:17, -16:17]
+    used = (np.hypot(y, x) <= 16).ravel()
+    place = np.where(used, np.cumsum(used) - 1, -1)
+    shapes = (33, 33), (129, 129), image.shape
+    for n_stars, side in ((1, 1), (20, 128), (78, 256)):
+        centres = rng.integers(250, 250 + side, (n_stars, 2))
+        training, _, corners = training_region(
+            image, Region((0, 0), image.shape), centres, *shapes)
+        places = np.tile(place, (n_stars, 1))
+        for dtype in ('float32', 'float64'):
+            workspace, times = Workspace(), []
+            for _ in range(5):
+                with Clock() as clock:
+                    joint_covariances(training, corners, places, *shapes[:2],
+                                      np.dtype(dtype), workspace)
+                times.append(clock.core)
+            print(f'sums     {n_stars:3d} stars on {side} x {side} pixels, '
+                  f'{dtype}: {1e3 * np.median(times) / n_stars:.2f} ms/star',
+                  flush=True)
+
+
+def run_profile(fraction):
+    """
+    Print where the time of the dense case goes.
+    """
+    n_stars = int(10000 * fraction)
+    data, table, psf_model = make_scene(
+        (SHAPE[0], int(SHAPE[1] * fraction)), n_stars)
+    corrector = LPIBackgroundCorrector(psf_model)
+    # cProfile does not see other threads: run the jobs in this one
+    lpiphot.corrector.run_jobs = (
+        lambda function, jobs, **_: [function(job) for job in jobs])
+    profile = cProfile.Profile()
+    with threadpool_limits(1, user_api='blas'), profile:
+        corrector(data, table)
+    stats = pstats.Stats(profile).sort_stats('tottime')
+    for name in stats.fcn_list[:12]:
+        path, line, function = name
+        seconds = stats.stats[name][2]
+        print(f'profile  {1e3 * seconds / n_stars:.3f} ms/star  {function} '
+              f'({path.split("/")[-1]}:{line})', flush=True)
+    print(f'profile  {1e3 * stats.total_tt / n_stars:.3f} ms/star in all')
+
+
+# the profile last: it changes the corrector
+OTHERS = {'threads': run_threads, 'accuracy': run_accuracy,
+          'sums': run_sums, 'profile': run_profile}
 
 
 def main():

@@ -267,17 +267,19 @@ def as_number(name, value, unit=None):
     return number
 
 
-def as_shape(name, value, *, smallest=1):
+def as_shape(name, value, *, smallest=1, odd=True):
     """
-    Return an odd shape ``(ny, nx)`` from one or two integers.
+    Return a shape ``(ny, nx)``, odd or any, from one or two integers.
     """
     pair = np.asanyarray(value)
     if pair.dtype.kind not in 'iu' or pair.shape not in ((), (2,)):
         msg = f'{name} must be one or two integers (ny, nx); got {value!r}'
         raise TypeError(msg)
     pair = tuple(int(size) for size in np.broadcast_to(pair, 2))
-    if min(pair) < smallest or any(size % 2 == 0 for size in pair):
-        msg = f'{name} must be odd and at least {smallest}; got {value!r}'
+    if min(pair) < smallest or (odd and any(size % 2 == 0
+                                            for size in pair)):
+        msg = (f'{name} must be {"odd and " if odd else ""}at least '
+               f'{smallest}; got {value!r}')
         raise ValueError(msg)
     return pair
 

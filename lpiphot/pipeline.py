@@ -231,7 +231,7 @@ class PSFPipeline:
         self.fwhm = None if fwhm is None else as_number('fwhm', fwhm)
         self.detection_threshold = as_number('detection_threshold',
                                              detection_threshold)
-        self.box_size = _as_box_size(box_size)
+        self.box_size = as_shape('box_size', box_size, odd=False)
         self.fit_shape = (None if fit_shape is None
                           else as_shape('fit_shape', fit_shape))
         self.min_separation = (None if min_separation is None else
@@ -427,18 +427,3 @@ def _first_of_close(table, distance):
         if keep[first]:
             keep[second] = False
     return keep
-
-
-def _as_box_size(box_size):
-    """
-    Return the size of the boxes of the background as a pair (ny, nx).
-    """
-    pair = np.asarray(box_size)
-    if pair.dtype.kind not in 'iu' or pair.shape not in ((), (2,)):
-        msg = ('box_size must be one or two integers (ny, nx), got '
-               f'{box_size!r}.')
-        raise TypeError(msg)
-    if np.any(pair < 1):
-        msg = f'box_size must be positive, got {box_size!r}.'
-        raise ValueError(msg)
-    return tuple(int(size) for size in np.broadcast_to(pair, 2))

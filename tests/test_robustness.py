@@ -175,3 +175,20 @@ def test_large_wings_cost_no_large_stamps(phot):
     result = LPIBackgroundCorrector(model, **KEYS).run(data, phot)
     # of 1e8, no more than 0.02 of the noise of the data is left at a time
     assert np.abs(result.residual).max() < 6
+
+
+def test_good_pixels_between_the_samples():
+    """
+    The noise is found where the only blocks of good pixels are.
+    """
+    shape = (700, 700)  # 11 x 11 cells of 64 pixels; cell 5 is no sample
+    data = np.random.default_rng(4).normal(0, 1.7, shape)
+    mask = np.ones(shape, dtype=bool)
+    mask[::64, ::64] = False  # a pixel in each cell
+    mask[320:384, 320:384] = False
+    phot = QTable({'x_fit': [352.0], 'y_fit': [352.0], 'flux_fit': [500.0]})
+    table = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=3.0),
+                                   **KEYS)(data, phot, mask=mask)
+    assert np.isfinite(table['cflux'][0])
+    # 16 blocks of 256 pixels, the scatter of each good to 7 %
+    assert table.meta['lpiphot_pixel_noise'] == pytest.approx(1.7, rel=0.1)

@@ -132,13 +132,14 @@ class Field:
         self._gain = gain
         self._background = background
         self._seed = seed
-        samples = _sample_regions(image.shape, MAX_SAMPLES)
-        parts = [image.read(region) for region in samples]
-        if all(part.mask.all() for part in parts):
-            samples = _sample_regions(image.shape, max(image.shape))
+        # all cells, where the good pixels are not in the samples
+        for n_max in (MAX_SAMPLES, max(image.shape)):
+            samples = _sample_regions(image.shape, n_max)
             parts = [image.read(region) for region in samples]
+            _, scatter = _typical([part.data for part in parts], parts)
+            if np.isfinite(scatter):
+                break
 
-        _, scatter = _typical([part.data for part in parts], parts)
         limits = [scatter, thresholds.mask_threshold or np.nan]
         faintest = RENDER_LIMIT * min(
             (limit for limit in limits if limit > 0), default=0.0)
