@@ -12,9 +12,10 @@ from lpiphot.lpi.tiles import mirror
 
 __all__ = ['Workspace', 'joint_covariances', 'training_region']
 
-# The innermost loops of the kernel run over a multiple of this: three
-# vectors of float32 or six of float64 (``lpiphot/_core/simd.h``).
-LANE_GROUP = 24
+# The numbers of a vector of the kernel are at most 8, and it keeps at most
+# 4 vectors in registers (``lpiphot/_core/shifted_products.h``).
+VECTOR = 8
+N_VECTORS = 4
 
 
 def training_region(filled, region, centres, stamp_shape, window_shape,
@@ -151,7 +152,7 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
     means = means.reshape(-1, ny * nx) / (window_shape[0] * window_shape[1])
 
     height, width = training.shape
-    lanes = LANE_GROUP * -(-(2 * nx - 1) // LANE_GROUP)
+    lanes = VECTOR * -(-(2 * nx - 1) // VECTOR)
     padded = np.zeros((height, nx - 1 + width + lanes), dtype=dtype)
     padded[:, nx - 1:nx - 1 + width] = training
     places = np.ascontiguousarray(places, dtype=np.intc)
@@ -162,8 +163,9 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
         padded, width, nx - 1, np.ascontiguousarray(corners, dtype=np.intc),
         places, sizes, means.astype(dtype), stamp_shape, window_shape,
         matrices, np.empty_like(places),
-        np.empty((width - window_shape[1] + 1, lanes), dtype=dtype),
-        np.empty(window_shape[1] * LANE_GROUP, dtype=dtype))
+        np.empty(2 * len(places) * ny, dtype=np.intc),
+        np.empty((width - window_shape[1] + 1) * lanes, dtype=dtype),
+        np.empty(window_shape[1] * VECTOR * N_VECTORS, dtype=dtype))
     return means, [
         matrices[offset:offset + size * size].reshape(size, size)
         for offset, size in zip(offsets, sizes.tolist(), strict=False)]
