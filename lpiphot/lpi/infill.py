@@ -10,7 +10,7 @@ import numpy as np
 
 from lpiphot.lpi.tiles import Region
 
-__all__ = ['HALF_WIDTHS', 'boxcar_infill', 'pixel_noise']
+__all__ = ['HALF_WIDTHS', 'boxcar_infill', 'n_widths_needed', 'pixel_noise']
 
 # From a width of 19 pixels, growing by a factor of 1.4 nine times
 HALF_WIDTHS = tuple(round((19 * 1.4 ** step - 1) / 2) for step in range(10))
@@ -68,6 +68,37 @@ def boxcar_infill(image, mask, half_widths):
             break
     left[rows, columns] = True
     return filled, left
+
+
+def n_widths_needed(mask, needed, half_widths):
+    """
+    Count the boxcars that it takes to fill some pixels.
+
+    Parameters
+    ----------
+    mask : 2-D bool `~numpy.ndarray`
+        `True` for the pixels that are not good.
+
+    needed : 2-D bool `~numpy.ndarray`
+        The pixels to fill.
+
+    half_widths : sequence of int
+        The half widths of the boxcars, growing.
+
+    Returns
+    -------
+    n_widths : int
+        The smallest number of boxcars, at least 1, that fill all of the
+        pixels; all, if these do not.
+    """
+    counts = _integral(~mask)
+    rows, columns = np.nonzero(needed)
+    for n_widths, half in enumerate(half_widths, start=1):
+        left = _box_sums(counts, rows, columns, half) < MIN_GOOD - 0.5
+        rows, columns = rows[left], columns[left]
+        if rows.size == 0:
+            break
+    return n_widths
 
 
 def _integral(image):

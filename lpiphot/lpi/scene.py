@@ -6,17 +6,20 @@ Nothing is computed over the whole image that only a region needs; a
 pixel has the same value in every region that contains it.
 """
 
+import threading
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot.lpi.infill import HALF_WIDTHS, boxcar_infill, pixel_noise
+from lpiphot.lpi.infill import (HALF_WIDTHS, boxcar_infill, n_widths_needed,
+                                pixel_noise)
 from lpiphot.lpi.masks import outlier_mask
 from lpiphot.lpi.noise import BLOCK, block_moments, spread_blocks
 from lpiphot.lpi.residual import StarRenderer
-from lpiphot.lpi.tiles import Region
+from lpiphot.lpi.tiles import Region, shared_regions
 
-__all__ = ['Field', 'Scene', 'Thresholds']
+__all__ = ['Field', 'Scene', 'SharedScenes', 'Thresholds']
 
 # Defaults in units of the noise. A star is hidden as far out as it
 # rises above the noise of a pixel; any star is taken to be at least as
@@ -179,16 +182,19 @@ class Field:
         scene : `Scene`
             Its planes.
         """
-        # The margin grows with the boxcars that the masked pixels of
-        # the region need.
-        for n_widths in range(1, len(HALF_WIDTHS) + 1):
+        # The margin is that of the boxcars that the masked pixels of the
+        # region need; more pixels within reach can only make them less.
+        n_widths, n_enough = 0, 1
+        while n_widths < n_enough:
+            n_widths = n_enough
             half_widths = HALF_WIDTHS[:n_widths]
             outer = region.grown(half_widths[-1], self.image_shape, BLOCK)
             inner = region.within(outer)
             residual, no_data, mask, model, error = self._masked(outer)
-            filled, left = boxcar_infill(residual, mask, half_widths)
-            if not left[inner].any():
-                break
+            needed = np.zeros(outer.shape, dtype=bool)
+            needed[inner] = mask[inner]
+            n_enough = n_widths_needed(mask, needed, HALF_WIDTHS)
+        filled, left = boxcar_infill(residual, mask, half_widths)
         filled[left] = self.level
 
         if self._gain is not None and self._background is not None:
@@ -231,6 +237,55 @@ class Field:
         variance = np.where(np.isfinite(error), error, 0.0) ** 2
         level, left = boxcar_infill(variance, mask, half_widths)
         return np.where(left, 0.0, np.maximum(variance - level, 0.0))
+
+
+class SharedScenes:
+    """
+    Scenes for the jobs of a run, neighbours in one where that is cheaper.
+
+    The first job to ask makes the scene and the last one to ask lets it
+    go. Jobs in the order of the regions, however many threads do them,
+    need few scenes at a time.
+
+    Parameters
+    ----------
+    field : `Field`
+        The image with its stars.
+
+    regions : list of `~lpiphot.lpi.tiles.Region`
+        The region of each job.
+    """
+
+    def __init__(self, field, regions):
+        self._field = field
+        shared = shared_regions(regions)
+        self._region_about = dict(zip(regions, shared, strict=True))
+        self._n_left = Counter(shared)
+        self._locks = {region: threading.Lock() for region in shared}
+        self._scenes = {}
+
+    def scene(self, region):
+        """
+        Return a scene that contains the region of a job.
+
+        Parameters
+        ----------
+        region : `~lpiphot.lpi.tiles.Region`
+            The region, one of those announced, as often as it was.
+
+        Returns
+        -------
+        scene : `Scene`
+            Planes of this or a larger region.
+        """
+        region = self._region_about[region]
+        with self._locks[region]:
+            if region not in self._scenes:
+                self._scenes[region] = self._field.scene(region)
+            self._n_left[region] -= 1
+            if self._n_left[region] == 0:
+                return self._scenes.pop(region)
+            return self._scenes[region]
 
 
 def _sample_regions(shape, n_max):
