@@ -1,8 +1,9 @@
 /* Licensed under a 3-clause BSD style license - see LICENSE.rst
  *
  * Elements of V^T V of many stamps, from shifted products of one region
- * (equation 6 of Saydjari & Finkbeiner 2022). Included once for each
- * REAL, with NAME giving names and VEC a vector of N_VEC of them.
+ * (equation 6 of Saydjari & Finkbeiner 2022), and the covariances made of
+ * them. Included once for each REAL, with NAME giving names and VEC a
+ * vector of N_VEC of them.
  *
  * For the shift (dy, dx) between the pixels i and j = i + (dy, dx) of a
  * stamp, V^T V(i, j) is the sum over a window that begins at i of the
@@ -126,6 +127,97 @@ NAME(move_down)(REAL *restrict sums,
                     ring);
 }
 
+/* Copy the sums of row y of a stamp with its row y + dy, from pixel to
+ * pixel: those with the pixels to_first, ..., to_last, for dy = 0 only
+ * from the pixel itself on. Whole vectors are copied, beyond the last one
+ * too. Return the end of the copy. */
+SIMD static REAL *
+NAME(keep_row)(REAL *restrict kept, const REAL *restrict sums, long first,
+               long last, long to_first, long to_last, long dy, long lanes,
+               long reach)
+{
+    for (long x = first; x <= last; x++) {
+        const long from = dy == 0 ? x : to_first;
+        const long n_kept = to_last - from + 1;
+        /* lane dx + reach with dx = x' - x */
+        const REAL *restrict sum = sums + x * lanes + reach + from - x;
+        for (long k = 0; k < n_kept; k += N_VEC)
+            *(VEC *)(kept + k) = LOAD(sum + k);
+        kept += n_kept;
+    }
+    return kept;
+}
+
+/* Sum the products of the pixels of stamps.
+ *
+ * The sums of a stamp are kept in the order in which they are made (dy, y,
+ * x, x'), between the first and the last used pixel of each row: their
+ * memory is written once, and in whole lines.
+ *
+ * region: (height, stride) with nx - 1 columns of zeros before and
+ *     max_lanes of zeros after its width columns; points to the first one
+ * corners: (n_stars, 2) first pixel (y, x) of the first window of a stamp
+ * first, last: (n_stars, ny) first and last used pixel of each row of the
+ *     stamps; last < 0 in a row without any
+ * kept: the sums; ends: (n_stars,) where those of a stamp begin, on return
+ *     where they end
+ * sums: (width - wx + 1, max_lanes) and a vector, and
+ *     ring: (wx, 4 N_VEC), scratch */
+static void
+NAME(sum_products)(const REAL *region, long height, long width, long stride,
+                   long ny, long nx, long wy, long wx, long n_stars,
+                   const int *corners, const int *first, const int *last,
+                   REAL *kept, long long *ends, REAL *sums, REAL *ring)
+{
+    const long n_rows = height - wy + 1, n_sums = width - wx + 1;
+
+    for (long dy = 0; dy < ny; dy++) {
+        /* only the shifts dx = -reach, ..., ahead that a star needs */
+        long reach = -nx, ahead = -nx;
+        for (long star = 0; star < n_stars; star++)
+            for (long i = star * ny; i < (star + 1) * ny - dy; i++) {
+                if (last[i] < 0 || last[i + dy] < 0)
+                    continue;
+                if (last[i] - first[i + dy] > reach)
+                    reach = last[i] - first[i + dy];
+                if (last[i + dy] - first[i] > ahead)
+                    ahead = last[i + dy] - first[i];
+            }
+        if (reach == -nx)
+            continue;
+        if (dy == 0)
+            reach = 0;
+        const long lanes = (reach + ahead + N_VEC) / N_VEC * N_VEC;
+        const REAL *shifted = region + dy * stride - reach;
+
+        for (long k = 0; k < n_sums * lanes; k++)
+            sums[k] = 0;
+        for (long u = 0; u < wy; u++)
+            NAME(add_row)(sums, region + u * stride, shifted + u * stride,
+                          n_sums, wx, lanes);
+        for (long row = 0; row < n_rows - dy; row++) {
+            if (row > 0) {
+                const long in = (row + wy - 1) * stride;
+                const long out = (row - 1) * stride;
+                NAME(move_down)(sums, region + in, shifted + in,
+                                region + out, shifted + out, n_sums, wx,
+                                lanes, ring);
+            }
+            for (long star = 0; star < n_stars; star++) {
+                const long y = row - corners[2 * star];
+                const long i = star * ny + y;
+                if (y < 0 || y >= ny - dy || last[i] < 0
+                        || last[i + dy] < 0)
+                    continue;
+                ends[star] = NAME(keep_row)(
+                    kept + ends[star],
+                    sums + corners[2 * star + 1] * lanes, first[i], last[i],
+                    first[i + dy], last[i + dy], dy, lanes, reach) - kept;
+            }
+        }
+    }
+}
+
 /* next[pixel]: the end of the run of used pixels with consecutive places
  * that the pixel is in, or of the run of unused ones, in its row */
 static void
@@ -146,10 +238,11 @@ NAME(find_runs)(int *restrict next, const int *restrict place, long n_rows,
  * the used pixels: (sum - N mu_i mu_j) / (N - 1), at [min][max] of their
  * places in C order, which is the lower triangle in LAPACK's order. */
 SIMD static void
-NAME(scatter)(REAL *restrict matrix, long size, const int *restrict place,
-              const int *restrict next, const REAL *restrict mean,
-              const REAL *restrict sums, long nx, long y, long dy,
-              long lanes, long reach, REAL n_sample)
+NAME(write_row)(REAL *restrict matrix, long size, const int *restrict place,
+                const int *restrict next, const REAL *restrict mean,
+                const REAL *restrict kept, long first, long last,
+                long to_first, long to_last, long nx, long y, long dy,
+                REAL n_sample)
 {
     const int *restrict place_i = place + y * nx;
     const int *restrict place_j = place + (y + dy) * nx;
@@ -158,21 +251,21 @@ NAME(scatter)(REAL *restrict matrix, long size, const int *restrict place,
     const REAL *restrict mean_j = mean + (y + dy) * nx;
     const REAL factor = (REAL)1 / (n_sample - 1);
 
-    for (long x = 0; x < nx; x++) {
+    for (long x = first; x <= last; x++) {
         const long i = place_i[x];
+        const long from = dy == 0 ? x : to_first;
+        const REAL *restrict sum = kept - from;
+        kept += to_last - from + 1;
         if (i < 0)
             continue;
-        /* lane dx + reach with dx = x' - x */
-        const REAL *restrict sum = sums + x * lanes + reach - x;
         const REAL level = n_sample * mean_i[x];
-        for (long first = dy == 0 ? x : 0; first < nx;
-             first = next_j[first]) {
-            const long j = place_j[first];
+        for (long begin = from; begin <= to_last; begin = next_j[begin]) {
+            const long j = place_j[begin];
             if (j < 0)
                 continue;
-            const long n_run = next_j[first] - first;
-            const REAL *restrict s = sum + first;
-            const REAL *restrict m = mean_j + first;
+            const long n_run = next_j[begin] - begin;
+            const REAL *restrict s = sum + begin;
+            const REAL *restrict m = mean_j + begin;
             if (i > j) {
                 REAL *restrict to = matrix + j * size + i;
                 for (long k = 0; k < n_run; k++)
@@ -197,93 +290,37 @@ NAME(scatter)(REAL *restrict matrix, long size, const int *restrict place,
     }
 }
 
-/* first, last: (n_stars, ny) first and last used pixel of each row of the
- * stamps, or nx and -1 in rows without any */
+/* Make the covariance of the used pixels of a stamp from its sums.
+ *
+ * matrix: (size, size), of which the upper triangle is written
+ * place: (ny, nx) place of a pixel in the matrix, -1 if unused
+ * mean: (ny, nx), kept, first and last: as above, of one stamp
+ * next: (ny, nx) and starts: (ny, ny), scratch */
 static void
-NAME(find_extents)(int *restrict first, int *restrict last,
-                   const int *restrict place, long n_rows, long nx)
+NAME(make_covariance)(REAL *matrix, long size, const int *place,
+                      const REAL *mean, const REAL *kept, const int *first,
+                      const int *last, long ny, long nx, long n_samples,
+                      int *next, long long *starts)
 {
-    for (long row = 0; row < n_rows; row++, place += nx) {
-        first[row] = (int)nx;
-        last[row] = -1;
-        for (long x = 0; x < nx; x++)
-            if (place[x] >= 0) {
-                last[row] = (int)x;
-                if (first[row] == nx)
-                    first[row] = (int)x;
-            }
-    }
-}
-
-/* region: (height, stride) with nx - 1 columns of zeros before and
- *     max_lanes of zeros after its width columns; points to the first one
- * corners: (n_stars, 2) first pixel (y, x) of the first window of a stamp
- * place: (n_stars, ny * nx) place of a pixel in the matrix, -1 if unused
- * mean: (n_stars, ny * nx)
- * matrices: the matrices of the stars, sizes[s]^2 each, one after another
- * next: (n_stars, ny * nx), extents: (2, n_stars, ny),
- *     sums: (width - wx + 1, max_lanes) and ring: (wx, 4 N_VEC), scratch */
-static void
-NAME(gather)(const REAL *region, long height, long width, long stride,
-             long ny, long nx, long wy, long wx,
-             long n_stars, const int *corners, const int *place,
-             const int *sizes, const REAL *mean, REAL *matrices, int *next,
-             int *extents, REAL *sums, REAL *ring)
-{
-    const long n_pix = ny * nx;
-    const long n_rows = height - wy + 1, n_sums = width - wx + 1;
-    const REAL n_sample = (REAL)wy * (REAL)wx;
-    const int *first = extents, *last = extents + n_stars * ny;
-
-    NAME(find_runs)(next, place, n_stars * ny, nx);
-    NAME(find_extents)(extents, extents + n_stars * ny, place, n_stars * ny,
-                       nx);
-    for (long dy = 0; dy < ny; dy++) {
-        /* only the shifts dx = -reach, ..., ahead that a star needs */
-        long reach = -nx, ahead = -nx;
-        for (long star = 0; star < n_stars; star++)
-            for (long i = star * ny; i < (star + 1) * ny - dy; i++) {
-                if (last[i] < 0 || last[i + dy] < 0)
-                    continue;
-                if (last[i] - first[i + dy] > reach)
-                    reach = last[i] - first[i + dy];
-                if (last[i + dy] - first[i] > ahead)
-                    ahead = last[i + dy] - first[i];
-            }
-        if (dy == 0)
-            reach = 0;
-        if (reach + ahead < 0)
-            continue;
-        const long lanes = (reach + ahead + N_VEC) / N_VEC * N_VEC;
-        const REAL *shifted = region + dy * stride - reach;
-
-        for (long k = 0; k < n_sums * lanes; k++)
-            sums[k] = 0;
-        for (long u = 0; u < wy; u++)
-            NAME(add_row)(sums, region + u * stride, shifted + u * stride,
-                          n_sums, wx, lanes);
-        for (long row = 0; row < n_rows - dy; row++) {
-            if (row > 0) {
-                const long in = (row + wy - 1) * stride;
-                const long out = (row - 1) * stride;
-                NAME(move_down)(sums, region + in, shifted + in,
-                                region + out, shifted + out, n_sums, wx,
-                                lanes, ring);
-            }
-            REAL *matrix = matrices;
-            for (long star = 0; star < n_stars; star++) {
-                const long y = row - corners[2 * star];
-                const long x = corners[2 * star + 1];
-                const long size = sizes[star];
-                if (y >= 0 && y < ny - dy)
-                    NAME(scatter)(matrix, size, place + star * n_pix,
-                                  next + star * n_pix, mean + star * n_pix,
-                                  sums + x * lanes, nx, y, dy, lanes, reach,
-                                  n_sample);
-                matrix += size * size;
-            }
+    long long start = 0;
+    for (long dy = 0; dy < ny; dy++)
+        for (long y = 0; y < ny - dy; y++) {
+            starts[y * ny + dy] = start;
+            if (last[y] < 0 || last[y + dy] < 0)
+                continue;
+            const long n = last[y] - first[y] + 1;
+            start += dy == 0 ? n * (n + 1) / 2
+                             : n * (last[y + dy] - first[y + dy] + 1);
         }
-    }
+    NAME(find_runs)(next, place, ny, nx);
+    /* row by row: what is written stays in the cache until it is whole */
+    for (long y = 0; y < ny; y++)
+        for (long dy = 0; dy < ny - y; dy++)
+            if (last[y] >= 0 && last[y + dy] >= 0)
+                NAME(write_row)(matrix, size, place, next, mean,
+                                kept + starts[y * ny + dy], first[y],
+                                last[y], first[y + dy], last[y + dy], nx, y,
+                                dy, (REAL)n_samples);
 }
 
 #undef LOAD

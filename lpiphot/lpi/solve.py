@@ -143,14 +143,15 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     variances = scene.star_variance[pixels]
 
     solutions = []
-    for i, (centre, order) in enumerate(zip(centres, orders, strict=True)):
+    for i, (centre, order, covariance) in enumerate(
+            zip(centres, orders, covariances, strict=True)):
         conditional = correction = None
         n_good = np.count_nonzero(classes[i] == GOOD)
         hidden = order[n_good:]
         if hidden.size:
             values = known[i].flat[order[:n_good]]
             variance = variances[i].flat[order]
-            conditional = _condition(covariances[i], variance,
+            conditional = _condition(covariance, variance,
                                      means[i][order], values)
             if conditional is None and dtype != np.dtype(float):
                 # in float64, from the products on
