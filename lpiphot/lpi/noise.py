@@ -78,5 +78,5 @@ def spread_blocks(moment, shape):
     image : (ny, nx) `~numpy.ndarray`
         The moment for each pixel.
     """
-    rows, columns = (np.arange(size) // BLOCK for size in shape)
-    return moment[np.ix_(rows, columns)]
+    rows = moment.repeat(BLOCK, axis=1)[:, :shape[1]]
+    return rows.repeat(BLOCK, axis=0)[:shape[0]]

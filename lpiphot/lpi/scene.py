@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot.lpi.infill import (HALF_WIDTHS, boxcar_infill, n_widths_needed,
-                                pixel_noise)
+from lpiphot.lpi.infill import HALF_WIDTHS, boxcar_infill, pixel_noise
 from lpiphot.lpi.masks import outlier_mask
 from lpiphot.lpi.noise import BLOCK, block_moments, spread_blocks
 from lpiphot.lpi.residual import StarRenderer
@@ -184,17 +183,16 @@ class Field:
         """
         # The margin is that of the boxcars that the masked pixels of the
         # region need; more pixels within reach can only make them less.
-        n_widths, n_enough = 0, 1
-        while n_widths < n_enough:
-            n_widths = n_enough
-            half_widths = HALF_WIDTHS[:n_widths]
-            outer = region.grown(half_widths[-1], self.image_shape, BLOCK)
+        n_within, n_needed = 0, 1
+        while n_within < min(n_needed, len(HALF_WIDTHS)):
+            n_within = min(n_needed, len(HALF_WIDTHS))
+            outer = region.grown(HALF_WIDTHS[n_within - 1], self.image_shape,
+                                 BLOCK)
             inner = region.within(outer)
             residual, no_data, mask, model, error = self._masked(outer)
-            needed = np.zeros(outer.shape, dtype=bool)
-            needed[inner] = mask[inner]
-            n_enough = n_widths_needed(mask, needed, HALF_WIDTHS)
-        filled, left = boxcar_infill(residual, mask, half_widths)
+            filled, n_boxcars = boxcar_infill(residual, mask, HALF_WIDTHS)
+            n_needed = n_boxcars[inner].max(initial=0)
+        left = n_boxcars > len(HALF_WIDTHS)
         filled[left] = self.level
 
         if self._gain is not None and self._background is not None:
@@ -205,7 +203,7 @@ class Field:
             scatter[np.isnan(scatter)] = self.noise
             scatter = spread_blocks(scatter, outer.shape)
         filled += scatter * pixel_noise(mask, outer, self._seed)
-        variance = self._star_variance(model, error, mask, half_widths)
+        variance = self._star_variance(model, error, mask)
         return Scene(region, *(plane[inner] for plane in (
             residual, no_data, mask, filled, left, variance)))
 
@@ -223,7 +221,7 @@ class Field:
                              self.thresholds.residual_threshold)
         return residual, no_data, mask, model, error
 
-    def _star_variance(self, model, error, mask, half_widths):
+    def _star_variance(self, model, error, mask):
         """
         Return the photon noise of the stars as a variance.
 
@@ -235,8 +233,9 @@ class Field:
         if error is None:
             return np.zeros(model.shape)
         variance = np.where(np.isfinite(error), error, 0.0) ** 2
-        level, left = boxcar_infill(variance, mask, half_widths)
-        return np.where(left, 0.0, np.maximum(variance - level, 0.0))
+        level, n_boxcars = boxcar_infill(variance, mask, HALF_WIDTHS)
+        return np.where(n_boxcars > len(HALF_WIDTHS), 0.0,
+                        np.maximum(variance - level, 0.0))
 
 
 class SharedScenes:

@@ -13,7 +13,7 @@ __all__ = ['Region', 'group_stars', 'mirror', 'region_about',
 TILE = 256          # pixels: two windows, so that stars share most sums
 N_TILES = 4         # tiles along a side of a square that shares a scene
 MARGIN = 16         # pixels about a region that its scene needs in any case
-MAX_BYTES = 2 ** 29  # a job's covariances, if all pixels of stamps are used
+MAX_BYTES = 2 ** 29  # a job's sums, if all pixels of stamps are used
 
 
 def mirror(index, size):
@@ -184,17 +184,19 @@ def group_stars(centres, stamp_shape, window_shape, itemsize=4):
         The shapes of the stamp and of the window of shifts.
 
     itemsize : int, optional
-        The bytes of a number of the covariances.
+        The bytes of a number of the sums.
 
     Returns
     -------
     groups : list of `~numpy.ndarray` of int
-        The indices of the stars of each group, whose covariances take
-        512 MB at most. The groups do not depend on the order of the
+        The indices of the stars of each group, whose sums take 512 MB
+        at most. The groups do not depend on the order of the
         stars, and those near each other are near each other in the
         list.
     """
-    max_stars = max(1, MAX_BYTES // (itemsize * np.prod(stamp_shape) ** 2))
+    # each row of a stamp with itself and with all rows below
+    ny, nx = stamp_shape
+    max_stars = max(1, 2 * MAX_BYTES // (itemsize * ny * (ny + 1) * nx ** 2))
     y, x = centres.T
     shared = N_TILES * TILE
     order = np.lexsort((x, y, x // TILE, y // TILE, x // shared,
