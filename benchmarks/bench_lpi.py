@@ -10,9 +10,15 @@ import argparse
 import cProfile
 import pstats
 import resource
+import tempfile
+from pathlib import Path
 
 import numpy as np
-from bench_helpers import Clock, cholesky_floor, make_scene
+from astropy.io import fits
+from astropy.table import QTable
+from bench_helpers import (FWHM, NOISE, Clock, PeakMemory, cholesky_floor,
+                           make_scene, own_memory)
+from photutils.psf import CircularGaussianPRF
 from threadpoolctl import threadpool_limits
 
 import lpiphot.corrector
@@ -74,6 +80,35 @@ def run_threads(fraction):
           f'results {"the same" if same else "NOT the same"} bit for bit; '
           f'peak memory {before / 1e6:.2f} GB before, {after / 1e6:.2f} GB '
           'after', flush=True)
+
+
+def run_mapped(fraction):
+    """
+    Print the memory that an image mapped from a FITS file takes.
+    """
+    side = int(16384 * fraction)
+    n_stars = 2000
+    rng = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'image.fits'
+        header = fits.Header({'SIMPLE': True, 'BITPIX': -32, 'NAXIS': 2,
+                              'NAXIS1': side, 'NAXIS2': side})
+        with fits.StreamingHDU(path, header) as hdu:
+            for _ in range(side // 256):
+                hdu.write(rng.normal(0, NOISE, (256, side)).astype('>f4'))
+        table = QTable({'x_fit': rng.uniform(0, side - 1, n_stars),
+                        'y_fit': rng.uniform(0, side - 1, n_stars),
+                        'flux_fit': np.full(n_stars, 100 * NOISE)})
+        corrector = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=FWHM),
+                                           n_threads=2)
+        with fits.open(path, memmap=True) as hdus:
+            before = own_memory()
+            with PeakMemory() as peak:
+                corrector(hdus[0].data, table)
+    print(f'mapped   {side} x {side} pixels in a FITS file of '
+          f'{4 * side ** 2 / 1e9:.2f} GB, {n_stars} stars, two threads: own '
+          f'memory {before / 1e9:.2f} GB before, at most '
+          f'{peak.bytes / 1e9:.2f} GB', flush=True)
 
 
 def run_accuracy(fraction):
@@ -149,7 +184,8 @@ def run_profile(fraction):
 
 
 # the profile last: it changes the corrector
-OTHERS = {'threads': run_threads, 'accuracy': run_accuracy,
+OTHERS = {'threads': run_threads, 'mapped': run_mapped,
+          'accuracy': run_accuracy,
           'sums': run_sums, 'profile': run_profile}
 
 

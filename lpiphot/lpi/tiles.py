@@ -238,7 +238,7 @@ def shared_regions(regions):
         square = tuple(a // (N_TILES * TILE) for a in region.first)
         squares.setdefault(square, []).append(region)
     about = {}
-    for square, members in squares.items():
+    for members in squares.values():
         first = np.min([region.first for region in members], axis=0)
         last = np.max([region.last for region in members], axis=0)
         whole = Region(tuple(first.tolist()), tuple(last.tolist()))
