@@ -12,6 +12,7 @@ import numpy as np
 from astropy.modeling import Model
 from astropy.nddata import NDData
 from astropy.table import Table
+from astropy.units import UnitBase
 
 __all__ = ['describe']
 
@@ -21,6 +22,7 @@ _IGNORED = ('n_threads', 'n_processes', 'progress_bar', 'folder')
 _ADDRESS = re.compile(r' at 0x[0-9a-fA-F]+')
 
 
+@functools.singledispatch
 def describe(value):
     """
     Describe a value by what it does, in lists, dicts and text.
@@ -42,47 +44,84 @@ def describe(value):
         The description: made of `dict`, `list`, `str`, numbers and
         `None`, as JSON can hold. It is the same in another process.
     """
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (list, tuple)):
-        return [describe(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): describe(item) for key, item in value.items()}
-    if isinstance(value, NDData):
-        parts = (value.data, value.unit, value.mask,
-                 getattr(value.uncertainty, 'array', None),
-                 type(value.uncertainty).__name__)
-        return [type(value).__name__, *(describe(part) for part in parts)]
-    if isinstance(value, Table):
-        return {name: _array(value[name]) for name in value.colnames}
-    if isinstance(value, np.ndarray):
-        return _array(value)
-    if isinstance(value, Model):
-        return _model(value)
-    if isinstance(value, functools.partial):
-        return [describe(value.func), describe(value.args),
-                describe(value.keywords)]
     if inspect.ismethod(value):
         return [describe(value.__self__), value.__func__.__qualname__]
-    if inspect.isfunction(value):
-        code = value.__code__
-        consts = [item for item in code.co_consts if not hasattr(
-            item, 'co_code')]
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return [f'{value.__module__}.{value.__qualname__}',
-                _digest(code.co_code + repr((consts, code.co_names)).encode()),
-                describe(list(value.__defaults__ or ())), describe(cells)]
-    if isinstance(value, type) or inspect.isroutine(value):
+    if inspect.isroutine(value) and not inspect.isfunction(value):
         return getattr(value, '__qualname__', repr(value))
-    return _object(value)
+    return _function(value) if inspect.isfunction(value) else _object(value)
+
+
+@describe.register(bool)
+@describe.register(int)
+@describe.register(float)
+@describe.register(str)
+@describe.register(type(None))
+def _same(value):
+    return value
+
+
+@describe.register(np.generic)
+def _number(value):
+    return value.item()
+
+
+@describe.register(list)
+@describe.register(tuple)
+def _sequence(value):
+    return [describe(item) for item in value]
+
+
+@describe.register(dict)
+def _mapping(value):
+    return {str(key): describe(item) for key, item in value.items()}
+
+
+@describe.register(NDData)
+def _image(value):
+    parts = (value.data, value.unit, value.mask,
+             getattr(value.uncertainty, 'array', None),
+             type(value.uncertainty).__name__)
+    return [type(value).__name__, *(describe(part) for part in parts)]
+
+
+@describe.register(Table)
+def _table(value):
+    return {name: _array(value[name]) for name in value.colnames}
+
+
+@describe.register(UnitBase)
+def _unit(value):
+    return value.to_string()
+
+
+@describe.register(type)
+def _class(value):
+    return value.__qualname__
+
+
+@describe.register(functools.partial)
+def _partial(value):
+    return [describe(value.func), describe(value.args),
+            describe(value.keywords)]
+
+
+def _function(value):
+    """
+    Describe a function by its name, code, defaults and closure.
+    """
+    code = value.__code__
+    consts = [item for item in code.co_consts if not hasattr(item, 'co_code')]
+    text = code.co_code + repr((consts, code.co_names)).encode()
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    return [f'{value.__module__}.{value.__qualname__}', _digest(text),
+            describe(list(value.__defaults__ or ())), describe(cells)]
 
 
 def _digest(text):
     return hashlib.sha256(text).hexdigest()[:16]
 
 
+@describe.register(np.ndarray)
 def _array(value):
     """
     Describe an array, Quantity or column by shape, dtype and hash.
@@ -99,6 +138,7 @@ def _array(value):
     return ' '.join(str(part) for part in parts)
 
 
+@describe.register(Model)
 def _model(model):
     """
     Describe a model: class, parameters, and the arrays it is made of.

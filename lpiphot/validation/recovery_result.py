@@ -179,6 +179,49 @@ class RecoveryResult:
                                stars[f'z_{when}'], self.shape, size,
                                n_min=n_min)
 
+    def plot(self, which='summary', *, way='apart', axis='x', cell=None,
+             titles=None):
+        """
+        Show the result, on one page or panel by panel.
+
+        Parameters
+        ----------
+        which : str, optional
+            'summary' for one page; or 'maps', residual and z at the
+            places of the stars (the paper's figure 10); 'pdf', the
+            distributions of z (8); 'changes', corrections against
+            errors (11); 'rescaling', maps of the factor by which errors
+            are too small (12); 'profile', z, corrections and errors
+            along the image (6); 'completeness'; or 'pit'.
+
+        way : {'apart', 'clean', 'all'}, optional
+            Which stars are shown; see `stars`.
+
+        axis : {'x', 'y'}, optional
+            The axis of the image along which profiles are.
+
+        cell : float, optional
+            The width of the cells of maps in pixels. If `None`, then
+            they have about 60 stars each.
+
+        titles : dict, optional
+            What to call 'before' and 'after'.
+
+        Returns
+        -------
+        figure : `~matplotlib.figure.Figure`
+            The figure. Needs ``matplotlib``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is unknown, or no star was recovered.
+        """
+        from lpiphot.validation.plots import plot_recovery
+
+        return plot_recovery(self, which, way=way, axis=axis, cell=cell,
+                             titles=titles)
+
     def write(self, path, *, overwrite=False):
         """
         Write the table to an ECSV file.
