@@ -10,6 +10,8 @@ photometry: positions and fluxes, injection (`inject_stars`), matching
 
 from lpiphot.validation.bins import (bin_statistics, cell_statistics,
                                      quantile_edges, star_statistics)
+from lpiphot.validation.blank import check_blank_positions
+from lpiphot.validation.calibration import Calibration
 from lpiphot.validation.completeness import (completeness_curve,
                                              completeness_limits,
                                              count_detections)
@@ -30,12 +32,14 @@ from lpiphot.validation.statistics import (change_ratio, outlier_fraction,
                                            zscore_summary)
 
 __all__ = [
+    'Calibration',
     'InjectionRecovery',
     'RecoveryReport',
     'RecoveryResult',
     'bin_statistics',
     'cell_statistics',
     'change_ratio',
+    'check_blank_positions',
     'completeness_curve',
     'completeness_limits',
     'count_detections',

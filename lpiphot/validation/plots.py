@@ -102,6 +102,9 @@ class _View:
             cell = max(np.sqrt(area), 16.0)
         self.cell = min(cell, *result.shape)
         self.titles = {'before': 'photutils', 'after': 'with LPI'} | titles
+        blank = result.table.meta.get('recovery_seed') == 'blank positions'
+        self.what = ('blank positions predicted' if blank
+                     else 'injected stars recovered')
         self.unit = str(result.table['flux_true'].unit or 'data units')
         self.marker = float(np.clip(1e4 / max(len(self.stars), 1), 2.5, 30))
 
@@ -147,26 +150,33 @@ def _summary(view):
     """
     Show all panels on one page.
     """
-    n_columns = 4
-    figure = Figure(figsize=(18.5, 13.2), layout='constrained')
+    both = len(view.names) > 1
+    n_rows = 3 if both else 2
+    figure = Figure(figsize=(18.5, 4.4 * n_rows), layout='constrained')
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.10, wspace=0.04,
                                    hspace=0.04)
-    axes = figure.subplots(3, n_columns)
-    _plot_residual(axes[0, 0], view)
-    for plot, name in zip(axes[0, 1:3], ('before', 'after'), strict=True):
-        _if_there(plot, view, name, _plot_map)
-    _write_numbers(axes[0, 3], view)
-    _plot_pdf(axes[1, 0], view)
-    _plot_pit(axes[1, 1], view)
-    _if_there(axes[1, 2], view, 'after', _plot_changes)
-    _plot_completeness(axes[1, 3], view)
-    for plot, name in zip(axes[2, :2], ('before', 'after'), strict=True):
-        _if_there(plot, view, name, _plot_rescaling)
-    _plot_z_profile(axes[2, 2], view)
-    _plot_error_profile(axes[2, 3], view)
-    figure.suptitle(f'{len(view.stars)} injected stars recovered: '
-                    'are fluxes and errors right?', fontsize=17,
-                    fontweight='bold')
+    axes = figure.subplots(n_rows, 4)
+    maps, middle, last = axes[0], axes[1], axes[-1]
+    _plot_residual(maps[0], view)
+    for plot, name in zip(maps[1:], view.names, strict=False):
+        _plot_map(plot, view, name)
+    _write_numbers(maps[3], view)
+    _plot_pdf(middle[0], view)
+    _plot_pit(middle[1], view)
+    if both:
+        _plot_changes(middle[2], view)
+        _plot_completeness(middle[3], view)
+        for plot, name in zip(last, view.names, strict=False):
+            _plot_rescaling(plot, view, name)
+    else:
+        _plot_rescaling(maps[2], view, view.names[0])
+    _plot_z_profile(last[2], view)
+    if both or 'flux_fit' not in view.stars.colnames:
+        _plot_error_profile(last[3], view)
+    else:
+        _plot_completeness(last[3], view)
+    figure.suptitle(f'{len(view.stars)} {view.what}: are fluxes and errors '
+                    'right?', fontsize=17, fontweight='bold')
     return figure
 
 
@@ -227,6 +237,8 @@ def _if_there(plot, view, name, function):
         plot.set_axis_off()
     elif function in (_plot_map, _plot_rescaling):
         function(plot, view, name)
+    elif function is _plot_changes and len(view.names) < 2:
+        plot.set_axis_off()
     else:
         function(plot, view)
 

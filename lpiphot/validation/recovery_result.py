@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import QTable
 
 from lpiphot.validation.bins import cell_statistics
+from lpiphot.validation.calibration import Calibration
 from lpiphot.validation.report import choose, make_report
 
 __all__ = ['RecoveryResult']
@@ -178,6 +179,32 @@ class RecoveryResult:
         return cell_statistics(stars['x_true'], stars['y_true'],
                                stars[f'z_{when}'], self.shape, size,
                                n_min=n_min)
+
+    def calibration(self, when='after', *, way='clean'):
+        """
+        Return the measured rescaling of the errors, to be kept.
+
+        Parameters
+        ----------
+        when : {'after', 'before'}, optional
+            The errors after or before the correction.
+
+        way : {'apart', 'clean', 'all'}, optional
+            Which stars; see `stars`.
+
+        Returns
+        -------
+        calibration : `~lpiphot.validation.Calibration`
+            The calibration: save it, or apply it to a table.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than 30 stars.
+        """
+        return Calibration.measure(self.stars(way)[f'z_{when}'],
+                                   column=self.measured[when][1],
+                                   parameters=self.table.meta)
 
     def plot(self, which='summary', *, way='apart', axis='x', cell=None,
              titles=None):

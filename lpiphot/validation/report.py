@@ -100,8 +100,12 @@ class RecoveryReport:
         """
         names = list(self.labels)
         lines = [f'{key:26} {value}' for key, value in self.facts.items()]
+        shown = []
         for way, label in WAYS.items():
             values = self.ways[way]
+            if values['n'] in shown:  # no star more, no star less
+                continue
+            shown.append(values['n'])
             limits = ', '.join(
                 f'{level:.0%} at {_mag(self.limits[way][level])}'
                 for level in _LEVELS)
