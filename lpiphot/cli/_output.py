@@ -18,11 +18,12 @@ __all__ = ['atomic_files', 'check_outputs', 'write_images', 'write_plot',
 
 _SUFFIXES = {'output': tuple(TABLE_FORMATS),
              'images': ('.fits', '.fits.gz'),
-             'plot': ('.png', '.pdf', '.svg')}
+             'plot': ('.png', '.pdf', '.svg'), 'report': ('.html', '.htm'),
+             'calibration': ('.json',)}
 
 # What each kind of file needs beyond the core dependencies.
 _NEEDS = {'.parquet': 'pyarrow', '.png': 'matplotlib', '.pdf': 'matplotlib',
-          '.svg': 'matplotlib'}
+          '.svg': 'matplotlib', '.html': 'matplotlib', '.htm': 'matplotlib'}
 
 # Options that name files to read; a catalogue may be overwritten.
 _INPUTS = ('image', 'error', 'mask', 'psf', 'background', 'config')
@@ -69,11 +70,11 @@ def check_outputs(args):
     Returns
     -------
     outputs : dict
-        The names of the files by option: ``output``, and ``images``
-        and ``plot`` where they were asked for.
+        The names of the files by option: ``output``, and the others
+        where they were asked for.
     """
     outputs = {name: getattr(args, name) for name in _SUFFIXES
-               if getattr(args, name) is not None}
+               if getattr(args, name, None) is not None}
     taken = {}
     for name in _INPUTS:
         spec = getattr(args, name, None)

@@ -378,7 +378,7 @@ def _plot_changes(plot, view):
     finite = np.isfinite(wrong) & np.isfinite(change)
     wrong, change = wrong[finite], change[finite]
     values = np.abs(np.concatenate([wrong, change]))
-    limit = 1.15 * max(np.percentile(values, 97.0) if len(values) else 1, 1.0)
+    limit = 1.15 * max(np.percentile(values, 95.0) if len(values) else 1, 1.0)
     limits = (-limit, limit)
     if len(wrong) >= 500:
         outside = _contours(plot, wrong, change, limits)

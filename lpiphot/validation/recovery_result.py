@@ -249,6 +249,24 @@ class RecoveryResult:
         return plot_recovery(self, which, way=way, axis=axis, cell=cell,
                              titles=titles)
 
+    def to_html(self, *, title='Injection test'):
+        """
+        Return report and plots as one HTML page.
+
+        Parameters
+        ----------
+        title : str, optional
+            The title of the page.
+
+        Returns
+        -------
+        page : str
+            The page; the figures are in it. Needs ``matplotlib``.
+        """
+        from lpiphot.validation.html import recovery_page
+
+        return recovery_page(self, title=title)
+
     def write(self, path, *, overwrite=False):
         """
         Write the table to an ECSV file.

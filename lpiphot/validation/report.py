@@ -25,7 +25,7 @@ WAYS = {'apart': 'stars apart from known sources',
         'all': 'all stars, blends included'}
 
 # Rows of the text: key, label, format, value if all is well
-_ROWS = (('bias', 'bias of flux (median)', '+.2%', '0'),
+ROWS = (('bias', 'bias of flux (median)', '+.2%', '0'),
          ('scatter', 'error of flux (median)', '.2%', ''),
          ('median', 'median of z', '+.3f', '0'),
          ('width', 'width of z (rescaling)', '.3f', '1'),
@@ -34,6 +34,12 @@ _ROWS = (('bias', 'bias of flux (median)', '+.2%', '0'),
          ('pit', 'PIT, largest deviation', '.3f', ''),
          ('rho_around', 'rho of z, residual around', '+.3f', '0'),
          ('rho_at', 'rho of z, residual at star', '+.3f', ''))
+
+
+# Columns of tables of bins: key, label, format
+COLUMNS = (('bias', 'bias', '+.1%'), ('median', 'median z', '+.2f'),
+           ('width', 'width of z', '.2f'), ('beyond3', '> 3σ', '.1%'),
+           ('beyond5', '> 5σ', '.1%'), ('pit', 'PIT', '.2f'))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +120,7 @@ class RecoveryReport:
                       f'({values["completeness"]:.1%}; {limits})')]
             lines.append(f'{"":26} ' + ' '.join(
                 f'{self.labels[name]:>10}' for name in names) + '   ideal')
-            for key, row, form, ideal in _ROWS:
+            for key, row, form, ideal in ROWS:
                 if f'{key}_{names[0]}' in values:
                     numbers = ' '.join(
                         f'{format(values[f"{key}_{name}"], form):>10}'
