@@ -15,9 +15,12 @@ from scipy.spatial import KDTree
 
 __all__ = ['gain_from_error', 'inject_stars', 'random_positions']
 
-# Positions drawn at once, for each one that is wanted; number of times
+# Positions drawn at once, for each one that is wanted; number of times;
+# number of draws and positions without success that end the search
 _OVERSAMPLE = 5
 _MAX_DRAWS = 200
+_IDLE_DRAWS = 20
+_IDLE_POSITIONS = 1000
 
 # The gain is told by the brightest pixels, as quantiles; their variance
 # must exceed that of the middle ones by this much, relative
@@ -103,8 +106,10 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
     low = np.full(2, border)
     high = np.array([nx, ny]) - border
     xy = np.empty((0, 2))
+    idle = 0
     for _ in range(_MAX_DRAWS):
-        if len(xy) >= n:
+        if len(xy) >= n or (idle >= _IDLE_DRAWS and
+                            idle * _OVERSAMPLE * n >= _IDLE_POSITIONS):
             break
         size = (_OVERSAMPLE * n, 2)
         new = (rng.integers(low, high, size).astype(float) if integer
@@ -114,6 +119,7 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
             new = new[~mask[row, column]]
         new = new[_is_apart(new, avoid, avoid_radius)]
         new = new[_is_apart(new, xy, min_separation)]
+        idle = idle + 1 if len(new) == 0 else 0
         xy = np.concatenate((xy, _thin_out(new, min_separation)))
     if len(xy) < n:
         msg = (f'n={n!r} positions do not fit into the image: there was '

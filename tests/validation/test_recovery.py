@@ -11,12 +11,12 @@ import pytest
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
 from photutils.psf import CircularGaussianPRF
+from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, PeakPipeline,
+                            double_errors, make_data)
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.validation import InjectionRecovery, RecoveryResult
 from lpiphot.validation.html import recovery_page
-from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, PeakPipeline,
-                            double_errors, make_data)
 
 KEYS = {'corrector': double_errors, 'n_stars': 20, 'fluxes': 800.0,
         'integer': True, 'min_separation': 14.0, 'rng': 5}
