@@ -121,7 +121,7 @@ def test_config(validate, no_plots):
     Path('options.toml').write_text(
         'n_rounds = 3\nfraction = 0.5\navoid_blends = true\n'
         'min_separation = 4.0\n')
-    args = validate[:validate.index('--n-stars')] + ['--border', '6']
+    args = [*validate[:validate.index('--n-stars')], '--border', '6']
     assert main([*args, '--config', 'options.toml', '--quiet']) == 0
     meta = RecoveryResult.read('out.ecsv').table.meta
     assert meta['recovery_avoid_blends'] is True
