@@ -312,8 +312,10 @@ def _plot_map(plot, view, name):
                           view.stars['y_true'][order], c=z[order],
                           s=view.marker, vmin=-_Z_LIMIT, vmax=_Z_LIMIT,
                           cmap='RdBu_r', edgecolors='0.3',
-                          lw=0.4 if view.marker > 6 else 0.15)
-    _colour_bar(plot, artist, 'z = (measured − true) / error', extend='both')
+                          lw=0.4 if view.marker > 6 else 0.0)
+    if view.marker <= 6:  # too small for edges
+        plot.set_facecolor('0.85')
+    _colour_bar(plot, artist, 'z', extend='both')
 
 
 def _plot_pdf(plot, view):
@@ -336,7 +338,8 @@ def _plot_pdf(plot, view):
     plot.plot(x, np.exp(-0.5 * x ** 2) / np.sqrt(2.0 * np.pi), 'k--', lw=1.5,
               label='unit Gaussian: width 1')
     plot.set_title('Are the errors honest?')
-    plot.set_xlabel(f'z, beyond ±{_Z_PDF:.0f} in the last bins')
+    plot.set_xlabel(f'z = (measured − true) / error, beyond ±{_Z_PDF:.0f} in '
+                    'the last bins')
     plot.set_ylabel('fraction of stars per unit of z')
     plot.set_xlim(-_Z_PDF, _Z_PDF)
     plot.set_ylim(0, 1.4 * plot.get_ylim()[1])
@@ -481,7 +484,7 @@ def _plot_rescaling(plot, view, name):
                 plot.text(0.5 * (x[j] + x[j + 1]), 0.5 * (y[i] + y[i + 1]),
                           f'{factor[i, j]:.1f}', ha='center', va='center',
                           fontsize='small', color='w' if dark else 'k')
-    bar = _colour_bar(plot, artist, 'errors are too small by', extend='both')
+    bar = _colour_bar(plot, artist, 'too small by', extend='both')
     bar.set_ticks([0.25, 0.5, 1, 2, 4], labels=['¼', '½', '1', '2', '4'])
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
 

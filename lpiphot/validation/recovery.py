@@ -6,6 +6,7 @@ Stars of known flux, injected into an image and measured again.
 import json
 import multiprocessing
 import os
+import pickle
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -273,7 +274,8 @@ class InjectionRecovery:
         Raises
         ------
         TypeError
-            If the pipeline does not return a catalogue.
+            If the pipeline does not return a catalogue, or cannot be
+            sent to other processes.
 
         ValueError
             If the stars do not fit into the image, columns are missing,
@@ -440,6 +442,8 @@ class InjectionRecovery:
                 for number in numbers:
                     yield number, setup.run(number)
             return
+        for name in ('pipeline', 'corrector', 'psf_model'):
+            _check_pickles(name, getattr(setup, name))
         with ProcessPoolExecutor(
                 n_processes, initializer=_start_worker, initargs=(setup,),
                 mp_context=multiprocessing.get_context('spawn')) as pool:
@@ -565,6 +569,19 @@ def _start_worker(setup):
 def _work(number):
     with one_blas_thread:
         return _worker_setup.run(number)
+
+
+def _check_pickles(name, value):
+    """
+    Raise an error in the user's words if a value cannot be sent.
+    """
+    try:
+        pickle.dumps(value)
+    except Exception as exc:
+        msg = (f'{name} must be a function or class of a module, to be sent '
+               f'to n_processes > 1; got {value!r}, which cannot be pickled '
+               f'({exc}).')
+        raise TypeError(msg) from exc
 
 
 def _check_count(name, value):

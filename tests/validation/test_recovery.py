@@ -368,6 +368,8 @@ def test_bad_input(tmp_path):
         make_tool()(data, stars=QTable({'x_0': [1.0]}))
     with pytest.raises(ValueError, match='corrector must return the same'):
         make_tool(corrector=lambda data, table: table)(data)
+    with pytest.raises(TypeError, match='corrector must be a function or'):
+        make_tool(n_processes=2, corrector=lambda *args: None)(data)
     with pytest.raises(ValueError, match='positions do not fit'):
         make_tool(n_stars=99)(data)
     with pytest.raises(ValueError, match='way must be one of'):
