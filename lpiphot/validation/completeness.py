@@ -13,6 +13,10 @@ from lpiphot.validation.matching import match_positions
 
 __all__ = ['completeness_curve', 'completeness_limits', 'count_detections']
 
+# Stars that there must be on either side of a limit: single ones, lost or
+# found by chance at the ends of the range, do not make a limit
+_MIN_STARS = 10
+
 
 def completeness_curve(magnitude, recovered, edges):
     """
@@ -82,15 +86,17 @@ def completeness_limits(magnitude, recovered, levels=(0.9, 0.7, 0.5)):
     -------
     limits : dict
         The magnitude for each level: half way from the faintest star at
-        which completeness is at least that to the next. NaN if this is
-        so for all stars, or for none: the range of the stars does not
-        contain the limit.
+        which completeness is at least that to the next. NaN if fewer
+        than ten stars are brighter, or fainter, than that: the range of
+        the stars does not contain the limit.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from lpiphot.validation import completeness_limits
-    >>> completeness_limits([1, 2, 3, 4], [True, True, False, False], [0.5])
-    {0.5: 2.5}
+    >>> magnitude = np.arange(40)
+    >>> completeness_limits(magnitude, magnitude < 22, [0.5])
+    {0.5: 21.5}
     """
     magnitude = np.asarray(magnitude, dtype=float)
     recovered = np.asarray(recovered, dtype=float)
@@ -102,7 +108,7 @@ def completeness_limits(magnitude, recovered, levels=(0.9, 0.7, 0.5)):
     fit = isotonic_regression(recovered, increasing=False).x
     for level in levels:
         n_above = np.count_nonzero(fit >= level - 1e-12)
-        if 0 < n_above < len(fit):
+        if _MIN_STARS <= n_above <= len(fit) - _MIN_STARS:
             limits[level] = float(np.mean(magnitude[n_above - 1:n_above + 1]))
     return limits
 

@@ -46,6 +46,20 @@ def test_limits_out_of_range(recovered):
     assert np.isnan(completeness_limits([], [], [0.5])[0.5])
 
 
+def test_single_stars_make_no_limit():
+    """
+    A faint star lost, or all but a few bright ones, tell of no limit.
+    """
+    magnitude = np.arange(50.0)
+    recovered = np.ones(50, dtype=bool)
+    recovered[-9:] = False
+    assert np.isnan(completeness_limits(magnitude, recovered, [0.5])[0.5])
+    recovered[-10] = False
+    limit = completeness_limits(magnitude, recovered, [0.5])[0.5]
+    assert limit == 39.5
+    assert np.isnan(completeness_limits(magnitude, magnitude < 9, [0.5])[0.5])
+
+
 def test_curve():
     magnitude, recovered = draw(500)
     edges = [17.0, 18.0, 20.0, 22.0, 24.0]
