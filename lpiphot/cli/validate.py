@@ -13,8 +13,7 @@ from lpiphot.cli._options import (add_general_options, add_input_options,
                                   add_lpi_options, add_pipeline_options,
                                   add_psf_options, corrector_options,
                                   pipeline_options, want_progress)
-from lpiphot.cli._output import (atomic_files, check_outputs, write_plot,
-                                 write_table)
+from lpiphot.cli._output import atomic_files, check_outputs, write_table
 from lpiphot.cli._psf import read_psf
 
 __all__ = ['add_parser', 'run']
@@ -145,9 +144,11 @@ def _write(args, outputs, result):
     title = f'Injection test of {os.path.basename(args.image)}'
     with atomic_files(outputs, overwrite=args.overwrite) as temporary:
         write_table(temporary['output'], result.table)
-        write_plot(temporary['plot'], result)
+        figure = result.plot()
+        figure.savefig(temporary['plot'], dpi=150)
+        figures = {'': figure, 'Along the image': result.plot('profile')}
         with open(temporary['report'], 'w', encoding='utf-8') as fh:
-            fh.write(result.to_html(title=title))
+            fh.write(result.to_html(title=title, figures=figures))
         if 'calibration' in temporary:
             with bad_input('--calibration: '):
                 result.calibration().save(temporary['calibration'])

@@ -124,6 +124,8 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
             result['x_true'][:, np.newaxis] - xy_known[:, 0],
             result['y_true'][:, np.newaxis] - xy_known[:, 1]), axis=1)
     result['existing_distance'] = distance
+    # positions of one image are apart, and those of others do not matter
+    result['injected_distance'] = np.full(n, np.inf)
     residual = subtract_stars(reader.read().data, known, psf_model)
     add_environment(result, residual, no_place, xy_known, fwhm=fwhm,
                     blend_radius=BLEND_FWHM * fwhm)

@@ -117,12 +117,14 @@ def local_density(xy, sources, radius, shape):
     grid = np.linspace(-radius, radius, 21)
     dx, dy = (axis.ravel() for axis in np.meshgrid(grid, grid))
     inside = np.hypot(dx, dy) <= radius
-    x = xy[:, :1] + dx[inside]
-    y = xy[:, 1:] + dy[inside]
-    on_image = ((x >= -0.5) & (x < shape[1] - 0.5)
-                & (y >= -0.5) & (y < shape[0] - 0.5))
+    on_image = np.zeros(len(xy))
+    for x, y in zip(dx[inside], dy[inside], strict=True):
+        on_image += ((xy[:, 0] + x >= -0.5) & (xy[:, 0] + x < shape[1] - 0.5)
+                     & (xy[:, 1] + y >= -0.5)
+                     & (xy[:, 1] + y < shape[0] - 0.5))
     with np.errstate(divide='ignore', invalid='ignore'):
-        return counts / (np.mean(on_image, axis=1) * np.pi * radius ** 2)
+        return counts / (on_image / np.count_nonzero(inside)
+                         * np.pi * radius ** 2)
 
 
 def residual_at(residual, xy, *, fwhm, mask=None):

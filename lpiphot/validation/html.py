@@ -71,8 +71,7 @@ def recovery_page(result, *, title='Injection test', figures=None,
     report = result.report(n_bins=n_bins)
     if figures is None:
         figures = {'': result.plot('summary'),
-                   'Along the image: residual, z, the terms of the '
-                   'correction, and errors.': result.plot('profile')}
+                   'Along the image': result.plot('profile')}
     names = list(report.labels)
     parts = [f'<h1>{html.escape(title)}</h1>', _table(
         [], [[key, value] for key, value in report.facts.items()], 'facts'),
@@ -81,9 +80,9 @@ def recovery_page(result, *, title='Injection test', figures=None,
     parts.append(_image(first, caption))
 
     parts += ['<h2>Fluxes and errors</h2>',
-              ('<p>z = (measured − true) / error. Known sources are those '
-              'of the image without injected stars; a star within 4/3 FWHM '
-              'of one is an unresolved blend. Flags are those of the '
+              ('<p>z = (measured − true) / error. Others are the '
+              'sources of the image and other injected stars; a star within '
+              '4/3 FWHM of one is an unresolved blend. Flags are those of the '
               'pipeline and of the correction.</p>')]
     parts.append(_ways(report, names))
     parts += ['<h2>Coverage: how often the truth is in an interval</h2>',

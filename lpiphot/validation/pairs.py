@@ -44,8 +44,9 @@ def pair_stars(stars, catalogue, radius, *, existing=None, measured=None,
     -------
     pairs : `~astropy.table.QTable`
         A row for every star: ``x_true``, ``y_true``, ``flux_true``;
-        ``recovered``; ``existing_distance``, the distance in pixels to
-        the nearest source that was there before; all numeric columns of
+        ``recovered``; ``existing_distance`` and ``injected_distance``,
+        the distances in pixels to the nearest source that was there
+        before, and to the nearest other star; all numeric columns of
         the catalogue, NaN (0, `False`) where a star was not recovered;
         and for each name in ``measured``, ``z_<name>`` = (measured -
         true) / error.
@@ -76,7 +77,8 @@ def pair_stars(stars, catalogue, radius, *, existing=None, measured=None,
     recovered = index >= 0
     pairs = QTable({'x_true': xy[:, 0], 'y_true': xy[:, 1],
                     'flux_true': stars['flux'], 'recovered': recovered,
-                    'existing_distance': _distance(xy, existing)})
+                    'existing_distance': _distance(xy, existing),
+                    'injected_distance': _distance_to_others(xy)})
     for name in catalogue.colnames:
         column = catalogue[name]
         if name not in pairs.colnames and _is_numeric(column):
@@ -111,6 +113,15 @@ def _distance(xy, existing):
     if len(existing) == 0 or len(xy) == 0:
         return np.full(len(xy), np.inf)
     return KDTree(existing).query(xy)[0]
+
+
+def _distance_to_others(xy):
+    """
+    Return the distances of (n, 2) positions to the nearest of the others.
+    """
+    if len(xy) < 2 or not np.isfinite(xy).all():
+        return np.full(len(xy), np.inf)
+    return KDTree(xy).query(xy, k=2)[0][:, 1]
 
 
 def _is_numeric(column):

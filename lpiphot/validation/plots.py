@@ -429,7 +429,7 @@ def _plot_completeness(plot, view):
     zero_point = table.meta.get('recovery_zero_point', 0.0)
     for way, colour, style, label in (
             ('all', _GREY, ':', 'all places'),
-            ('apart', 'k', '-', '> 4/3 FWHM from known sources')):
+            ('apart', 'k', '-', '> 4/3 FWHM from others')):
         stars = table[choose(table, way)]
         magnitude, recovered = stars['mag_true'], stars['recovered']
         if way == 'all' and len(stars) == np.count_nonzero(

@@ -113,7 +113,8 @@ class InjectionRecovery:
     avoid_blends : bool, optional
         Whether to inject no star within 4/3 FWHM of a source of the
         catalogue, as the paper does. If `False`, then stars are put
-        anywhere, those blended with a source are told by the column
+        anywhere, those blended with a source (or with each other, if
+        ``min_separation`` allows it) are told by the column
         ``blended``, and the report is made both with and without them.
 
     border : int, optional
@@ -536,8 +537,9 @@ def add_environment(table, residual, mask, sources, *, fwhm, blend_radius,
         magnitude = zero_point - 2.5 * np.log10(flux)
     columns = {
         'mag_true': (magnitude, 'magnitude of flux_true'),
-        'blended': (np.asarray(table['existing_distance']) < blend_radius,
-                    'nearer than 4/3 FWHM to a source of the image'),
+        'blended': (np.minimum(table['existing_distance'],
+                               table['injected_distance']) < blend_radius,
+                    'nearer than 4/3 FWHM to another star'),
         'roughness': (local_roughness(residual, xy, fwhm=fwhm, mask=mask),
                       ('scatter of the background on the scale of the PSF, 1 '
                       'for white noise')),

@@ -40,9 +40,11 @@ class RecoveryResult:
     ----------
     table : `~astropy.table.QTable`
         ``round``; ``x_true``, ``y_true`` (pixels), ``flux_true``,
-        ``mag_true``; ``recovered``; ``existing_distance`` (pixels) and
-        ``blended``, of the nearest source that was in the image before;
-        the columns of the catalogue; ``z_before`` and ``z_after``,
+        ``mag_true``; ``recovered``; ``existing_distance`` and
+        ``injected_distance`` (pixels) to the nearest source that was in
+        the image before, and the nearest other injected star, with
+        ``blended`` if one is less than 4/3 FWHM; the columns of the
+        catalogue; ``z_before`` and ``z_after``,
         (measured - true) / error of pipeline and corrector; and of the
         place ``roughness``, ``density``, ``residual_at`` and
         ``residual_around`` (see
@@ -106,7 +108,7 @@ class RecoveryResult:
         Parameters
         ----------
         way : {'apart', 'clean', 'all'}, optional
-            Those apart from known sources by 4/3 FWHM; these if they
+            Those apart from other stars by 4/3 FWHM; these if they
             have no flag of pipeline or corrector; or all.
 
         Returns
@@ -249,7 +251,7 @@ class RecoveryResult:
         return plot_recovery(self, which, way=way, axis=axis, cell=cell,
                              titles=titles)
 
-    def to_html(self, *, title='Injection test'):
+    def to_html(self, *, title='Injection test', figures=None):
         """
         Return report and plots as one HTML page.
 
@@ -258,6 +260,10 @@ class RecoveryResult:
         title : str, optional
             The title of the page.
 
+        figures : dict, optional
+            The figures by their captions. If `None`, then the summary
+            and the profile of `plot`.
+
         Returns
         -------
         page : str
@@ -265,7 +271,7 @@ class RecoveryResult:
         """
         from lpiphot.validation.html import recovery_page
 
-        return recovery_page(self, title=title)
+        return recovery_page(self, title=title, figures=figures)
 
     def write(self, path, *, overwrite=False):
         """

@@ -20,7 +20,7 @@ _LEVELS = (0.9, 0.7, 0.5)
 _COVERAGE = (0.5, 0.6827, 0.9, 0.9545, 0.9973)
 
 # The ways in which stars are chosen for the statistics
-WAYS = {'apart': 'stars apart from known sources',
+WAYS = {'apart': 'stars apart from others',
         'clean': 'apart, and without a flag',
         'all': 'all stars, blends included'}
 
@@ -51,7 +51,7 @@ class RecoveryReport:
     ----------
     ways : dict
         The values of `star_statistics` for the stars ``'apart'`` from
-        known sources (4/3 FWHM), those that are ``'clean'``, apart and
+        others (4/3 FWHM), those that are ``'clean'``, apart and
         without a flag of pipeline or corrector, and ``'all'``.
 
     limits : dict
@@ -203,7 +203,7 @@ def choose(table, way):
         The stars.
 
     way : {'apart', 'clean', 'all'}
-        Those apart from known sources; these if they have no bit set in
+        Those apart from other stars; these if they have no bit set in
         ``flags`` or ``dnt``, as far as there are such columns (stars
         that were not recovered have none); or all.
 

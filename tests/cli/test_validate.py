@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from matplotlib.figure import Figure
 
 from lpiphot.cli import main
-from lpiphot.cli import validate as validate_module
 from lpiphot.validation import Calibration, RecoveryResult
 
 
@@ -31,9 +31,7 @@ def no_plots(monkeypatch):
     """
     Leave the plots out, which are most of the work.
     """
-    monkeypatch.setattr(RecoveryResult, 'to_html', lambda self, title: title)
-    monkeypatch.setattr(validate_module, 'write_plot',
-                        lambda path, result: Path(path).touch())
+    monkeypatch.setattr(RecoveryResult, 'plot', lambda *args: Figure())
 
 
 def test_files(validate, capsys):
@@ -68,7 +66,7 @@ def test_folder(validate, no_plots, capsys):
     assert 'another configuration' in capsys.readouterr().err
 
 
-def test_blank(validate, capsys):
+def test_blank(validate, no_plots, capsys):
     assert main([*validate, '--blank', '--n-stars', '40', '--report',
                  'page.html', '--plot', 'page.svg', '--calibration',
                  'cal.json']) == 0
@@ -80,16 +78,16 @@ def test_blank(validate, capsys):
     assert 'wrote page.html' in capsys.readouterr().out
 
 
-def test_whole_or_not_at_all(validate, folder, monkeypatch):
+def test_whole_or_not_at_all(validate, folder, no_plots, monkeypatch):
     """
     If the last file cannot be written, then none is there.
     """
     before = sorted(path.name for path in folder.iterdir())
 
-    def fail(path, result):
+    def fail(result, **kwargs):
         raise OSError
 
-    monkeypatch.setattr(validate_module, 'write_plot', fail)
+    monkeypatch.setattr(RecoveryResult, 'to_html', fail)
     assert main(validate) == 1
     assert sorted(path.name for path in folder.iterdir()) == before
 

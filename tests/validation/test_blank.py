@@ -34,28 +34,39 @@ def test_honest(rms):
     """
     Prediction and its errors are right, on noise and on clouds.
 
-    Of 160 positions the width is good to 0.09; 225 pixels learned from
+    Of 120 positions the width is good to 0.1; 225 pixels learned from
     2601 shifts make errors some 4 % too small.
     """
     corrector = LPIBackgroundCorrector(PSF, **SMALL)
     result = check_blank_positions(corrector, make_data(rms), PHOT,
-                                   n_positions=160, rng=1)
+                                   n_positions=120, rng=1)
     table = result.table
-    assert len(table) == 160
+    assert len(table) == 120
     assert np.all(table['existing_distance'] >= 4.0)
     apart = result.report().ways['apart']
-    assert abs(apart['width_after'] - 1.04) < 0.27
-    assert abs(apart['median_after']) < 0.25
+    assert abs(apart['width_after'] - 1.04) < 0.3
+    assert abs(apart['median_after']) < 0.35
     assert apart['beyond5_after'] == 0
-    assert abs(apart['rho_around_after']) < 0.24
+    assert abs(apart['rho_around_after']) < 0.27
     chi2 = np.sum(table['chi2']) / np.sum(table['n_hidden'])
     assert 0.85 < chi2 < 1.25
     assert np.allclose(table['z_after'], (
         table['cflux'] - table['flux_true']) / table['dcflux'])
-    assert len(result.plot().axes) >= 8
     again = check_blank_positions(corrector, make_data(rms), PHOT,
-                                  n_positions=160, rng=1)
+                                  n_positions=120, rng=1)
     assert np.array_equal(again.table['z_after'], table['z_after'])
+
+
+def test_plots():
+    corrector = LPIBackgroundCorrector(PSF, **SMALL)
+    result = check_blank_positions(corrector, make_data(0.0), PHOT,
+                                   n_positions=30)
+    assert len(result.plot().axes) >= 8
+    drawn = [axes.axison for axes in result.plot('profile').axes[:4]]
+    assert drawn == [True, True, False, True]  # there is no term before
+    assert '30 of 30' in result.to_html(figures={'': result.plot('pdf')})
+    with pytest.raises(KeyError):
+        result.calibration('before')
 
 
 def test_same_as_corrector():
@@ -91,6 +102,22 @@ def test_units_and_gain():
         LPIBackgroundCorrector(PSF, gain=2.5, **SMALL), data, PHOT,
         n_positions=12)
     assert np.allclose(plain.table['z_after'], result.table['z_after'])
+
+
+def test_keeps_away_from_stars():
+    """
+    No stand-in is blended with a star, however many there are.
+    """
+    y, x = (axis.ravel() for axis in np.mgrid[10:150:11, 10:170:11])
+    phot = QTable({'x_fit': x.astype(float), 'y_fit': y.astype(float),
+                   'flux_fit': np.full(len(x), 1.0)})
+    corrector = LPIBackgroundCorrector(PSF, **SMALL)
+    table = check_blank_positions(corrector, make_data(0.0), phot,
+                                  n_positions=25, rng=3).table
+    distance = np.hypot(table['x_true'][:, np.newaxis] - x,
+                        table['y_true'][:, np.newaxis] - y).min(axis=1)
+    assert np.all(distance >= 4.0)
+    assert np.allclose(distance, table['existing_distance'])
 
 
 def test_no_room():

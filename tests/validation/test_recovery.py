@@ -141,9 +141,15 @@ def test_existing_star_is_never_matched():
 def test_blends():
     tool = make_tool(n_rounds=6, min_separation=0.0, border=0)
     assert np.any(tool(make_data()).table['blended'])
-    tool = make_tool(n_rounds=6, min_separation=0.0, border=0,
+    tool = make_tool(n_rounds=6, min_separation=None, border=0,
                      avoid_blends=True)
     assert not np.any(tool(make_data()).table['blended'])
+    # injected stars blend with each other, in the same round only
+    stars = QTable({'x_0': [60.0, 63.0, 60.0], 'y_0': [100.0, 100.0, 100.0],
+                    'flux': [800.0] * 3, 'round': [1, 1, 2]})
+    table = make_tool()(make_data(), stars=stars).table
+    assert table['blended'].tolist() == [True, True, False]
+    assert table['injected_distance'].tolist() == [3.0, 3.0, np.inf]
 
 
 def test_processes_and_resumption(tmp_path):
@@ -308,7 +314,12 @@ def test_plots(result, which):
                           'profile': 4}.get(which, 1)
     texts = ' '.join(axes.get_title() for axes in figure.axes)
     assert texts.strip()
-    RecoveryResult(result.table).plot(which)  # without images
+
+
+def test_plots_without_images(result):
+    alone = RecoveryResult(result.table)
+    for which in ('maps', 'profile'):
+        alone.plot(which)
     with pytest.raises(ValueError, match="which must be 'summary' or one"):
         result.plot('pie')
     with pytest.raises(ValueError, match="axis must be 'x' or 'y'"):
