@@ -362,9 +362,11 @@ class LPIBackgroundCorrector:
             return [_Row(solution) for solution in
                     self._solve(call, index, scene, local.workspace)]
 
-        results = run_jobs(solve, jobs, n_threads=self.n_threads,
+        order = scenes.staggered(self.n_threads)
+        results = run_jobs(solve, [jobs[i] for i in order],
+                           n_threads=self.n_threads,
                            progress_bar=self.progress_bar)
-        rows = [row for result in results for row in result]
+        rows = [row for i in np.argsort(order) for row in results[i]]
         for source, row in zip(np.concatenate([*jobs, []]).astype(int), rows,
                                strict=True):
             for name, value in row.values.items():

@@ -243,8 +243,7 @@ class SharedScenes:
     Scenes for the jobs of a run, neighbours in one where that is cheaper.
 
     The first job to ask makes the scene and the last one to ask lets it
-    go. Jobs in the order of the regions, however many threads do them,
-    need few scenes at a time.
+    go. Jobs in an order of `staggered` need few scenes at a time.
 
     Parameters
     ----------
@@ -259,9 +258,41 @@ class SharedScenes:
         self._field = field
         shared = shared_regions(regions)
         self._region_about = dict(zip(regions, shared, strict=True))
+        self._shared = shared
         self._n_left = Counter(shared)
         self._locks = {region: threading.Lock() for region in shared}
         self._scenes = {}
+
+    def staggered(self, n_threads):
+        """
+        Return an order of the jobs in which threads need not wait.
+
+        While one thread makes a scene the others have jobs of earlier
+        scenes to do: the first job of a scene goes before the other jobs
+        of the scene ``n_threads - 1`` before.
+
+        Parameters
+        ----------
+        n_threads : int
+            The number of threads that take jobs in this order.
+
+        Returns
+        -------
+        order : list of int
+            The indices of the jobs.
+        """
+        jobs = {}
+        for index, region in enumerate(self._shared):
+            jobs.setdefault(region, []).append(index)
+        jobs = list(jobs.values())
+        ahead = n_threads - 1
+        order = []
+        for i in range(-ahead, len(jobs)):
+            if i + ahead < len(jobs):
+                order.append(jobs[i + ahead][0])
+            if i >= 0:
+                order.extend(jobs[i][1:])
+        return order
 
     def scene(self, region):
         """

@@ -398,6 +398,20 @@ class TestSharedScenes:
                 assert_allclose(getattr(scene, name)[part],
                                 getattr(own, name), rtol=0, atol=1e-8)
 
+    def test_staggered(self, example):
+        """
+        Each scene is begun as many scenes ahead as there are others to
+        make one; each job is there once, a thread alone has them in turn.
+        """
+        far = [Region((1030 * i, 10), (1030 * i + 100, 110))
+               for i in (1, 2)]
+        scenes = SharedScenes(example.field(),
+                              [*self.NEAR, *2 * far[:1], *3 * far[1:]])
+        assert scenes.staggered(1) == list(range(8))
+        assert scenes.staggered(2) == [0, 3, 1, 2, 5, 4, 6, 7]
+        assert scenes.staggered(3) == [0, 3, 5, 1, 2, 4, 6, 7]
+        assert scenes.staggered(9) == [0, 3, 5, 1, 2, 4, 6, 7]
+
     def test_made_once_and_let_go(self, example, monkeypatch):
         """
         The last job to ask is the last to hold it.
