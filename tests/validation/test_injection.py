@@ -12,8 +12,7 @@ from astropy.wcs import WCS
 from photutils.psf import CircularGaussianPRF
 from scipy.spatial import KDTree
 
-from lpiphot.validation import (gain_from_error, inject_stars,
-                                random_positions)
+from lpiphot.validation import gain_from_error, inject_stars, random_positions
 
 PSF = CircularGaussianPRF(fwhm=3.1)
 
