@@ -119,9 +119,11 @@ def _image(figure, caption):
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=110, format='png')
     code = base64.b64encode(buffer.getvalue()).decode('ascii')
-    return (f'<figure style="margin: 1.5em 0"><img alt="{html.escape(caption)}'
-            f'" src="data:image/png;base64,{code}"><figcaption>'
-            f'{html.escape(caption)}</figcaption></figure>')
+    width = round(figure.get_figwidth() * 110)
+    text = html.escape(caption)
+    return (f'<figure style="margin: 1.5em 0; max-width: {width}px">'
+            f'<img alt="{text}" src="data:image/png;base64,{code}">'
+            f'<figcaption>{text}</figcaption></figure>')
 
 
 def _cards(values, names):

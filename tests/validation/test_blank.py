@@ -65,6 +65,7 @@ def test_plots():
     drawn = [axes.axison for axes in result.plot('profile').axes[:4]]
     assert drawn == [True, True, False, True]  # there is no term before
     assert '30 of 30' in result.to_html(figures={'': result.plot('pdf')})
+    assert 'at blank positions' in str(result.report())
     with pytest.raises(KeyError):
         result.calibration('before')
 
