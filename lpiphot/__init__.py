@@ -5,20 +5,24 @@ Photometry on structured backgrounds, for photutils and ccdproc.
 `LPIBackgroundCorrector` takes a finished photutils PSF-photometry
 table, learns the local pixel covariance of the residual image,
 predicts the background behind each star, and appends a corrected flux
-with an honest uncertainty.
+with an honest uncertainty. `LPIImputer` fills holes of any image in the
+same way, by a mean or by random draws.
 """
 
 from importlib.metadata import version
 
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.covariance import local_covariance
-from lpiphot.flags import decode_dnt_flags
+from lpiphot.flags import decode_dnt_flags, decode_infill_flags
+from lpiphot.lpi_imputer import LPIImputer
 
 __version__ = version('lpiphot')
 
 __all__ = [
     'LPIBackgroundCorrector',
+    'LPIImputer',
     '__version__',
     'decode_dnt_flags',
+    'decode_infill_flags',
     'local_covariance',
 ]

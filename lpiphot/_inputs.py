@@ -10,9 +10,9 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.utils.masked import Masked
 
-__all__ = ['Image', 'ImageReader', 'as_gain', 'as_image', 'as_number',
-           'as_optional', 'as_plane', 'as_positions', 'as_seed', 'as_shape',
-           'as_shapes', 'parse_image']
+__all__ = ['Image', 'ImageReader', 'as_count', 'as_gain', 'as_image',
+           'as_mask', 'as_number', 'as_optional', 'as_plane', 'as_positions',
+           'as_seed', 'as_shape', 'as_shapes', 'parse_image']
 
 
 class Image(NamedTuple):
@@ -115,17 +115,7 @@ class ImageReader:
         self.has_error = error is not None
         self._mask = None
         if mask is not None and mask is not np.ma.nomask:
-            self._mask = np.asanyarray(mask)
-            if self._mask.dtype != bool:
-                msg = ('mask must be boolean, True for pixels to leave out; '
-                       f'got dtype {self._mask.dtype}')
-                raise TypeError(msg)
-            if self._mask.ndim == 0:
-                self._mask = np.broadcast_to(self._mask, self.shape)
-            if self._mask.shape != self.shape:
-                msg = (f'mask must have the shape of data, {self.shape}; got '
-                       f'{self._mask.shape}')
-                raise ValueError(msg)
+            self._mask = as_mask('mask', mask, self.shape)
 
     def read(self, region=None):
         """
@@ -246,6 +236,35 @@ def _without_unit(name, values, unit):
 
 def _unit_name(unit):
     return 'no unit' if unit is None else f"'{unit}'"
+
+
+def as_mask(name, mask, shape):
+    """
+    Return a boolean mask for all pixels of an image.
+    """
+    mask = np.asanyarray(mask)
+    if mask.dtype != bool:
+        msg = (f'{name} must be boolean, True for pixels to leave out; got '
+               f'dtype {mask.dtype}')
+        raise TypeError(msg)
+    if mask.ndim != 0 and mask.shape != shape:
+        msg = (f'{name} must have the shape of data, {shape}; got '
+               f'{mask.shape}')
+        raise ValueError(msg)
+    return np.broadcast_to(mask, shape)
+
+
+def as_count(name, value):
+    """
+    Return a number of things, 0 or more.
+    """
+    if isinstance(value, bool) or not hasattr(value, '__index__'):
+        msg = f'{name} must be an integer; got {value!r}'
+        raise TypeError(msg)
+    if value < 0:
+        msg = f'{name} must not be negative; got {value}'
+        raise ValueError(msg)
+    return int(value)
 
 
 def as_number(name, value, unit=None):

@@ -1,13 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-The bits of the ``dnt`` column, defined once.
+The bits of the ``dnt`` column and of infilled pixels, defined once.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ['DNT_FLAGS', 'decode_dnt_flags']
+__all__ = ['DNT_FLAGS', 'INFILL_FLAGS', 'decode_dnt_flags',
+           'decode_infill_flags']
 
 
 class DntFlag(NamedTuple):
@@ -70,6 +71,40 @@ DNT_FLAGS = (
             'no result'),
 )
 
+INFILLED = 1
+INFILL_FAR = 2
+INFILL_FROM_NOTHING = 4
+INFILL_RIDGE = 8
+INFILL_BOXCAR = 16
+
+
+class InfillFlag(NamedTuple):
+    """
+    One bit of the flags of a pixel that was filled.
+    """
+
+    bit: int
+    name: str
+    description: str
+
+
+INFILL_FLAGS = (
+    InfillFlag(INFILLED, 'infilled', 'the pixel was filled'),
+    InfillFlag(INFILL_FAR, 'far',
+               'some training pixels near it had no good pixel in reach '
+               'and were infilled with the image median'),
+    InfillFlag(INFILL_FROM_NOTHING, 'from_nothing',
+               'no known pixel was near enough to predict it from: it has '
+               'the local mean and covariance'),
+    InfillFlag(INFILL_RIDGE, 'ridge',
+               'the local covariance is singular; a little was added to its '
+               'diagonal'),
+    InfillFlag(INFILL_BOXCAR, 'boxcar',
+               'the local covariance could not be used at all: the pixel has '
+               'the mean and scatter of the good pixels about it, and draws '
+               'are white noise'),
+)
+
 
 def decode_dnt_flags(flags, *, return_bit_values=False):
     """
@@ -112,32 +147,83 @@ def decode_dnt_flags(flags, *, return_bit_values=False):
     >>> decode_dnt_flags([0, 128])
     [[], ['not_positive_definite']]
     """
+    return _decode(flags, DNT_FLAGS, return_bit_values)
+
+
+def decode_infill_flags(flags, *, return_bit_values=False):
+    """
+    Decode the bits of infilled pixels.
+
+    Parameters
+    ----------
+    flags : int or array_like of int
+        One value or an array of values.
+
+    return_bit_values : bool, optional
+        If `True`, return the bit values instead of their names.
+
+    Returns
+    -------
+    decoded : list of str or int, or list of lists
+        The names (or values) of the bits that are set, in the order
+        of the bits; a list of such lists if ``flags`` is an array. The
+        names are given below.
+
+    Raises
+    ------
+    TypeError
+        If ``flags`` is not of an integer type.
+
+    ValueError
+        If a value has a bit that is not defined.
+
+    Notes
+    -----
+    The names, in the order of the bits:
+
+    <flag table>
+
+    Examples
+    --------
+    >>> from lpiphot import decode_infill_flags
+    >>> decode_infill_flags(9)
+    ['infilled', 'ridge']
+    """
+    return _decode(flags, INFILL_FLAGS, return_bit_values)
+
+
+def _decode(flags, registry, return_bit_values):
+    """
+    Decode the bits of a registry.
+    """
     values = np.asanyarray(flags)
     if values.size == 0:
         return []
     if not np.issubdtype(values.dtype, np.integer):
         msg = f'flags must be integers; got an array of dtype {values.dtype}'
         raise TypeError(msg)
-    known = sum(flag.bit for flag in DNT_FLAGS)
-    unknown = values[(values & ~known) != 0]
+    known = sum(flag.bit for flag in registry)
+    # as int64: ~known has no place in unsigned integers
+    unknown = values[(values.astype(np.int64) & ~known) != 0]
     if unknown.size:
         msg = (f'flags has the value {int(unknown.flat[0])}, in which a bit '
                f'is set that is not defined; the defined bits are '
-               f'{[flag.bit for flag in DNT_FLAGS]}')
+               f'{[flag.bit for flag in registry]}')
         raise ValueError(msg)
 
     def decode(value):
-        # numpydoc ignore=GL08
         return [flag.bit if return_bit_values else flag.name
-                for flag in DNT_FLAGS if value & flag.bit]
+                for flag in registry if value & flag.bit]
 
     if values.ndim == 0:
         return decode(int(values))
     return [decode(int(value)) for value in values.ravel()]
 
 
-if decode_dnt_flags.__doc__ is not None:  # python -OO has none
-    decode_dnt_flags.__doc__ = decode_dnt_flags.__doc__.replace(
-        '<flag table>', '\n    '.join(
-            f'* ``{flag.name}`` ({flag.bit}): {flag.description}'
-            for flag in DNT_FLAGS))
+for _function, _registry in ((decode_dnt_flags, DNT_FLAGS),
+                             (decode_infill_flags, INFILL_FLAGS)):
+    if _function.__doc__ is not None:  # python -OO has none
+        _function.__doc__ = _function.__doc__.replace(
+            '<flag table>', '\n    '.join(
+                f'* ``{flag.name}`` ({flag.bit}): {flag.description}'
+                for flag in _registry))

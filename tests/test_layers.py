@@ -20,9 +20,9 @@ ROOT = Path(lpiphot.__file__).parent
 LAYERS = {
     0: ['_core', 'exceptions', 'flags'],
     1: ['gaussian', 'gpr', 'lpi'],
-    2: ['_inputs', '_optional_deps', '_parallel', '_tables'],
-    3: ['', '_fwhm', '_plots', 'corrector', 'covariance', 'imputer',
-        'pipeline', 'results'],
+    2: ['_inputs', '_optional_deps', '_outputs', '_parallel', '_tables'],
+    3: ['', '_fwhm', '_plots', 'corrector', 'covariance', 'imputation',
+        'imputer', 'lpi_imputer', 'pipeline', 'results'],
     4: ['__main__', 'cli', 'demo', 'neural', 'survey'],
     'aside': ['datasets'],
     'tests': ['validation'],
