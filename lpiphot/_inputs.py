@@ -87,7 +87,7 @@ class ImageReader:
                 # an inverse variance of 0 becomes an infinite error,
                 # which masks the pixel
                 with np.errstate(divide='ignore', invalid='ignore'):
-                    std = data.uncertainty.represent_as(StdDevUncertainty)
+                    std = _std_of(data.uncertainty)
                 unit = std.unit if std.unit is not None else data.unit
                 std = (std.array if unit is None
                        else u.Quantity(std.array, unit, copy=False))
@@ -162,6 +162,16 @@ def parse_image(data, *, error=None, mask=None):
     """
     reader = ImageReader(data, error=error, mask=mask)
     return *reader.read(), reader.unit
+
+
+def _std_of(uncertainty):
+    try:
+        return uncertainty.represent_as(StdDevUncertainty)
+    except TypeError:
+        msg = ('the uncertainty of data must be of a class that has a '
+               'standard deviation, or None; got '
+               f'{type(uncertainty).__name__}')
+        raise TypeError(msg) from None
 
 
 def _only_one(name, given, own, own_name=None):

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import lpiphot.gaussian
-from lpiphot.gaussian import condition
+from lpiphot.gaussian import condition, propagate
 
 # About the sizes of blocks (24) and panels (96) of the own factorisation
 SIZES = [1, 2, 23, 24, 25, 95, 96, 97, 120, 193, 260]
@@ -90,3 +90,22 @@ class TestCondition:
         got = condition(covariance.astype(dtype), mean, values[:100])
         assert np.array_equal(got.mean, want.mean)
         assert np.array_equal(got.factor, want.factor)
+
+
+@pytest.mark.usefixtures('by_products')
+@pytest.mark.parametrize('n_last', [0, 1, 4, 90])
+def test_propagate(n_last):
+    """
+    Changes of the last known values move the mean as they should.
+    """
+    n_known, n_pred = 90, 50
+    covariance, mean, known = make_covariance(n_known + n_pred)
+    changes = 1.7 * np.random.default_rng(3).normal(size=(n_last, 3))
+    factored = covariance.copy()
+    condition(factored, mean, known[:n_known])
+    all_changes = np.vstack([np.zeros((n_known - n_last, 3)), changes])
+    want = covariance[n_known:, :n_known] @ np.linalg.solve(
+        covariance[:n_known, :n_known], all_changes)
+    # a condition number of 5
+    assert_allclose(propagate(factored, n_known, changes), want, rtol=0,
+                    atol=1e-13)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import GaussianPSF
 
-from lpiphot import LPIBackgroundCorrector, decode_dnt_flags, local_covariance
+from lpiphot import (LPIBackgroundCorrector, decode_dnt_flags,
+                     decode_infill_flags, local_covariance)
 from oracles import dense_lpi
 from oracles.scenes import catalogue, star_image
 
@@ -213,3 +214,15 @@ def test_flags_of_a_column():
             decode_dnt_flags(np.array([0, 1, 3, 56]))] == [0, 1, 2, 3]
     with pytest.raises(TypeError, match='flags'):
         decode_dnt_flags(1.5)
+
+
+def test_infill_flags():
+    """
+    Of infilled pixels, in the type of their plane too.
+    """
+    assert decode_infill_flags(np.array([[0, 3], [31, 16]], np.uint8)) == [
+        [], ['infilled', 'far'],
+        ['infilled', 'far', 'from_nothing', 'ridge', 'boxcar'], ['boxcar']]
+    assert decode_infill_flags(9, return_bit_values=True) == [1, 8]
+    with pytest.raises(ValueError, match='the value 32'):
+        decode_infill_flags(np.uint8(32))
