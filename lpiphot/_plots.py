@@ -172,7 +172,7 @@ def plot_imputation(result, position, size, truth, n_draws):
     shown = shown[np.isfinite(shown)]
     limits = {'vmin': shown.min(), 'vmax': shown.max(), 'cmap': 'viridis'}
     n_columns = -(-len(panels) // 2)
-    figure = Figure(figsize=(5.2 + 2.9 * n_columns, 5.6),
+    figure = Figure(figsize=(5.2 + 2.9 * n_columns, 6.4),
                     layout='constrained')
     grid = figure.add_gridspec(
         2, 1 + n_columns, width_ratios=[2] + [1] * n_columns)
@@ -196,7 +196,7 @@ def plot_imputation(result, position, size, truth, n_draws):
         elif title == '1 sigma':
             bar = show_image(plot, np.where(hidden, std[part], np.nan), title,
                              extent=extent, cmap='magma', vmin=0)
-            figure.colorbar(bar, ax=plot, shrink=0.8)
+            figure.colorbar(bar, ax=plot, location='bottom', shrink=0.8)
         else:
             artist = show_image(plot, plane, title, extent=extent, **limits)
         plot.set(xlabel='', ylabel='')
