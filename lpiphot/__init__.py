@@ -13,7 +13,7 @@ from importlib.metadata import version
 
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.covariance import local_covariance
-from lpiphot.flags import decode_dnt_flags, decode_infill_flags
+from lpiphot.flags import decode_dnt_flags, decode_fill_flags
 from lpiphot.lpi_imputer import LPIImputer
 
 __version__ = version('lpiphot')
@@ -23,6 +23,6 @@ __all__ = [
     'LPIImputer',
     '__version__',
     'decode_dnt_flags',
-    'decode_infill_flags',
+    'decode_fill_flags',
     'local_covariance',
 ]

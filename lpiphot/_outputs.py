@@ -20,7 +20,7 @@ def with_unit(values, unit):
     return values if unit is None else u.Quantity(values, unit, copy=False)
 
 
-def replace_pixels(data, pixels, values, std, *, unmask, mask):
+def replace_pixels(data, pixels, values, std, *, unmask, mask, flags):
     """
     Return a copy of an image in which some pixels are replaced.
 
@@ -40,19 +40,22 @@ def replace_pixels(data, pixels, values, std, *, unmask, mask):
     unmask, mask : 2-D bool `~numpy.ndarray`
         The pixels that become unmasked, and masked.
 
+    flags : 2-D `~numpy.ndarray` of int
+        The flags for an NDData that can have flags and has none.
+
     Returns
     -------
     image : same type as ``data``
-        The copy. Integers become float64, other types stay. An NDData
-        gets the uncertainties in the class that it has; if it has none,
-        a `~astropy.nddata.StdDevUncertainty` that is NaN, for unknown,
-        for pixels that were not replaced.
+        The copy. Integers of 8 and 16 bits become float32, others
+        float64; floats keep their type. An NDData gets the
+        uncertainties in the class that it has; if it has none,
+        a `~astropy.nddata.StdDevUncertainty` that is 0, for nothing
+        known, for pixels that were not replaced.
 
     Raises
     ------
-    TypeError
-        If the uncertainty of an NDData is of a class that is no measure
-        of a standard deviation.
+    ValueError
+        If the data have integers that no float can hold.
     """
     if not isinstance(data, NDData):
         old_mask = (np.ma.getmask(data) if isinstance(data, np.ma.MaskedArray)
@@ -72,12 +75,16 @@ def replace_pixels(data, pixels, values, std, *, unmask, mask):
         return image
 
     others = {name: copy.deepcopy(getattr(data, name))
-              for name in ('wcs', 'meta', 'psf', 'flags')
+              for name in ('wcs', 'meta', 'psf')
               if getattr(data, name, None) is not None}
-    return type(data)(
+    image = type(data)(
         _replaced(data.data, pixels, values), unit=data.unit,
         uncertainty=_new_uncertainty(data, pixels, std),
         mask=_new_mask(data.mask, pixels.shape, unmask, mask), **others)
+    if hasattr(data, 'flags'):
+        image.flags = copy.deepcopy(flags if data.flags is None
+                                    else data.flags)
+    return image
 
 
 def _replaced(array, pixels, values):
@@ -86,7 +93,11 @@ def _replaced(array, pixels, values):
     """
     array = np.array(array)
     if array.dtype.kind in 'iu':
-        array = array.astype(float)
+        if array.dtype.itemsize > 4 and np.any(np.abs(array) > 2 ** 53):
+            msg = ('data must not have integers beyond 2**53, which no float '
+                   f'can hold; the largest is {array.max()}')
+            raise ValueError(msg)
+        array = array.astype('f4' if array.dtype.itemsize <= 2 else 'f8')
     array[pixels] = values
     return array
 
@@ -110,7 +121,7 @@ def _new_uncertainty(data, pixels, std):
     """
     old = data.uncertainty
     if old is None:
-        array = np.full(data.data.shape, np.nan)
+        array = np.zeros(data.data.shape)
         array[pixels] = std
         return StdDevUncertainty(array)
     own_unit = data.unit or u.dimensionless_unscaled

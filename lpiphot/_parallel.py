@@ -83,7 +83,7 @@ one_blas_thread = _OneBlasThread()
 
 
 @contextmanager
-def _progress(total, show, unit):
+def _progress(total, show, label, unit):
     """
     Give a function that advances a progress bar by a number of steps.
     """
@@ -97,11 +97,12 @@ def _progress(total, show, unit):
                       'pip install tqdm', AstropyUserWarning, stacklevel=4)
         yield lambda _: None
         return
-    with tqdm(total=total, desc='LPI', unit=unit) as progress_bar:
+    with tqdm(total=total, desc=label, unit=unit) as progress_bar:
         yield progress_bar.update
 
 
-def run_jobs(function, jobs, *, n_threads, progress_bar):
+def run_jobs(function, jobs, *, n_threads, progress_bar, label='LPI',
+             unit='star'):
     """
     Call a function for each job and return the results in order.
 
@@ -123,16 +124,20 @@ def run_jobs(function, jobs, *, n_threads, progress_bar):
     progress_bar : bool
         Whether to show a progress bar (with tqdm).
 
+    label, unit : str, optional
+        The texts of the progress bar.
+
     Returns
     -------
     results : list
         What the function returned.
     """
     return run_levels(function, [jobs], n_threads=n_threads,
-                      progress_bar=progress_bar, unit='star')
+                      progress_bar=progress_bar, label=label, unit=unit)
 
 
-def run_levels(function, levels, *, n_threads, progress_bar, unit):
+def run_levels(function, levels, *, n_threads, progress_bar, label='LPI',
+               unit='block'):
     """
     Call a function for each job, level after level.
 
@@ -153,8 +158,8 @@ def run_levels(function, levels, *, n_threads, progress_bar, unit):
     progress_bar : bool
         Whether to show a progress bar (with tqdm).
 
-    unit : str
-        What a job has, for the progress bar.
+    label, unit : str, optional
+        The texts of the progress bar.
 
     Returns
     -------
@@ -165,7 +170,7 @@ def run_levels(function, levels, *, n_threads, progress_bar, unit):
     results = []
     # the initializer is for libraries whose limit belongs to a thread
     with (one_blas_thread,
-          _progress(total, progress_bar, unit) as advance,
+          _progress(total, progress_bar, label, unit) as advance,
           ThreadPoolExecutor(n_threads,
                              initializer=limit_blas_threads) as pool):
         for jobs in levels:

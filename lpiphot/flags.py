@@ -1,19 +1,19 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-The bits of the ``dnt`` column and of infilled pixels, defined once.
+The bits of the ``dnt`` column and of the plane of filled pixels, defined
+once.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ['DNT_FLAGS', 'INFILL_FLAGS', 'decode_dnt_flags',
-           'decode_infill_flags']
+__all__ = ['DNT_FLAGS', 'FILL_FLAGS', 'decode_dnt_flags', 'decode_fill_flags']
 
 
-class DntFlag(NamedTuple):
+class Flag(NamedTuple):
     """
-    One bit of the ``dnt`` column.
+    One bit.
     """
 
     bit: int
@@ -37,72 +37,62 @@ PSF_INVALID = 8192
 # Bits 1 to 32 are those of the published code (Saydjari & Finkbeiner
 # 2022, section 5.1), which leaves 4 and 64 unused; ours start at 128.
 DNT_FLAGS = (
-    DntFlag(RADIUS_LIFTED, 'radius_lifted',
-            'few good pixels: the radius limit was lifted'),
-    DntFlag(RING_FORCED, 'ring_forced',
-            'still few good pixels: the outer ring of the stamp was '
-            'forced good'),
-    DntFlag(PSF_NEGATIVE, 'psf_negative',
-            'the PSF has a negative pixel; its absolute value was used'),
-    DntFlag(PSF_NEGATIVE_1E3, 'psf_negative_1e-3',
-            'the ratio of the smallest to the largest PSF pixel is below '
-            '-1e-3'),
-    DntFlag(PSF_NEGATIVE_1E1, 'psf_negative_1e-1',
-            'the ratio of the smallest to the largest PSF pixel is below '
-            '-1e-1'),
-    DntFlag(NOT_POSITIVE_DEFINITE, 'not_positive_definite',
-            'the covariance is not positive definite in float64; no result'),
-    DntFlag(NO_POSITION, 'no_position',
-            'the position or flux is not finite or the source is outside '
-            'the image; no result'),
-    DntFlag(NO_HIDDEN_PIXELS, 'no_hidden_pixels',
-            'no pixel with data lies under the star; no result'),
-    DntFlag(INFILL_MEDIAN, 'infill_median',
-            'some training pixels near the star had no good pixel in reach '
-            'and were infilled with the image median'),
-    DntFlag(PIXELS_LOST, 'pixels_lost',
-            'pixels under the star have no data: masked, not finite or '
-            'outside the image'),
-    DntFlag(CLOSE_PAIR, 'close_pair',
-            'another source lies within half the FWHM of the PSF; their '
-            'fluxes cannot be told apart'),
-    DntFlag(PSF_INVALID, 'psf_invalid',
-            'the PSF model has no finite positive pixel for this source; '
-            'no result'),
+    Flag(RADIUS_LIFTED, 'radius_lifted',
+         'few good pixels: the radius limit was lifted'),
+    Flag(RING_FORCED, 'ring_forced',
+         'still few good pixels: the outer ring of the stamp was '
+         'forced good'),
+    Flag(PSF_NEGATIVE, 'psf_negative',
+         'the PSF has a negative pixel; its absolute value was used'),
+    Flag(PSF_NEGATIVE_1E3, 'psf_negative_1e-3',
+         'the ratio of the smallest to the largest PSF pixel is below '
+         '-1e-3'),
+    Flag(PSF_NEGATIVE_1E1, 'psf_negative_1e-1',
+         'the ratio of the smallest to the largest PSF pixel is below '
+         '-1e-1'),
+    Flag(NOT_POSITIVE_DEFINITE, 'not_positive_definite',
+         'the covariance is not positive definite in float64; no result'),
+    Flag(NO_POSITION, 'no_position',
+         'the position or flux is not finite or the source is outside '
+         'the image; no result'),
+    Flag(NO_HIDDEN_PIXELS, 'no_hidden_pixels',
+         'no pixel with data lies under the star; no result'),
+    Flag(INFILL_MEDIAN, 'infill_median',
+         'some training pixels near the star had no good pixel in reach '
+         'and were infilled with the image median'),
+    Flag(PIXELS_LOST, 'pixels_lost',
+         'pixels under the star have no data: masked, not finite or '
+         'outside the image'),
+    Flag(CLOSE_PAIR, 'close_pair',
+         'another source lies within half the FWHM of the PSF; their '
+         'fluxes cannot be told apart'),
+    Flag(PSF_INVALID, 'psf_invalid',
+         'the PSF model has no finite positive pixel for this source; '
+         'no result'),
 )
 
-INFILLED = 1
-INFILL_FAR = 2
-INFILL_FROM_NOTHING = 4
-INFILL_RIDGE = 8
-INFILL_BOXCAR = 16
+FILLED = 1
+FAR_MEDIAN = 64
+FROM_NOTHING = 128
+RIDGE = 256
+LOCAL_MEAN = 512
 
-
-class InfillFlag(NamedTuple):
-    """
-    One bit of the flags of a pixel that was filled.
-    """
-
-    bit: int
-    name: str
-    description: str
-
-
-INFILL_FLAGS = (
-    InfillFlag(INFILLED, 'infilled', 'the pixel was filled'),
-    InfillFlag(INFILL_FAR, 'far',
-               'some training pixels near it had no good pixel in reach '
-               'and were infilled with the image median'),
-    InfillFlag(INFILL_FROM_NOTHING, 'from_nothing',
-               'no known pixel was near enough to predict it from: it has '
-               'the local mean and covariance'),
-    InfillFlag(INFILL_RIDGE, 'ridge',
-               'the local covariance is singular; a little was added to its '
-               'diagonal'),
-    InfillFlag(INFILL_BOXCAR, 'boxcar',
-               'the local covariance could not be used at all: the pixel has '
-               'the mean and scatter of the good pixels about it, and draws '
-               'are white noise'),
+# Bits 2 to 32 are those of GPRImputer.
+FILL_FLAGS = (
+    Flag(FILLED, 'filled', 'the value was imputed; all others are as given'),
+    Flag(FAR_MEDIAN, 'far_median',
+         'some training pixels near it had no good pixel in reach and were '
+         'infilled with the image median'),
+    Flag(FROM_NOTHING, 'from_nothing',
+         'no known pixel was near enough to predict it from: it has the '
+         'local mean and covariance'),
+    Flag(RIDGE, 'ridge',
+         'the local covariance is singular; a little was added to its '
+         'diagonal'),
+    Flag(LOCAL_MEAN, 'local_mean',
+         'the local covariance could not be used at all: the pixel has the '
+         'mean and scatter of the good pixels about it, and draws are white '
+         'noise'),
 )
 
 
@@ -150,9 +140,9 @@ def decode_dnt_flags(flags, *, return_bit_values=False):
     return _decode(flags, DNT_FLAGS, return_bit_values)
 
 
-def decode_infill_flags(flags, *, return_bit_values=False):
+def decode_fill_flags(flags, *, return_bit_values=False):
     """
-    Decode the bits of infilled pixels.
+    Decode the bits of filled pixels.
 
     Parameters
     ----------
@@ -185,11 +175,11 @@ def decode_infill_flags(flags, *, return_bit_values=False):
 
     Examples
     --------
-    >>> from lpiphot import decode_infill_flags
-    >>> decode_infill_flags(9)
-    ['infilled', 'ridge']
+    >>> from lpiphot import decode_fill_flags
+    >>> decode_fill_flags(257)
+    ['filled', 'ridge']
     """
-    return _decode(flags, INFILL_FLAGS, return_bit_values)
+    return _decode(flags, FILL_FLAGS, return_bit_values)
 
 
 def _decode(flags, registry, return_bit_values):
@@ -221,7 +211,7 @@ def _decode(flags, registry, return_bit_values):
 
 
 for _function, _registry in ((decode_dnt_flags, DNT_FLAGS),
-                             (decode_infill_flags, INFILL_FLAGS)):
+                             (decode_fill_flags, FILL_FLAGS)):
     if _function.__doc__ is not None:  # python -OO has none
         _function.__doc__ = _function.__doc__.replace(
             '<flag table>', '\n    '.join(

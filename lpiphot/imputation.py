@@ -30,8 +30,8 @@ class LPIImputation:
         `True` for the pixels that are known. Others that were not
         filled play no part.
 
-    flags : 2-D `~numpy.ndarray` of uint8
-        The bits of each pixel, see `lpiphot.decode_infill_flags`; 0 for
+    flags : 2-D `~numpy.ndarray` of uint16
+        The bits of each pixel, see `lpiphot.decode_fill_flags`; 0 for
         pixels that were not filled.
 
     n_draws : int
@@ -67,9 +67,9 @@ class LPIImputation:
     @property
     def std(self):
         """
-        The 1-sigma uncertainty of the filled pixels, NaN for others.
+        The 1-sigma uncertainty of the filled pixels, 0 for others.
         """
-        std = np.full(self.mask.shape, np.nan)
+        std = np.zeros(self.mask.shape)
         std[self.mask] = self._std
         return with_unit(std, self.unit)
 
@@ -110,7 +110,7 @@ class LPIImputation:
         return replace_pixels(
             self.image, self.mask,
             self._mean[self.mask] + self._deviations[index], self._std,
-            unmask=none, mask=none)
+            unmask=none, mask=none, flags=self.flags)
 
     def plot(self, position=None, *, size=None, truth=None, n_draws=4):
         """

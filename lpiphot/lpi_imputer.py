@@ -60,8 +60,9 @@ class LPIImputer:
 
     clear_mask : bool, optional
         Whether filled pixels are no longer masked in the image that
-        comes out, if it has a mask. Those that could not be predicted
-        are masked always.
+        comes out, if it has a mask; those that could not be predicted
+        still are. By default the mask stays: it says which pixels were
+        measured.
 
     n_threads : int, optional
         The number of threads. The results are the same, bit for bit,
@@ -85,6 +86,7 @@ class LPIImputer:
 
     See Also
     --------
+    lpiphot.decode_fill_flags : The meaning of the flags.
     lpiphot.local_covariance : The covariance alone.
 
     Notes
@@ -104,13 +106,13 @@ class LPIImputer:
     >>> result = imputer.run(data, n_draws=2)
     >>> bool(np.all(np.isfinite(result.image)))
     True
-    >>> z = ((result.mean - truth) / result.std)[result.mask]
-    >>> bool(np.std(z) < 1.5)
+    >>> error = (result.mean - truth)[result.mask]
+    >>> bool(np.std(error / result.std[result.mask]) < 1.5)
     True
     """
 
     def __init__(self, *, stamp_shape=33, window_shape=129,
-                 condition_distance=6, order='outside_in', clear_mask=True,
+                 condition_distance=6, order='outside_in', clear_mask=False,
                  n_threads=1, progress_bar=False, rng=None):
         self.stamp_shape = as_shape('stamp_shape', stamp_shape, smallest=3)
         self.window_shape = as_shape('window_shape', window_shape)
@@ -174,11 +176,12 @@ class LPIImputer:
         -------
         image : same type as ``data``
             A new image. Pixels that were not filled are the same, bit
-            for bit; integers become float64. An NDData keeps unit, wcs,
-            meta and flags, and its uncertainty is that of the prediction
-            for the filled pixels, in the same class; if it has none, it
-            gets a `~astropy.nddata.StdDevUncertainty` that is NaN, for
-            unknown, for other pixels.
+            for bit; integers become floats that hold them. An NDData
+            keeps unit, wcs and meta, and its uncertainty is that of the
+            prediction for the filled pixels, in the same class; if it
+            has none, it gets a `~astropy.nddata.StdDevUncertainty` that
+            is 0, for nothing known, for other pixels. Its ``flags``, if
+            it has none, become those of `~lpiphot.decode_fill_flags`.
 
         Raises
         ------
@@ -240,7 +243,7 @@ class LPIImputer:
                              n_draws)
         mean = np.where(holes, filling.mean, values)
         std = np.sqrt(filling.variance[holes])
-        failed = (filling.flags & flags.INFILL_BOXCAR) != 0
+        failed = (filling.flags & flags.LOCAL_MEAN) != 0
         if failed.any():
             msg = (f'{np.count_nonzero(failed)} of {np.count_nonzero(holes)} '
                    'pixels could not be predicted, as the covariance of the '
@@ -251,7 +254,8 @@ class LPIImputer:
         unmask = holes & ~failed if self.clear_mask else np.zeros_like(holes)
         return LPIImputation(
             image=replace_pixels(data, holes, mean[holes], std,
-                                 unmask=unmask, mask=failed),
+                                 unmask=unmask, mask=failed,
+                                 flags=filling.flags),
             mask=holes, good=good, flags=filling.flags, n_draws=n_draws,
             condition_distance=self.condition_distance, unit=image.unit,
             _mean=mean, _std=std, _deviations=filling.draws)
@@ -286,8 +290,7 @@ class LPIImputer:
                 window_shape=self.window_shape),
             [[[block] for block in level]
              for level in in_levels(blocks, filling.ranks)],
-            n_threads=self.n_threads, progress_bar=self.progress_bar,
-            unit='block')
+            n_threads=self.n_threads, progress_bar=self.progress_bar)
 
 
 def _holes(shape, unknown, mask, positions, radius, footprint):

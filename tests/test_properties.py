@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import GaussianPSF
 
 from lpiphot import (LPIBackgroundCorrector, decode_dnt_flags,
-                     decode_infill_flags, local_covariance)
+                     decode_fill_flags, local_covariance)
 from oracles import dense_lpi
 from oracles.scenes import catalogue, star_image
 
@@ -216,13 +216,14 @@ def test_flags_of_a_column():
         decode_dnt_flags(1.5)
 
 
-def test_infill_flags():
+def test_fill_flags():
     """
-    Of infilled pixels, in the type of their plane too.
+    Of filled pixels, in the type of their plane too.
     """
-    assert decode_infill_flags(np.array([[0, 3], [31, 16]], np.uint8)) == [
-        [], ['infilled', 'far'],
-        ['infilled', 'far', 'from_nothing', 'ridge', 'boxcar'], ['boxcar']]
-    assert decode_infill_flags(9, return_bit_values=True) == [1, 8]
-    with pytest.raises(ValueError, match='the value 32'):
-        decode_infill_flags(np.uint8(32))
+    assert decode_fill_flags(np.array([[0, 65], [961, 512]], np.uint16)) == [
+        [], ['filled', 'far_median'],
+        ['filled', 'far_median', 'from_nothing', 'ridge', 'local_mean'],
+        ['local_mean']]
+    assert decode_fill_flags(257, return_bit_values=True) == [1, 256]
+    with pytest.raises(ValueError, match='the value 1024'):
+        decode_fill_flags(np.uint16(1024))

@@ -165,8 +165,8 @@ class Filling:
     places : 2-D `~numpy.ndarray` of int
         The places of the filled pixels in ``draws``, -1 for others.
 
-    flags : 2-D `~numpy.ndarray` of uint8
-        The bits of `lpiphot.flags.INFILL_FLAGS`.
+    flags : 2-D `~numpy.ndarray` of uint16
+        The bits of `lpiphot.flags.FILL_FLAGS`.
 
     ranks : 2-D `~numpy.ndarray` of int
         The rank of the block of each pixel, -1 for others.
@@ -175,7 +175,7 @@ class Filling:
     def __init__(self, image, blocks, n_draws, seed, *, draft=False):
         self.mean = image
         self.variance = np.zeros(image.shape)
-        self.flags = np.zeros(image.shape, dtype=np.uint8)
+        self.flags = np.zeros(image.shape, dtype=np.uint16)
         self.ranks = np.full(image.shape, -1)
         self._rows = np.full(image.shape, -1)
         self._starts, self._sizes = {}, {}
@@ -326,9 +326,9 @@ def fill_block(filling, training, block, numbers, *, condition_distance,
     n_known = rows.size - block.rows.size
     known = rows[:n_known], columns[:n_known]
 
-    bits = flags.INFILLED
+    bits = flags.FILLED
     if n_known == 0:
-        bits |= flags.INFILL_FROM_NOTHING
+        bits |= flags.FROM_NOTHING
     for ridge in (0.0, *RIDGES):
         matrix, level, mean = _moments(
             training, block, rows - top, columns - left, window_shape, shape)
@@ -336,16 +336,16 @@ def fill_block(filling, training, block, numbers, *, condition_distance,
         conditional = condition(matrix, mean, filling.mean[known] - level)
         if conditional is not None:
             break
-        bits |= flags.INFILL_RIDGE
+        bits |= flags.RIDGE
     pixels = block.rows, block.columns
     if conditional is None:
-        bits |= flags.INFILL_BOXCAR
+        bits |= flags.LOCAL_MEAN
         mean = training.smooth[pixels]
         factor = np.diag(training.scatter[pixels])
     else:
         mean, factor = conditional.mean + level, conditional.factor
     if _far(training, block, window_shape):
-        bits |= flags.INFILL_FAR
+        bits |= flags.FAR_MEDIAN
     last = tuple(axis[n_known - n_filled:n_known] for axis in (rows, columns))
     inherited = [
         propagate(matrix, n_known, deviations)

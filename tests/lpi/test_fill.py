@@ -87,7 +87,7 @@ def test_mean_and_covariance(name, order):
     # wrong pixel changes the mean by some 1e-3
     assert_allclose(filling.mean[pixels], mean, rtol=0, atol=1e-8)
     assert_allclose(filling.variance[pixels], cov.diagonal(), rtol=1e-9)
-    assert_array_equal(filling.flags & flags.INFILLED, hole(name))
+    assert_array_equal(filling.flags & flags.FILLED, hole(name))
     if order == 'outside_in':  # else a corner is filled from nothing
         assert_array_equal(filling.flags, hole(name))
     assert_array_equal(filling.mean[good], image[good])
@@ -183,7 +183,7 @@ def test_flat_image():
     assert_array_equal(filling.mean, image)
     assert_array_equal(filling.draws, 0)
     assert_array_equal(filling.variance, 0)
-    assert np.all(filling.flags[~good] & flags.INFILL_BOXCAR)
+    assert np.all(filling.flags[~good] & flags.LOCAL_MEAN)
     assert np.all(filling.flags[good] == 0)
 
 
@@ -201,8 +201,8 @@ def test_singular():
     for block in blocks:
         fill_block(filling, training, block, numbers,
                    condition_distance=DISTANCE, window_shape=WINDOW)
-    assert np.all(filling.flags[~good] == flags.INFILLED
-                  | flags.INFILL_RIDGE)
+    assert np.all(filling.flags[~good] == flags.FILLED
+                  | flags.RIDGE)
     assert np.all(np.isfinite(filling.variance))
     # a ridge of 1e-10 of the variance is noise of 1e-5 of 9
     assert_allclose(filling.mean, image, rtol=0, atol=0.01)
@@ -224,9 +224,9 @@ def test_from_nothing():
     filling = Filling(np.where(good, image, 0.0), blocks, 0, 5)
     fill_block(filling, training, blocks[0], numbers,
                condition_distance=DISTANCE, window_shape=WINDOW)
-    assert np.all(bits == flags.INFILLED)  # of six blocks, all have some
-    assert filling.flags[30, 30] == (flags.INFILLED
-                                     | flags.INFILL_FROM_NOTHING)
+    assert np.all(bits == flags.FILLED)  # of six blocks, all have some
+    assert filling.flags[30, 30] == (flags.FILLED
+                                     | flags.FROM_NOTHING)
     window = training.filled[15:46, 12:49]
     assert_allclose(filling.mean[30, 30], window.mean(), rtol=1e-12)
     assert_allclose(filling.variance[30, 30], window.var(ddof=1),
