@@ -30,6 +30,16 @@ NOISE = 0.05
 def nebula(seed):
     """
     Return an image of dust, far from Gaussian, and its filaments alone.
+
+    Parameters
+    ----------
+    seed : int
+        The seed.
+
+    Returns
+    -------
+    image, ridges : 2-D `~numpy.ndarray`
+        The image, and filaments with crests of 1.
     """
     rng = np.random.default_rng(seed)
     clouds = make_cloud_image(SHAPE, power=-3.0, seed=rng)
@@ -45,6 +55,19 @@ def nebula(seed):
 def positions(ridges, seed):
     """
     Return centres of discs: a grid, and as many on crests of filaments.
+
+    Parameters
+    ----------
+    ridges : 2-D `~numpy.ndarray`
+        The filaments.
+
+    seed : int
+        The seed of the choice.
+
+    Returns
+    -------
+    grid, crests : (n, 2) `~numpy.ndarray` of int
+        The centres ``(y, x)``.
     """
     y, x = np.mgrid[80:SHAPE[0] - 60:90, 80:SHAPE[1] - 60:90]
     grid = np.column_stack([y.ravel(), x.ravel()])
@@ -57,6 +80,16 @@ def positions(ridges, seed):
 def width(z):
     """
     Return the robust width of a distribution, 1 if it is normal.
+
+    Parameters
+    ----------
+    z : `~numpy.ndarray`
+        Values.
+
+    Returns
+    -------
+    width : float
+        Their interquartile range over that of a unit Gaussian.
     """
     return np.subtract(*np.percentile(z, [75, 25])) / 1.349
 
@@ -64,6 +97,19 @@ def width(z):
 def steps(image, mask):
     """
     Return the mean square step between neighbours along x in a mask.
+
+    Parameters
+    ----------
+    image : 2-D `~numpy.ndarray`
+        The image.
+
+    mask : 2-D bool `~numpy.ndarray`
+        `True` for the pixels to compare.
+
+    Returns
+    -------
+    step : float
+        The mean square.
     """
     both = mask[:, 1:] & mask[:, :-1]
     return np.mean(np.diff(image, axis=1)[both] ** 2)
@@ -72,6 +118,25 @@ def steps(image, mask):
 def fill(truth, centre, seed, n_draws):
     """
     Fill one disc, and compare with the truth.
+
+    Parameters
+    ----------
+    truth : 2-D `~numpy.ndarray`
+        The image.
+
+    centre : (2,) `~numpy.ndarray` of int
+        The centre ``(y, x)`` of the disc.
+
+    seed : int
+        The seed of the draws.
+
+    n_draws : int
+        Their number.
+
+    Returns
+    -------
+    measured : dict
+        What is printed, of this disc.
     """
     imputer = LPIImputer(stamp_shape=STAMP, window_shape=WINDOW, rng=seed)
     start = time.perf_counter()

@@ -16,6 +16,7 @@ from astropy.wcs import WCS
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lpiphot import LPIImputer, decode_fill_flags
+from lpiphot.lpi import fill
 from oracles.dense_infill import fill_in_turn
 
 SHAPE = 75, 91
@@ -83,13 +84,11 @@ def test_oracle():
     """
     A hole beside the edge, by the oracle; the training is lpiphot's own.
     """
-    from lpiphot.lpi.fill import make_training
-
     image = some_image()
     mask = np.zeros(SHAPE, dtype=bool)
     mask[30:37, :5] = True  # less than 5 % of a window
     result = make().run(image, mask=mask)
-    training = make_training(np.where(mask, 0.0, image), ~mask, 7)
+    training = fill.make_training(np.where(mask, 0.0, image), ~mask, 7)
     mean, cov = fill_in_turn(image, training.filled, ~mask,
                              [np.argwhere(mask)], 3, KEYS['window_shape'])
     # two float64 computations, condition number some 1e3
@@ -336,6 +335,27 @@ def test_holes_far_away(plain):
         # boxcars take off the level of the whole image, which rounds
         assert_allclose(getattr(one, name)[..., mask],
                         getattr(two, name)[..., mask], rtol=1e-9)
+
+
+def test_draft(monkeypatch):
+    """
+    With a large hole the covariance is learned from a draft of it: by
+    boxcar means, half of the waves in the window would be lost.
+    """
+    image = some_image()
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[20:50, 30:60] = True  # half of a window
+    drafted = make().run(image, mask=mask)
+    monkeypatch.setattr(fill, 'MUCH_UNKNOWN', 1.0)
+    plain = make().run(image, mask=mask)
+    error, plain_error = (np.std((image - result.mean)[mask])
+                          for result in (drafted, plain))
+    # the noise is 1.7, on which 900 pixels tell 2.4 %; with other seeds
+    # errors are 1.7 to 1.85 with a draft and 1.9 to 2.3 without
+    assert error < 1.9
+    assert error < 0.93 * plain_error
+    z = (image - drafted.mean)[mask] / drafted.std[mask]
+    assert 0.75 < np.std(z) < 1.1
 
 
 def test_flat_image():

@@ -233,6 +233,31 @@ def test_from_nothing():
                     rtol=1e-10)
 
 
+def test_far_from_good_pixels():
+    """
+    Beyond the largest boxcar the image is the median, and flagged.
+    """
+    shape = 450, 41
+    rng = np.random.default_rng(3)
+    image = 7 + 1.7 * rng.normal(size=shape)
+    good = np.zeros(shape, dtype=bool)
+    good[:40] = True
+    holes = np.zeros(shape, dtype=bool)
+    holes[[150, 400], 20] = True  # the largest half width is 196
+    blocks, numbers = cut_holes(holes, good, STAMP, 3)
+    filling = Filling(np.where(good, image, 0.0), blocks, 0, 5)
+    training = make_training(image, good, 5)
+    for block in blocks:
+        fill_block(filling, training, block, numbers,
+                   condition_distance=DISTANCE, window_shape=WINDOW)
+    nothing = flags.FILLED | flags.FROM_NOTHING
+    assert filling.flags[150, 20] == nothing
+    assert filling.flags[400, 20] == nothing | flags.FAR_MEDIAN
+    assert training.far[300:].all()
+    assert not training.far[:230].any()
+    assert_array_equal(training.smooth[300:], np.median(image[good]))
+
+
 def test_much_unknown():
     """
     The holes about which more than 5 % of a window is unknown.
