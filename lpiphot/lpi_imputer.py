@@ -251,7 +251,7 @@ class LPIImputer:
                    'pixels about them. A smaller stamp_shape or larger '
                    'window_shape may help')
             warnings.warn(msg, AstropyUserWarning, stacklevel=2)
-        unmask = holes & ~failed if self.clear_mask else np.zeros_like(holes)
+        unmask = holes if self.clear_mask else np.zeros_like(holes)
         return LPIImputation(
             image=replace_pixels(data, holes, mean[holes], std,
                                  unmask=unmask, mask=failed,

@@ -7,8 +7,10 @@ given all other pixels is known; LPI learns it from the pixels alone.
 
 import numpy as np
 import pytest
+from scipy.ndimage import maximum_filter, median_filter
 
 from lpiphot import LPIImputer
+from lpiphot.datasets import load_horsehead
 from oracles.dense_infill import gaussian_field
 
 SHAPE = 256, 256
@@ -157,3 +159,30 @@ def test_field_with_draws(solved):
     # 320 draws of 130 steps and more, of 8 fields: 2 % by chance
     assert abs(of_draws - 1) < 0.1
     assert of_mean < 0.6
+
+
+@pytest.mark.parametrize('radius', [3, 6])
+def test_real_nebula(radius):
+    """
+    Discs between the stars of the Horsehead field, which nobody made
+    Gaussian or stationary.
+    """
+    data = load_horsehead().data
+    residual = np.abs(data - median_filter(data, 11))
+    bright = residual > 5 * 1.4826 * np.median(residual)
+    stars = maximum_filter(bright, 5)
+    empty = np.argwhere(~maximum_filter(bright, 13))
+    rng = np.random.default_rng(1)
+    positions = rng.choice(empty, 60, replace=False)
+    result = LPIImputer().run(np.where(stars, np.nan, data),
+                              positions=positions, radius=radius)
+    mask = result.mask & ~stars
+    z = (data - result.mean)[mask] / result.std[mask]
+    width = np.subtract(*np.percentile(z, [75, 25])) / 1.349
+    print(f'\n{z.size} pixels in discs of radius {radius}: rms z '
+          f'{np.std(z):.3f}, width {width:.3f}, median {np.median(z):+.3f}')
+    # 60 discs of a few independent parts each: 5 % by chance
+    assert 0.85 < width < 1.15
+    assert 0.85 < np.std(z) < 1.15
+    assert abs(np.median(z)) < 0.1
+    assert np.max(np.abs(z)) < 6
