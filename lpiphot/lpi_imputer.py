@@ -91,6 +91,20 @@ class LPIImputer:
 
     Notes
     -----
+    Filled pixels are known to the blocks after them: by their mean for
+    the mean, and by the values of a draw for this draw. The variance has
+    what a block inherits in this way; it is exact in holes of up to 256
+    pixels, and its inherited part is good to 9 % in larger ones that
+    were cut. Draws of holes with more than four good pixels between them
+    are independent.
+
+    Where more than 5 % of a window is unknown, holes are filled twice,
+    the second time with a covariance that is learned from a draw of the
+    first. The local covariance is one for its window: in a field whose
+    bright parts vary more than its faint ones, uncertainties are too
+    small in the bright and too large in the faint parts (section 4.1 of
+    the paper has the same).
+
     The object keeps no state of a call, so that one instance may serve
     many images and threads.
 

@@ -89,7 +89,8 @@ def make_training(image, good, seed):
         The images.
     """
     bad = ~good
-    smooth, far = boxcar_infill(image, bad, HALF_WIDTHS)
+    smooth, n_boxcars = boxcar_infill(image, bad, HALF_WIDTHS)
+    far = n_boxcars > len(HALF_WIDTHS)
     smooth[far] = np.median(image[good])
     scatter = block_moments(image, bad)[1]
     scatter[np.isnan(scatter)] = (
