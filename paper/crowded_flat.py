@@ -146,12 +146,15 @@ def fit_jointly(data, error, psf_model, table, sky, *, n_skies):
         shape=(data.size, len(table)))
     scale = np.sqrt(matrix.power(2).sum(axis=0))
     matrix = matrix / scale
-    for step in range(n_skies + 1):
-        if step > 0:
-            sky = background_of(
-                data - (matrix @ flux).reshape(data.shape) * error)
-        flux = lsqr(matrix, ((data - sky) / error).ravel(), atol=1e-6,
+    def solve(sky):
+        return lsqr(matrix, ((data - sky) / error).ravel(), atol=1e-6,
                     btol=1e-6)[0]
+
+    flux = solve(sky)
+    for _ in range(n_skies):
+        stars = (matrix @ flux).reshape(data.shape) * error
+        sky = background_of(data - stars)
+        flux = solve(sky)
     table['flux_fit'] = flux / scale
     table['flux_err'] = 1.0 / scale
     return table, sky

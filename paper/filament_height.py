@@ -5,7 +5,7 @@ predicted from windows of several aspect ratios.
 """
 
 import time
-from collections import namedtuple
+from typing import NamedTuple
 
 import numpy as np
 from paper_helpers import finish, parser
@@ -28,8 +28,14 @@ WINDOWS = {(14, -2): (65, 255), (14, -1): (91, 181), (14, 0): (129, 129),
            (16, 4): (1023, 65)}
 SNR = (0.1, 0.35, 0.7, 1.4, 2.8, 5.6)
 
-# The mean over the positions, and its standard error
-Height = namedtuple('Height', 'mean error')
+
+class Height(NamedTuple):
+    """
+    A mean over the positions, and its standard error.
+    """
+
+    mean: float
+    error: float
 
 
 def run(snrs, windows, *, infilled, seed, n_positions=N_POSITIONS,
@@ -128,8 +134,8 @@ def compare(heights, infilled):
     paper = {1.4: '> 0.8', 0.1: 'small, > 0', 5.6: 'converges to 1'}
     rows = [(f'height at SNR {snr}, window 129 x 129',
              paper.get(snr, ''),
-             f'{height.mean:.2f} ± {height.error:.2f} '
-             f'(learned with holes infilled: {infilled[snr, name].mean:.2f})')
+             (f'{height.mean:.2f} ± {height.error:.2f}; '
+              f'{infilled[snr, name].mean:.2f} with holes infilled'))
             for (snr, name), height in heights.items() if name == (14, 0)]
     rows += [(f'height at SNR 1.4, 2^{size} shifts, aspect ratio 2^{aspect}',
               'grows with the aspect ratio', f'{height.mean:.2f}')

@@ -88,6 +88,24 @@ def finish(figure, name, output, rows, conditions, start):
     """
     print_table(('', 'paper', 'ours'), rows)
     print(f'{conditions}; {time.perf_counter() - start:.0f} s')
+    save(figure, name, output)
+
+
+def save(figure, name, output):
+    """
+    Write a figure.
+
+    Parameters
+    ----------
+    figure : `~matplotlib.figure.Figure`
+        The figure.
+
+    name : str
+        Its name, without folder and suffix.
+
+    output : `~pathlib.Path`
+        The folder, which is made if need be.
+    """
     output.mkdir(parents=True, exist_ok=True)
     path = output / f'{name}.png'
     figure.savefig(path, dpi=150)
