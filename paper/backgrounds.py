@@ -7,6 +7,7 @@ same stars, injected into uncrowded, crowded and nebulous fields.
 import time
 
 import numpy as np
+from astropy.table import QTable
 from fields import KINDS, load_field
 from paper_helpers import AFTER, BEFORE, parser, print_table, save
 from photometry import Photometry
@@ -17,10 +18,70 @@ from lpiphot.validation import InjectionRecovery, robust_width
 BOX_SIZES = (64, 32, 16, 8)
 RINGS = ((2.0, 4.0), (4.0, 8.0))
 
+# What LPI corrects
+CORRECTED = ('Background2D, 64', 'annulus 2-4 FWHM')
+
 # Columns of the table, and which value is best
 COLUMNS = {'bias': 0.0, 'error': 0.0, 'smooth': 0.0, 'rough': 0.0,
            'median z': 0.0, 'width': 1.0, '> 5 sigma': 0.0,
            'width smooth': 1.0, 'width rough': 1.0}
+
+
+class AllWays:
+    """
+    All photometry of the comparison, in one table of the detections.
+
+    Parameters
+    ----------
+    pipeline : `~lpiphot.pipeline.PSFPipeline`
+        What finds the stars, with a fixed PSF.
+
+    gain : float or `None`
+        Electrons per data unit, if known.
+    """
+
+    def __init__(self, pipeline, gain):
+        self.pipeline = pipeline
+        self.corrector = LPIBackgroundCorrector(pipeline.psf_model,
+                                                gain=gain)
+        self.ways = {f'Background2D, {size}': Photometry(pipeline, size)
+                     for size in BOX_SIZES}
+        self.ways |= {
+            f'annulus {inner:.0f}-{outer:.0f} FWHM': Photometry(
+                pipeline, BOX_SIZES[0], (inner, outer))
+            for inner, outer in RINGS}
+
+    def __call__(self, data):
+        """
+        Measure an image in all ways.
+
+        Parameters
+        ----------
+        data : (ny, nx) array_like
+            The image.
+
+        Returns
+        -------
+        table : `~astropy.table.QTable`
+            The detections, and for each way ``flux <way>`` and ``err
+            <way>``.
+        """
+        found = self.pipeline(data)
+        table = QTable({'x_fit': found.table['x_init'],
+                        'y_fit': found.table['y_init'],
+                        'flux_fit': found.table['flux_fit'],
+                        'flux_err': found.table['flux_err']})
+        for name, photometry in self.ways.items():
+            fit = photometry.fit(found)
+            table[f'flux {name}'] = fit.table['flux_fit']
+            table[f'err {name}'] = fit.table['flux_err']
+            if name in CORRECTED:
+                fixed = self.corrector(fit.data_subtracted, fit.table,
+                                       mask=fit.mask,
+                                       background=fit.background)
+                table[f'flux LPI after {name}'] = fixed['cflux']
+                table[f'err LPI after {name}'] = fixed['dcflux']
+        return table
 
 
 def run(field, n_rounds, seed, n_processes):
@@ -45,56 +106,35 @@ def run(field, n_rounds, seed, n_processes):
     -------
     scores : dict of 3-tuple of `~numpy.ndarray`
         For each way flux / true - 1, z, and the number of the round, of
-        the stars that all ways recovered.
+        the stars that were detected and fitted in all ways.
 
     roughness : (n,) `~numpy.ndarray`
         The local roughness of the background at these stars.
     """
-    corrector = LPIBackgroundCorrector(field.pipeline.psf_model,
-                                       gain=field.gain)
-    options = {'gain': field.gain, 'avoid_blends': True,
-               'n_processes': n_processes, 'rng': seed}
-    ways = {f'Background2D, {size}': (Photometry(field.pipeline, size),
-                                      size == BOX_SIZES[0])
-            for size in BOX_SIZES}
-    ways |= {f'annulus {inner:.0f}-{outer:.0f} FWHM': (
-        Photometry(field.pipeline, BOX_SIZES[0], (inner, outer)),
-        (inner, outer) == RINGS[0]) for inner, outer in RINGS}
-
-    measured, stars = {}, None
-    for name, (photometry, corrected) in ways.items():
-        tool = InjectionRecovery(
-            photometry, field.pipeline.psf_model,
-            corrector=corrector if corrected else None,
-            n_rounds=n_rounds, n_stars=field.n_stars, **options)
-        result = tool(field.data, stars=stars,
-                      catalogue=None if stars is None else field.catalogue)
-        if stars is None:
-            stars = result.table
-        measured[name] = _score(result.table, 'flux_fit', 'z_before')
-        if corrected:
-            measured[f'LPI after {name}'] = _score(result.table, 'cflux',
-                                                   'z_after')
-
-    number = np.asarray(stars['round'])
-    seen = np.all([np.isfinite(score).all(axis=0)
-                   for score in measured.values()], axis=0)
+    tool = InjectionRecovery(
+        AllWays(field.pipeline, field.gain), field.pipeline.psf_model,
+        corrector=None, n_rounds=n_rounds, n_stars=field.n_stars,
+        gain=field.gain, avoid_blends=True, n_processes=n_processes,
+        rng=seed)
+    stars = tool(field.data).stars('apart')
+    true = stars['flux_true']
+    measured = {name.removeprefix('flux '): (
+        np.asarray(stars[name] / true - 1, dtype=float),
+        np.asarray((stars[name] - true) / stars[name.replace(
+            'flux ', 'err ', 1)], dtype=float))
+        for name in stars.colnames if name.startswith('flux ')}
+    number, roughness = (np.asarray(stars[name])
+                         for name in ('round', 'roughness'))
+    seen = np.isfinite(roughness) & np.all(
+        [np.isfinite(score).all(axis=0) for score in measured.values()],
+        axis=0)
     scores = {}
     for name, (error, z) in measured.items():
         scores[name] = (error[seen], z[seen], number[seen])
         if not name.startswith('LPI'):
             scores[f'{name}, rescaled'] = (
                 error[seen], rescale(z[seen], number[seen]), number[seen])
-    return scores, np.asarray(stars['roughness'])[seen]
-
-
-def _score(table, flux, z):
-    """
-    Return the relative errors of flux and z of stars recovered, apart.
-    """
-    error = np.array(table[flux] / table['flux_true'], dtype=float) - 1
-    return np.where(table['recovered'] & ~table['blended'],
-                    [error, table[z]], np.nan)
+    return scores, roughness[seen]
 
 
 def rescale(z, number):
@@ -262,7 +302,7 @@ def main():
         print_table(('', *COLUMNS), write_rows(summarize(scores, roughness)))
         print(f'{kind}: {field.name}, {len(field.catalogue)} sources, '
               f'{n_rounds} x {field.n_stars} stars injected, '
-              f'{len(roughness)} recovered in all ways, thirds of the '
+              f'{len(roughness)} recovered, thirds of the '
               f'roughness below {np.quantile(roughness, 1 / 3):.2f} and '
               f'above {np.quantile(roughness, 2 / 3):.2f}, seed '
               f'{args.seed}; {time.perf_counter() - start:.0f} s')

@@ -49,7 +49,22 @@ class Photometry:
         result : `~types.SimpleNamespace`
             What `~lpiphot.validation.InjectionRecovery` asks for.
         """
-        found = self.pipeline(data)
+        return self.fit(self.pipeline(data))
+
+    def fit(self, found):
+        """
+        Fit stars that were found.
+
+        Parameters
+        ----------
+        found : `~lpiphot.pipeline.PipelineResult`
+            The image with its detections.
+
+        Returns
+        -------
+        result : `~types.SimpleNamespace`
+            As of `__call__`.
+        """
         image = found.data_subtracted + found.background
         background = Background2D(
             image, self.box_size, mask=found.mask, exclude_percentile=50.0,
