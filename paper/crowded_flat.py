@@ -16,7 +16,8 @@ from scipy.sparse.linalg import lsqr
 from scipy.spatial import KDTree
 
 from lpiphot.pipeline import PSFPipeline
-from lpiphot.validation import match_positions, random_positions
+from lpiphot.validation import (match_positions, outlier_fraction,
+                                random_positions)
 
 N_STARS = 25000
 SHAPE = (4094, 2046)
@@ -181,6 +182,9 @@ def compare(tables):
             (f'stars fitted {name}: z, conventional',
              'shifted left' if 'high' in name else '', say_z(before)),
             ('z, LPI', 'centred at about 0', say_z(after)),
+            ('beyond 5 sigma: conventional; LPI', '',
+             '; '.join(f'{outlier_fraction(z, 5.0):.1%}'
+                       for z in (before, after))),
             ('dcflux / flux_err', '',
              f'{np.median(table["dcflux"] / table["flux_err"]):.2f}'),
             ('dcflux / dcflux_diag',

@@ -241,23 +241,6 @@ def plot(result):
     return figure
 
 
-def figure(shape=(1336, 513)):
-    """
-    Make the figure at a small size, for the documentation.
-
-    Parameters
-    ----------
-    shape : 2-tuple of int, optional
-        The shape of the image.
-
-    Returns
-    -------
-    figure : `~matplotlib.figure.Figure`
-        The figure.
-    """
-    return plot(run(shape, seed=1, n_threads=1))
-
-
 def main():
     """
     Run the section from the command line.
