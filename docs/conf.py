@@ -3,13 +3,19 @@
 Configuration of the documentation, on top of that of sphinx-astropy.
 """
 
+import sys
 import tomllib
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from matplotlib import pyplot as plt
 from sphinx_astropy.conf.v3 import *  # noqa: F403
 
+import lpiphot._plots
+import lpiphot.validation.plots
+
 root = Path(__file__).parent.parent
+sys.path.insert(0, str(root / 'docs' / '_ext'))
 configuration = tomllib.loads((root / 'pyproject.toml').read_text('utf-8'))
 
 # -- Project ------------------------------------------------------------------
@@ -24,8 +30,8 @@ version = '.'.join(release.split('.')[:2])
 
 needs_sphinx = '8.2'
 highlight_language = 'python3'
-extensions += ['sphinx_design']  # noqa: F405
-exclude_patterns += ['_build', 'plots']  # noqa: F405
+extensions += ['flag_table', 'sphinx_design']  # noqa: F405
+exclude_patterns += ['_build', '_ext', 'plots']  # noqa: F405
 toc_object_entries = False
 rst_epilog = """
 .. _astropy: https://www.astropy.org/
@@ -57,6 +63,9 @@ plot_html_show_source_link = False
 plot_rcparams = {'figure.constrained_layout.use': True,
                  'image.origin': 'lower', 'image.interpolation': 'nearest'}
 plot_apply_rcparams = True
+# The directive shows the figures of pyplot; ours are to be among them
+for module in (lpiphot._plots, lpiphot.validation.plots):  # noqa: SLF001
+    module.Figure = plt.figure
 
 # -- HTML ---------------------------------------------------------------------
 
