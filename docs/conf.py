@@ -3,6 +3,7 @@
 Configuration of the documentation, on top of that of sphinx-astropy.
 """
 
+import doctest
 import sys
 import tomllib
 from importlib.metadata import version as version_of
@@ -63,6 +64,8 @@ plot_html_show_source_link = False
 plot_rcparams = {'figure.constrained_layout.use': True,
                  'image.origin': 'lower', 'image.interpolation': 'nearest'}
 plot_apply_rcparams = True
+# In examples, for pytest-doctestplus
+doctest.register_optionflag('IGNORE_WARNINGS')
 # The directive shows the figures of pyplot; ours are to be among them
 for module in (lpiphot._plots, lpiphot.validation.plots):  # noqa: SLF001
     module.Figure = plt.figure
