@@ -1,18 +1,19 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-The bits of the ``dnt`` column, defined once.
+The bits of the ``dnt`` column and of the plane of filled pixels, defined
+once.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ['DNT_FLAGS', 'decode_dnt_flags']
+__all__ = ['DNT_FLAGS', 'FILL_FLAGS', 'decode_dnt_flags', 'decode_fill_flags']
 
 
-class DntFlag(NamedTuple):
+class Flag(NamedTuple):
     """
-    One bit of the ``dnt`` column.
+    One bit.
     """
 
     bit: int
@@ -36,38 +37,62 @@ PSF_INVALID = 8192
 # Bits 1 to 32 are those of the published code (Saydjari & Finkbeiner
 # 2022, section 5.1), which leaves 4 and 64 unused; ours start at 128.
 DNT_FLAGS = (
-    DntFlag(RADIUS_LIFTED, 'radius_lifted',
+    Flag(RADIUS_LIFTED, 'radius_lifted',
             'few good pixels: the radius limit was lifted'),
-    DntFlag(RING_FORCED, 'ring_forced',
+    Flag(RING_FORCED, 'ring_forced',
             'still few good pixels: the outer ring of the stamp was '
             'forced good'),
-    DntFlag(PSF_NEGATIVE, 'psf_negative',
+    Flag(PSF_NEGATIVE, 'psf_negative',
             'the PSF has a negative pixel; its absolute value was used'),
-    DntFlag(PSF_NEGATIVE_1E3, 'psf_negative_1e-3',
+    Flag(PSF_NEGATIVE_1E3, 'psf_negative_1e-3',
             'the ratio of the smallest to the largest PSF pixel is below '
             '-1e-3'),
-    DntFlag(PSF_NEGATIVE_1E1, 'psf_negative_1e-1',
+    Flag(PSF_NEGATIVE_1E1, 'psf_negative_1e-1',
             'the ratio of the smallest to the largest PSF pixel is below '
             '-1e-1'),
-    DntFlag(NOT_POSITIVE_DEFINITE, 'not_positive_definite',
+    Flag(NOT_POSITIVE_DEFINITE, 'not_positive_definite',
             'the covariance is not positive definite in float64; no result'),
-    DntFlag(NO_POSITION, 'no_position',
+    Flag(NO_POSITION, 'no_position',
             'the position or flux is not finite or the source is outside '
             'the image; no result'),
-    DntFlag(NO_HIDDEN_PIXELS, 'no_hidden_pixels',
+    Flag(NO_HIDDEN_PIXELS, 'no_hidden_pixels',
             'no pixel with data lies under the star; no result'),
-    DntFlag(INFILL_MEDIAN, 'infill_median',
+    Flag(INFILL_MEDIAN, 'infill_median',
             'some training pixels near the star had no good pixel in reach '
             'and were infilled with the image median'),
-    DntFlag(PIXELS_LOST, 'pixels_lost',
+    Flag(PIXELS_LOST, 'pixels_lost',
             'pixels under the star have no data: masked, not finite or '
             'outside the image'),
-    DntFlag(CLOSE_PAIR, 'close_pair',
+    Flag(CLOSE_PAIR, 'close_pair',
             'another source lies within half the FWHM of the PSF; their '
             'fluxes cannot be told apart'),
-    DntFlag(PSF_INVALID, 'psf_invalid',
+    Flag(PSF_INVALID, 'psf_invalid',
             'the PSF model has no finite positive pixel for this source; '
             'no result'),
+)
+
+
+FILLED = 1
+NOT_FINITE = 2
+FEW_GOOD = 4
+WINDOW_GROWN = 8
+SPIKE_NEAR = 16
+NOT_TRAINED = 32
+
+FILL_FLAGS = (
+    Flag(FILLED, 'filled', 'the value was imputed; all others are as given'),
+    Flag(NOT_FINITE, 'not_finite',
+         'the pixel was filled because it was not finite'),
+    Flag(FEW_GOOD, 'few_good',
+         'less than half of the neighbours in the window were good'),
+    Flag(WINDOW_GROWN, 'window_grown',
+         'hardly a neighbour in the window was good: the nearest good '
+         'pixels beyond it were used'),
+    Flag(SPIKE_NEAR, 'spike_near',
+         'a neighbour that was not masked stands out alone, as hot pixels '
+         'do, and was left out'),
+    Flag(NOT_TRAINED, 'not_trained',
+         'there were too few pixels to train on: a general kernel was used'),
 )
 
 
@@ -112,32 +137,80 @@ def decode_dnt_flags(flags, *, return_bit_values=False):
     >>> decode_dnt_flags([0, 128])
     [[], ['not_positive_definite']]
     """
+    return _decode(flags, DNT_FLAGS, return_bit_values)
+
+
+def decode_fill_flags(flags, *, return_bit_values=False):
+    """
+    Decode the bits of the plane of filled pixels.
+
+    Parameters
+    ----------
+    flags : int or array_like of int
+        One value or an array of values.
+
+    return_bit_values : bool, optional
+        If `True`, return the bit values instead of their names.
+
+    Returns
+    -------
+    decoded : list of str or int, or list of lists
+        The names (or values) of the bits that are set, in the order
+        of the bits; a list of such lists, one for each pixel in C
+        order, if ``flags`` is an array. The names are given below.
+
+    Raises
+    ------
+    TypeError
+        If ``flags`` is not of an integer type.
+
+    ValueError
+        If a value has a bit that is not defined.
+
+    Notes
+    -----
+    The names, in the order of the bits:
+
+    <flag table>
+
+    Examples
+    --------
+    >>> from lpiphot import decode_fill_flags
+    >>> decode_fill_flags(9)
+    ['filled', 'window_grown']
+    """
+    return _decode(flags, FILL_FLAGS, return_bit_values)
+
+
+def _decode(flags, table, return_bit_values):
     values = np.asanyarray(flags)
     if values.size == 0:
         return []
     if not np.issubdtype(values.dtype, np.integer):
         msg = f'flags must be integers; got an array of dtype {values.dtype}'
         raise TypeError(msg)
-    known = sum(flag.bit for flag in DNT_FLAGS)
+    known = sum(flag.bit for flag in table)
     unknown = values[(values & ~known) != 0]
     if unknown.size:
         msg = (f'flags has the value {int(unknown.flat[0])}, in which a bit '
                f'is set that is not defined; the defined bits are '
-               f'{[flag.bit for flag in DNT_FLAGS]}')
+               f'{[flag.bit for flag in table]}')
         raise ValueError(msg)
 
     def decode(value):
         # numpydoc ignore=GL08
         return [flag.bit if return_bit_values else flag.name
-                for flag in DNT_FLAGS if value & flag.bit]
+                for flag in table if value & flag.bit]
 
     if values.ndim == 0:
         return decode(int(values))
     return [decode(int(value)) for value in values.ravel()]
 
 
-if decode_dnt_flags.__doc__ is not None:  # python -OO has none
-    decode_dnt_flags.__doc__ = decode_dnt_flags.__doc__.replace(
-        '<flag table>', '\n    '.join(
-            f'* ``{flag.name}`` ({flag.bit}): {flag.description}'
-            for flag in DNT_FLAGS))
+for _function, _table in ((decode_dnt_flags, DNT_FLAGS),
+                          (decode_fill_flags, FILL_FLAGS)):
+    if _function.__doc__ is not None:  # python -OO has none
+        _function.__doc__ = _function.__doc__.replace(
+            '<flag table>', '\n    '.join(
+                f'* ``{flag.name}`` ({flag.bit}): {flag.description}'
+                for flag in _table))

@@ -5,7 +5,7 @@
 Bad pixels from their neighbours: statistics, weights, weighted sums.
 """
 
-from libc.math cimport NAN, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 from scipy.linalg.cython_lapack cimport dposv
@@ -13,79 +13,149 @@ from scipy.linalg.cython_lapack cimport dposv
 # Patterns of bad neighbours whose weights are remembered, a power of 2
 cdef enum:
     SLOTS = 1024
+    # Weights with a variance so many times the least are not used
+    UNSTABLE = 4
 
 
-def neighbour_scatter(const double[:, ::1] data,
+def neighbour_moments(const double[:, ::1] data,
                       const unsigned char[:, ::1] bad,
                       const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
-                      int half, int max_half, int min_good,
-                      double[::1] mean, double[::1] scatter):
+                      const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
+                      const double[::1] taper, double[::1] scatter,
+                      double[::1] peak):
     """
-    Find mean and standard deviation of the good neighbours of pixels.
+    Find how the good neighbours of pixels scatter.
 
-    The neighbours lie in a square from ``-half`` to ``half``; if fewer
-    than ``min_good`` of them are good it grows, up to ``max_half``.
-    The pixel itself has no part. If there are still fewer, both are NaN.
+    With the weights ``taper`` about each pixel, ``scatter`` is the
+    standard deviation of the good neighbours and ``peak`` their mean less
+    the plain mean of them all; both are 0 without a good neighbour.
     """
-    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, j, k
-    cdef Py_ssize_t first_y, last_y, first_x, last_x
-    cdef int reach, n
-    cdef double total, square, value, first = 0
+    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k, ky, kx
+    cdef Py_ssize_t n = dy.shape[0], n_good
+    cdef double total, norm, first, second, value
+    cdef double *values = <double *> malloc(2 * n * sizeof(double))
+    cdef double *share = values + n
+    if not values:
+        raise MemoryError
     with nogil:
         for k in range(y.shape[0]):
-            mean[k] = scatter[k] = NAN
-            for reach in range(half, max_half + 1):
-                first_y, last_y = max(y[k] - reach, 0), min(y[k] + reach,
-                                                            n_y - 1)
-                first_x, last_x = max(x[k] - reach, 0), min(x[k] + reach,
-                                                            n_x - 1)
-                n = 0
-                total = square = 0
-                for j in range(first_y, last_y + 1):
-                    for i in range(first_x, last_x + 1):
-                        if bad[j, i] or (j == y[k] and i == x[k]):
-                            continue
-                        if n == 0:
-                            first = data[j, i]
-                        value = data[j, i] - first
-                        total += value
-                        square += value * value
+            n_good = 0
+            total = norm = first = second = 0
+            for i in range(n):
+                ky, kx = y[k] + dy[i], x[k] + dx[i]
+                if (ky < 0 or ky >= n_y or kx < 0 or kx >= n_x
+                        or bad[ky, kx]):
+                    continue
+                values[n_good] = data[ky, kx]
+                share[n_good] = taper[i]
+                total += data[ky, kx]
+                norm += taper[i]
+                n_good += 1
+            scatter[k] = peak[k] = 0
+            if n_good > 0:
+                total /= n_good
+                for i in range(n_good):
+                    value = values[i] - total
+                    first += share[i] * value
+                    second += share[i] * value * value
+                first /= norm
+                peak[k] = first
+                scatter[k] = sqrt(max(second / norm - first * first, 0))
+    free(values)
+
+
+def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
+                const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
+                int reach, double noise, double n_sigma, double sharpness,
+                unsigned char[:, ::1] spikes):
+    """
+    Mark pixels near others that stand alone, as hot and dead ones do.
+
+    Looked at are good pixels in the windows of the given ones that are
+    more than ``n_sigma`` times the noise off the mean of the window. Of
+    the good ones of its eight neighbours, which must be four at least, a
+    spike exceeds the second largest, or falls below the second smallest,
+    by more than ``sharpness`` times the difference of these two, this
+    taken as three times the noise at least.
+    """
+    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, j, k
+    cdef Py_ssize_t first_y, last_y, first_x, last_x, ky, kx
+    cdef int n
+    cdef double mean, value, high, higher, low, lower, near, spread
+    with nogil:
+        for k in range(y.shape[0]):
+            first_y, last_y = max(y[k] - reach, 0), min(y[k] + reach, n_y - 1)
+            first_x, last_x = max(x[k] - reach, 0), min(x[k] + reach, n_x - 1)
+            n = 0
+            mean = 0
+            for j in range(first_y, last_y + 1):
+                for i in range(first_x, last_x + 1):
+                    if not bad[j, i]:
+                        mean += data[j, i]
                         n += 1
-                if n >= min_good:
-                    mean[k] = first + total / n
-                    scatter[k] = sqrt(max(square - total * total / n, 0)
-                                      / (n - 1))
-                    break
+            if n == 0:
+                continue
+            mean /= n
+            for j in range(first_y, last_y + 1):
+                for i in range(first_x, last_x + 1):
+                    value = data[j, i]
+                    if bad[j, i] or fabs(value - mean) <= n_sigma * noise:
+                        continue
+                    n = 0
+                    high = higher = -INFINITY
+                    low = lower = INFINITY
+                    for ky in range(max(j - 1, 0), min(j + 2, n_y)):
+                        for kx in range(max(i - 1, 0), min(i + 2, n_x)):
+                            if bad[ky, kx] or (ky == j and kx == i):
+                                continue
+                            near = data[ky, kx]
+                            n += 1
+                            if near > higher:
+                                high, higher = higher, near
+                            elif near > high:
+                                high = near
+                            if near < lower:
+                                low, lower = lower, near
+                            elif near < low:
+                                low = near
+                    if n < 4:
+                        continue
+                    spread = sharpness * max(high - low, 3 * noise)
+                    if value - high > spread or low - value > spread:
+                        spikes[j, i] = 1
 
 
 def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
                const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
-               const Py_ssize_t[::1] orbit, double[:, ::1] sums,
-               unsigned char[::1] whole):
+               const Py_ssize_t[::1] orbit, int max_bad,
+               double[:, ::1] sums, unsigned char[::1] kept):
     """
     Sum the neighbours of pixels by orbit, less the pixel itself.
 
-    ``whole`` is 1 for pixels that are good themselves and have all
-    their neighbours, inside the image and good; ``sums`` is right for
-    these.
+    ``kept`` is 1 for pixels that are good, have all their neighbours
+    inside the image, and no more than ``max_bad`` of them bad; ``sums``
+    is right for these.
     """
     cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k, ky, kx
+    cdef Py_ssize_t n = dy.shape[0], reach = dy[n - 1]
+    cdef int n_bad
     cdef double centre
     with nogil:
         for k in range(y.shape[0]):
-            whole[k] = not bad[y[k], x[k]]
-            if not whole[k]:
+            kept[k] = (reach <= y[k] < n_y - reach
+                       and reach <= x[k] < n_x - reach
+                       and not bad[y[k], x[k]])
+            if not kept[k]:
                 continue
             centre = data[y[k], x[k]]
             sums[k, :] = 0
-            for i in range(dy.shape[0]):
+            n_bad = 0
+            for i in range(n):
                 ky, kx = y[k] + dy[i], x[k] + dx[i]
-                if (ky < 0 or ky >= n_y or kx < 0 or kx >= n_x
-                        or bad[ky, kx]):
-                    whole[k] = 0
-                    break
+                n_bad += bad[ky, kx]
                 sums[k, orbit[i]] += data[ky, kx] - centre
+            kept[k] = n_bad <= max_bad
 
 
 cdef struct Model:
@@ -97,7 +167,6 @@ cdef struct Model:
     const double *w
     const double *u
     double a2
-    bint unknown_mean
 
 
 cdef int solve(const Model *model, const short *hidden, int m,
@@ -110,7 +179,8 @@ cdef int solve(const Model *model, const short *hidden, int m,
     are work space.
     """
     cdef int n = model.n, n_good = n - m, size, two = 2, info = 0, i, j
-    cdef double total = 0, norm = 0, kw = 0, scale, x_w, x_u
+    cdef double total = 0, norm = 0, kw = 0, scale, best, missing, x_w
+    cdef double x_u
     cdef const double *row
     cdef char lower = b'L'
     cdef double *u = right + 2 * n  # after the right-hand sides
@@ -153,16 +223,18 @@ cdef int solve(const Model *model, const short *hidden, int m,
         total += weights[i]
         norm += u[i]
         kw += model.k[i] * weights[i]
-    if model.unknown_mean:
-        scale = (1 - total) / norm
-        for i in range(n):
-            weights[i] += scale * u[i]
-        variance[0] = 1 + model.a2 - kw + scale * scale * norm
-    else:
-        scale = 1 / total
+    scale = 1 / total
+    variance[0] = 1 + model.a2 - (2 * scale - scale * scale) * kw
+    missing = (1 - total) / norm
+    best = 1 + model.a2 - kw + missing * missing * norm
+    if variance[0] <= UNSTABLE * best:
         for i in range(n):
             weights[i] *= scale
-        variance[0] = 1 + model.a2 - (2 * scale - scale * scale) * kw
+    else:
+        # too far off to be scaled: the best weights for an unknown mean
+        variance[0] = best
+        for i in range(n):
+            weights[i] += missing * u[i]
     # what the pixel has of its own; less is rounding
     variance[0] = max(variance[0], 1)
     return 0
@@ -174,8 +246,7 @@ def fill_pixels(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                 const int[::1] which, const double[:, :, ::1] covariance,
                 const double[:, :, ::1] precision, const double[:, ::1] k,
                 const double[:, ::1] w, const double[:, ::1] u,
-                const double[::1] a2, const unsigned char[::1] unknown_mean,
-                int min_good, double[::1] value, double[::1] variance,
+                const double[::1] a2, int min_good, double[::1] value, double[::1] variance,
                 int[::1] n_good):
     """
     Fill pixels by weighted sums of their good neighbours.
@@ -214,8 +285,7 @@ def fill_pixels(const double[:, ::1] data, const unsigned char[:, ::1] bad,
             raise MemoryError
         for c in range(a2.shape[0]):
             models[c] = Model(n, &covariance[c, 0, 0], &precision[c, 0, 0],
-                              &k[c, 0], &w[c, 0], &u[c, 0], a2[c],
-                              unknown_mean[c])
+                              &k[c, 0], &w[c, 0], &u[c, 0], a2[c])
         with nogil:
             for i in range(SLOTS):
                 patterns[i * (n + 2)] = -1

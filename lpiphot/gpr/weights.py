@@ -10,7 +10,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from lpiphot.gpr.window import offsets
 
-__all__ = ['Weights', 'Window', 'combine', 'weights']
+__all__ = ['Weights', 'Window', 'combine', 'stack_windows', 'weights']
 
 
 class Weights(NamedTuple):
@@ -19,10 +19,10 @@ class Weights(NamedTuple):
 
     Attributes
     ----------
-    values : (n,) `~numpy.ndarray`
+    values : (..., n) `~numpy.ndarray`
         The weights; they sum to 1.
 
-    variance : float
+    variance : float or `~numpy.ndarray`
         The variance of the pixel about the weighted sum, its own noise
         included, in units of the noise variance.
     """
@@ -31,46 +31,50 @@ class Weights(NamedTuple):
     variance: float
 
 
-def combine(k, w, u, a2, unknown_mean):
+# Weights with a variance so many times the least are not used
+UNSTABLE = 4
+
+
+def combine(k, w, u, a2):
     r"""
     Make weights that sum to 1.
 
     With the covariance of the data :math:`C = K + 1`, that of the pixel
     with them :math:`k`, and the weights of equation 3, :math:`w =
-    C^{-1} k`, they are either :math:`w / \sum w` (the paper), or those
-    of the best linear unbiased estimate with an unknown mean (ordinary
-    kriging): :math:`w + \lambda u` with :math:`u = C^{-1} 1` and
-    :math:`\lambda = (1 - \sum w) / \sum u`. The variance is that of
-    these weights under the model,
-    :math:`1 + a^2 - 2 w' k + w' C w`.
+    C^{-1} k`, they are :math:`w / \sum w`. Their variance under the
+    model is :math:`1 + a^2 - 2 w' k + w' C w`. Far from all neighbours
+    the sum may come near 0: where the variance is more than 4 times the
+    least, the weights are those of the least, the best linear unbiased
+    ones for an unknown mean (ordinary kriging): :math:`w + \lambda u`
+    with :math:`u = C^{-1} 1`, :math:`\lambda = (1 - \sum w) / \sum u`.
 
     Parameters
     ----------
-    k, w, u : (n,) `~numpy.ndarray`
+    k, w, u : (..., n) `~numpy.ndarray`
         As above.
 
-    a2 : float
+    a2 : float or `~numpy.ndarray`
         The variance :math:`a^2` of the kernel.
-
-    unknown_mean : bool
-        Whether to estimate an unknown mean.
 
     Returns
     -------
     result : `Weights`
         The weights and their variance.
     """
-    total, kw = w.sum(), k @ w
-    if unknown_mean:
-        norm = u.sum()
-        missing = (1 - total) / norm
-        return Weights(w + missing * u,
-                       1 + a2 - kw + missing ** 2 * norm)
-    scale = 1 / total
-    return Weights(scale * w, 1 + a2 - (2 * scale - scale ** 2) * kw)
+    total, norm, kw = w.sum(axis=-1), u.sum(axis=-1), (k * w).sum(axis=-1)
+    with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+        scale = 1 / total
+        variance = 1 + a2 - (2 * scale - scale ** 2) * kw
+    missing = (1 - total) / norm
+    least = 1 + a2 - kw + missing ** 2 * norm
+    stable = variance <= UNSTABLE * least
+    factor = np.where(stable, scale, 1)[..., np.newaxis]
+    values = factor * w + np.where(stable, 0, missing)[..., np.newaxis] * u
+    # 1 is what the pixel has of its own; less is rounding
+    return Weights(values, np.maximum(np.where(stable, variance, least), 1))
 
 
-def weights(kernel, dy, dx, *, unknown_mean=False):
+def weights(kernel, dy, dx):
     """
     Return the weights of pixels at some offsets, by equation 3.
 
@@ -81,9 +85,6 @@ def weights(kernel, dy, dx, *, unknown_mean=False):
 
     dy, dx : (n,) array_like of float
         The offsets of the good pixels from the one to fill.
-
-    unknown_mean : bool, optional
-        Whether to estimate an unknown mean, as in `combine`.
 
     Returns
     -------
@@ -101,7 +102,7 @@ def weights(kernel, dy, dx, *, unknown_mean=False):
     k = kernel(dy, dx)
     factor = cho_factor(covariance, lower=True, overwrite_a=True)
     w, u = cho_solve(factor, np.stack([k, np.ones_like(k)], axis=1)).T
-    return combine(k, w, u, kernel.amplitude ** 2, unknown_mean)
+    return combine(k, w, u, kernel.amplitude ** 2)
 
 
 class Window:
@@ -139,6 +140,9 @@ class Window:
     a2 : float
         The variance of the kernel.
 
+    variance : float
+        The variance of a pixel that lacks no neighbour.
+
     Raises
     ------
     ValueError
@@ -164,3 +168,24 @@ class Window:
         self.precision = (precision + precision.T) / 2
         self.w = cho_solve(factor, self.k)
         self.u = cho_solve(factor, np.ones_like(self.k))
+        self.variance = float(combine(self.k, self.w, self.u,
+                                      self.a2).variance)
+
+
+def stack_windows(windows):
+    """
+    Return the matrices and vectors of windows as the kernels take them.
+
+    Parameters
+    ----------
+    windows : list of `~lpiphot.gpr.weights.Window`
+        The windows.
+
+    Returns
+    -------
+    arrays : list of `~numpy.ndarray`
+        Covariance, precision, k, w, u and a2 of all of them.
+    """
+    return [np.array([getattr(window, name) for window in windows],
+                     dtype=float)
+            for name in ('covariance', 'precision', 'k', 'w', 'u', 'a2')]

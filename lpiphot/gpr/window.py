@@ -1,11 +1,19 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-The neighbours of a pixel: their offsets, and which of them are alike.
+The neighbours of a pixel: offsets, which are alike, how they scatter.
 """
+
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ['offsets', 'orbits']
+from lpiphot._core.imputation import neighbour_moments
+
+__all__ = ['Moments', 'moments', 'offsets', 'orbits']
+
+# The scale in pixels of the weights of the moments
+TAPER = 1.5
 
 
 def offsets(width):
@@ -25,7 +33,7 @@ def offsets(width):
     half = width // 2
     dy, dx = np.mgrid[-half:half + 1, -half:half + 1].reshape(2, -1)
     others = (dy != 0) | (dx != 0)
-    return dy[others], dx[others]
+    return dy[others].astype(np.intp), dx[others].astype(np.intp)
 
 
 def orbits(width, symmetry):
@@ -58,4 +66,57 @@ def orbits(width, symmetry):
         pair = np.abs(dy), np.abs(dx)
         if symmetry == 'all':
             pair = np.minimum(*pair), np.maximum(*pair)
-    return np.unique(np.stack(pair), axis=1, return_inverse=True)[1].ravel()
+    orbit = np.unique(np.stack(pair), axis=1, return_inverse=True)[1]
+    return orbit.ravel().astype(np.intp)
+
+
+class Moments(NamedTuple):
+    """
+    How the good neighbours of pixels scatter, near ones counting most.
+
+    Attributes
+    ----------
+    scatter : (n,) `~numpy.ndarray`
+        Their weighted standard deviation.
+
+    peak : (n,) `~numpy.ndarray`
+        Their weighted mean less their plain mean: positive on a peak.
+    """
+
+    scatter: np.ndarray
+    peak: np.ndarray
+
+
+@lru_cache(maxsize=8)
+def _taper(width):
+    dy, dx = offsets(width)
+    return np.exp(-0.5 * (dy ** 2 + dx ** 2) / TAPER ** 2)
+
+
+def moments(data, bad, y, x, width):
+    """
+    Find how the good neighbours of pixels scatter.
+
+    Parameters
+    ----------
+    data : (ny, nx) `~numpy.ndarray`
+        The image.
+
+    bad : (ny, nx) bool `~numpy.ndarray`
+        The bad pixels.
+
+    y, x : (n,) `~numpy.ndarray` of int
+        The pixels.
+
+    width : int
+        The odd width of the window in pixels.
+
+    Returns
+    -------
+    result : `Moments`
+        The moments.
+    """
+    result = Moments(*np.zeros((2, len(y))))
+    neighbour_moments(data, bad.view(np.uint8), y, x, *offsets(width),
+                      _taper(width), *result)
+    return result

@@ -1,0 +1,214 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+What training finds: kernels, and which of them a pixel takes.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lpiphot.gpr.kernels import Kernel
+
+__all__ = ['Model', 'Steps', 'describe']
+
+# The format of saved models
+FORMAT = 1
+
+# Contrasts below this are mostly noise
+NOISE_CONTRAST = 2.0
+
+
+class Steps(NamedTuple):
+    """
+    Kernels by the contrast of the neighbours.
+
+    Attributes
+    ----------
+    contrast : tuple of float
+        The contrasts, in units of the noise, from which on each kernel
+        is used; the first is used below as well.
+
+    kernel : tuple of int
+        The kernels, as numbers in the list of the model.
+
+    middle : tuple of float
+        The median contrast of the training pixels of each step.
+
+    error : tuple of float
+        The robust width of their residuals, in units of the noise.
+    """
+
+    contrast: tuple
+    kernel: tuple
+    middle: tuple
+    error: tuple
+
+    def choose(self, contrast):
+        """
+        Return the kernel and the error for contrasts.
+
+        Kernels go by steps. Errors are interpolated between the middles
+        of the steps; above the last one they grow with the contrast, as
+        errors of the shape of stars do.
+
+        Parameters
+        ----------
+        contrast : (n,) `~numpy.ndarray`
+            The contrasts.
+
+        Returns
+        -------
+        kernel : (n,) `~numpy.ndarray` of int
+            The kernels.
+
+        error : (n,) `~numpy.ndarray`
+            The errors of a pixel that lacks no neighbour.
+        """
+        step = np.searchsorted(self.contrast[1:], contrast, side='right')
+        logs = np.log(np.maximum(contrast, 1e-300))
+        error = np.exp(np.interp(logs, np.log(self.middle),
+                                 np.log(self.error)))
+        if len(self.middle) > 1:
+            error *= np.maximum(contrast / self.middle[-1], 1)
+        return np.take(self.kernel, step), error
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    Trained kernels.
+
+    Attributes
+    ----------
+    width : int
+        The width of the window in pixels.
+
+    kernels : tuple of `~lpiphot.gpr.kernels.Kernel`
+        The kernels.
+
+    noise : float
+        The noise of the training images in data units.
+
+    shape_edges : tuple of float
+        The shapes that divide the classes.
+
+    steps : tuple of `Steps`
+        The kernels of each class of shape.
+
+    n_training : int
+        The number of training pixels; 0 if there were none and the
+        kernel is a general one.
+    """
+
+    width: int
+    kernels: tuple
+    noise: float
+    shape_edges: tuple
+    steps: tuple
+    n_training: int
+
+    def classify(self, moments, noise):
+        """
+        Choose the kernel of each pixel from its neighbours.
+
+        Parameters
+        ----------
+        moments : `~lpiphot.gpr.window.Moments`
+            How the neighbours scatter.
+
+        noise : float
+            The noise of this image in data units.
+
+        Returns
+        -------
+        kernel : (n,) `~numpy.ndarray` of int
+            The number of the kernel.
+
+        error : (n,) `~numpy.ndarray`
+            The error in data units of a pixel that lacks no neighbour.
+        """
+        contrast, shape = describe(moments, noise)
+        kind = np.searchsorted(self.shape_edges, shape)
+        kernel = np.zeros(len(contrast), dtype=np.intc)
+        error = np.zeros(len(contrast))
+        for number, steps in enumerate(self.steps):
+            chosen = kind == number
+            kernel[chosen], error[chosen] = steps.choose(contrast[chosen])
+        return kernel, error * noise
+
+    def to_dict(self):
+        """
+        Return the model as numbers, texts and lists of them.
+
+        Returns
+        -------
+        values : dict
+            The model.
+        """
+        return {'format': FORMAT} | asdict(self) | {
+            'steps': [steps._asdict() for steps in self.steps]}
+
+    @classmethod
+    def from_dict(cls, values):
+        """
+        Return the model that `to_dict` wrote.
+
+        Parameters
+        ----------
+        values : dict
+            The model.
+
+        Returns
+        -------
+        model : `Model`
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If the values are not those of a model.
+        """
+        try:
+            values = dict(values)
+            if values.pop('format') != FORMAT:
+                msg = f'format must be {FORMAT}'
+                raise ValueError(msg)
+            kernels = tuple(Kernel(**kernel | {
+                'length_scale': tuple(kernel['length_scale'])})
+                for kernel in values.pop('kernels'))
+            steps = tuple(Steps(**{name: tuple(values) for name, values
+                                   in step.items()})
+                          for step in values.pop('steps'))
+            return cls(kernels=kernels, steps=steps,
+                       shape_edges=tuple(values.pop('shape_edges')),
+                       **values)
+        except (KeyError, TypeError, AttributeError) as exc:
+            msg = f'not a trained model of lpiphot: {exc!r}'
+            raise ValueError(msg) from exc
+
+
+def describe(moments, noise):
+    """
+    Return contrast and shape of the neighbourhood of pixels.
+
+    Parameters
+    ----------
+    moments : `~lpiphot.gpr.window.Moments`
+        How the neighbours scatter.
+
+    noise : float
+        The noise of the image in data units.
+
+    Returns
+    -------
+    contrast : (n,) `~numpy.ndarray`
+        The scatter in units of the noise.
+
+    shape : (n,) `~numpy.ndarray`
+        The peak in units of the scatter, or of twice the noise if that
+        is more: positive on stars, negative between them.
+    """
+    contrast = moments.scatter / noise
+    return contrast, (moments.peak / noise
+                      / np.maximum(contrast, NOISE_CONTRAST))
