@@ -5,20 +5,24 @@ Photometry on structured backgrounds, for photutils and ccdproc.
 `LPIBackgroundCorrector` takes a finished photutils PSF-photometry
 table, learns the local pixel covariance of the residual image,
 predicts the background behind each star, and appends a corrected flux
-with an honest uncertainty.
+with an honest uncertainty. `GPRImputer` replaces the bad pixels of an
+image by Gaussian process regression, trained on the image itself.
 """
 
 from importlib.metadata import version
 
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.covariance import local_covariance
-from lpiphot.flags import decode_dnt_flags
+from lpiphot.flags import decode_dnt_flags, decode_fill_flags
+from lpiphot.imputer import GPRImputer
 
 __version__ = version('lpiphot')
 
 __all__ = [
+    'GPRImputer',
     'LPIBackgroundCorrector',
     '__version__',
     'decode_dnt_flags',
+    'decode_fill_flags',
     'local_covariance',
 ]

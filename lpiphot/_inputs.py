@@ -12,7 +12,7 @@ from astropy.utils.masked import Masked
 
 __all__ = ['Image', 'ImageReader', 'as_gain', 'as_image', 'as_number',
            'as_optional', 'as_plane', 'as_positions', 'as_seed', 'as_shape',
-           'as_shapes', 'parse_image']
+           'as_shapes', 'parse_image', 'parse_pixels']
 
 
 class Image(NamedTuple):
@@ -172,6 +172,67 @@ def parse_image(data, *, error=None, mask=None):
     """
     reader = ImageReader(data, error=error, mask=mask)
     return *reader.read(), reader.unit
+
+
+def parse_pixels(data, *, mask=None):
+    """
+    Take an image or cube apart whose pixels are to be replaced.
+
+    Parameters
+    ----------
+    data : array_like, `~astropy.units.Quantity`, masked array or \
+            `~astropy.nddata.NDData`
+        The image, or a cube of images.
+
+    mask : bool array_like, optional
+        `True` for bad pixels, in the shape of the data or of one image
+        of a cube.
+
+    Returns
+    -------
+    values : `~numpy.ndarray`
+        The values as they are, not copied.
+
+    bad : bool `~numpy.ndarray`
+        `True` for pixels that are masked or not finite; new.
+
+    Raises
+    ------
+    TypeError
+        If the data are no real numbers or the mask is not boolean.
+
+    ValueError
+        If a shape is wrong or the mask is given twice.
+    """
+    own = getattr(data, 'mask', None)
+    if isinstance(data, (NDData, np.ma.MaskedArray, Masked)):
+        if own is not None and own is not np.ma.nomask:
+            mask = _only_one('mask', mask, own)
+        data = (data.unmasked if isinstance(data, Masked) else data.data)
+    values = np.asanyarray(data)
+    if isinstance(values, u.Quantity):
+        values = values.value
+    if values.dtype.kind not in 'iuf':
+        msg = f'data must be real numbers; got dtype {values.dtype}'
+        raise TypeError(msg)
+    if values.ndim not in (2, 3) or values.size == 0:
+        msg = ('data must be an image (ny, nx) or a cube (n, ny, nx); got '
+               f'the shape {values.shape}')
+        raise ValueError(msg)
+    values = np.asarray(values)
+    bad = ~np.isfinite(values)
+    if mask is not None and mask is not np.ma.nomask:
+        mask = np.asanyarray(mask)
+        if mask.dtype != bool:
+            msg = ('mask must be boolean, True for bad pixels; got dtype '
+                   f'{mask.dtype}')
+            raise TypeError(msg)
+        if mask.shape not in (values.shape, values.shape[-2:], ()):
+            msg = (f'mask must have the shape of data, {values.shape}; got '
+                   f'{mask.shape}')
+            raise ValueError(msg)
+        bad |= mask
+    return values, bad
 
 
 def _only_one(name, given, own, own_name=None):

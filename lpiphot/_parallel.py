@@ -83,7 +83,7 @@ one_blas_thread = _OneBlasThread()
 
 
 @contextmanager
-def _progress(total, show):
+def _progress(total, show, label, unit):
     """
     Give a function that advances a progress bar by a number of steps.
     """
@@ -97,11 +97,12 @@ def _progress(total, show):
                       'pip install tqdm', AstropyUserWarning, stacklevel=4)
         yield lambda _: None
         return
-    with tqdm(total=total, desc='LPI', unit='star') as progress_bar:
+    with tqdm(total=total, desc=label, unit=unit) as progress_bar:
         yield progress_bar.update
 
 
-def run_jobs(function, jobs, *, n_threads, progress_bar):
+def run_jobs(function, jobs, *, n_threads, progress_bar, label='LPI',
+             unit='star'):
     """
     Call a function for each job and return the results in order.
 
@@ -123,6 +124,9 @@ def run_jobs(function, jobs, *, n_threads, progress_bar):
     progress_bar : bool
         Whether to show a progress bar (with tqdm).
 
+    label, unit : str, optional
+        The texts of the progress bar.
+
     Returns
     -------
     results : list
@@ -132,7 +136,7 @@ def run_jobs(function, jobs, *, n_threads, progress_bar):
     results = []
     # the initializer is for libraries whose limit belongs to a thread
     with (one_blas_thread,
-          _progress(total, progress_bar) as advance,
+          _progress(total, progress_bar, label, unit) as advance,
           ThreadPoolExecutor(n_threads,
                              initializer=limit_blas_threads) as pool):
         for job, result in zip(jobs, pool.map(function, jobs), strict=True):

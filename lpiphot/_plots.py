@@ -6,12 +6,13 @@ Plots of results. Imported only when one is asked for.
 import numpy as np
 from astropy.visualization import (AsinhStretch, ImageNormalize,
                                    PercentileInterval)
+from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-__all__ = ['add_scale', 'field_norm', 'plot_prediction', 'plot_result',
-           'show_image', 'symmetric_limit']
+__all__ = ['add_scale', 'field_norm', 'plot_imputed', 'plot_prediction',
+           'plot_result', 'show_image', 'symmetric_limit']
 
 # ignored, good, hidden: grey, blue and orange of the Okabe-Ito palette,
 # which all readers can tell apart
@@ -129,4 +130,50 @@ def plot_prediction(prediction, n_draws, rng):
     for plot in axes[1:]:
         plot.set_ylabel('')
     add_scale(artist, axes.tolist(), prediction.unit)
+    return figure
+
+
+def plot_imputed(result, plane):
+    """
+    Plot an image before and after, the errors and the kernels.
+    """
+    shape = result.flags.shape[-2:]
+    before, error, bits = (
+        np.asarray(array).reshape(-1, *shape)[plane].astype(float)
+        for array in (result.before, result.error, result.flags))
+    clean = result.data
+    clean = getattr(clean, 'unmasked', getattr(clean, 'data', clean))
+    clean = np.asarray(getattr(clean, 'value', clean), dtype=float)
+    clean = clean.reshape(-1, *shape)[plane]
+    holes = np.where(bits > 0, np.nan, before)
+    norm = field_norm(clean)
+    colours = colormaps['gray'].copy()
+    colours.set_bad(CLASS_COLOURS[2])
+
+    figure = Figure(figsize=(12.5, 10), layout='constrained')
+    figure.get_layout_engine().set(w_pad=0.25, h_pad=0.1)
+    axes = figure.subplots(2, 2)
+    add_scale(show_image(axes[0, 0], holes, 'Before, bad pixels orange',
+                         norm=norm, cmap=colours), axes[0, 0], result.unit)
+    add_scale(show_image(axes[0, 1], clean, 'After', norm=norm), axes[0, 1],
+              result.unit)
+    shown = np.where(bits > 0, error, np.nan)
+    limit = np.nanpercentile(shown, 98) if np.any(bits > 0) else 1.0
+    colours = colormaps['cividis'].copy()
+    colours.set_bad('1.0')
+    add_scale(show_image(axes[1, 0], shown, 'Error of the filled pixels',
+                         cmap=colours, vmin=0, vmax=limit), axes[1, 0],
+              result.unit)
+
+    model = result.models[plane if len(result.models) > 1 else 0]
+    scales = np.array([kernel.length_scale for kernel in model.kernels])
+    axes[1, 1].scatter(
+        [kernel.amplitude for kernel in model.kernels],
+        np.sqrt(scales.prod(axis=1)), s=60, color=CLASS_COLOURS[1])
+    axes[1, 1].set_xscale('log')
+    axes[1, 1].set_yscale('log')
+    axes[1, 1].set_xlabel('amplitude / noise')
+    axes[1, 1].set_ylabel('length scale [pixel]')
+    axes[1, 1].set_title(f'Kernels: {model.kernels[0].name}, from '
+                         f'{model.n_training} pixels')
     return figure

@@ -20,7 +20,7 @@ ROOT = Path(lpiphot.__file__).parent
 LAYERS = {
     0: ['_core', 'exceptions', 'flags'],
     1: ['gaussian', 'gpr', 'lpi'],
-    2: ['_inputs', '_optional_deps', '_parallel', '_tables'],
+    2: ['_inputs', '_optional_deps', '_parallel', '_tables', '_wrapping'],
     3: ['', '_fwhm', '_plots', 'corrector', 'covariance', 'imputer',
         'pipeline', 'results'],
     4: ['__main__', 'cli', 'demo', 'neural', 'survey'],

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from lpiphot import flags
 from lpiphot._core.imputation import fill_pixels
-from lpiphot.gpr.weights import Window, stack_windows, weights
+from lpiphot.gpr.weights import Weights, Window, stack_windows, weights
 from lpiphot.gpr.window import Moments, moments, offsets
 
 __all__ = ['Filled', 'Filler']
@@ -58,8 +58,8 @@ class Filler:
         The kernels.
 
     noise : float, optional
-        The noise in data units that errors are counted in; by default
-        that of the plane.
+        The noise in data units, for errors that are those of the
+        kernels with this noise. By default they are those of training.
 
     Attributes
     ----------
@@ -68,8 +68,7 @@ class Filler:
     """
 
     def __init__(self, plane, model, noise=None):
-        self.plane, self.model = plane, model
-        self.noise = plane.noise if noise is None else noise
+        self.plane, self.model, self._noise = plane, model, noise
         self.y, self.x = (np.ascontiguousarray(axis)
                           for axis in np.nonzero(plane.bad))
         self._bad = plane.mark_spikes(self.y, self.x, model.width)
@@ -109,9 +108,16 @@ class Filler:
             bits |= flags.NOT_TRAINED
         if self._has_spikes:
             bits[self._near_spikes(y, x)] |= flags.SPIKE_NEAR
-        error *= np.sqrt(variance / self._variance[kernel])
         bits[n_good < MIN_GOOD] |= flags.WINDOW_GROWN
-        return Filled(value, error * (self.noise / self.plane.noise), bits)
+        return Filled(value, self._error(kernel, error, variance), bits)
+
+    def _error(self, kernel, error, variance):
+        """
+        Return errors from those of full windows, and the variances.
+        """
+        if self._noise is not None:
+            return self._noise * np.sqrt(variance)
+        return error * np.sqrt(variance / self._variance[kernel])
 
     def _near_spikes(self, y, x):
         spikes = self._bad & ~self.plane.bad
@@ -144,15 +150,14 @@ class Filler:
         scatter = values.std(axis=1)
         kernel, error = self.model.classify(
             Moments(scatter, np.zeros(deep.size)), self.plane.noise)
+        variance = np.empty(deep.size)
         for i, index in enumerate(deep):
             offset = (rim[near[i]] - pixels[i]).T
             try:
                 result = weights(self.model.kernels[kernel[i]], *offset)
             except np.linalg.LinAlgError:  # a periodic kernel, perhaps
-                filled.value[index] = values[i].mean()
-                filled.error[index] = np.hypot(error[i], scatter[i])
-                continue
+                result = Weights(np.full(n_near, 1 / n_near),
+                                 2 * self._variance[kernel[i]])
             filled.value[index] = result.values @ values[i]
-            filled.error[index] = error[i] * np.sqrt(
-                result.variance / self._variance[kernel[i]])
-        filled.error[deep] *= self.noise / self.plane.noise
+            variance[i] = result.variance
+        filled.error[deep] = self._error(kernel, error, variance)

@@ -265,7 +265,7 @@ def fill_roughly(plane, width):
         The image, filled by a kernel that suits many images; 0 where a
         window has few good pixels.
     """
-    y, x = np.nonzero(plane.bad)
+    y, x = (np.ascontiguousarray(axis) for axis in np.nonzero(plane.bad))
     window = Window(Kernel('squared_exponential', 3.0, (1.0, 1.0)), width)
     value, variance = np.zeros((2, y.size))
     fill_pixels(plane.data, plane.bad.view(np.uint8), y, x, *offsets(width),
