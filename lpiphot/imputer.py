@@ -303,7 +303,7 @@ class GPRImputer:
                              clear_mask=self.clear_mask)
         if isinstance(data, NDData):
             add_to_metadata(result, add_keyword, 'GPRIMPUT',
-                            self._describe(np.count_nonzero(bad)))
+                            self.describe(np.count_nonzero(bad)))
         return ImputeResult(
             data=result, before=values, error=error, flags=bits,
             models=tuple(models), unit=unit)
@@ -487,9 +487,19 @@ class GPRImputer:
         values[~hidden] = found.values
         return values, float(found.variance)
 
-    def _describe(self, n_filled):
+    def describe(self, n_filled):
         """
-        Return what was done, for the metadata.
+        Return what was done, for metadata.
+
+        Parameters
+        ----------
+        n_filled : int
+            The number of pixels that were filled.
+
+        Returns
+        -------
+        text : str
+            The parameters, on one line.
         """
         names = ('kernel', 'width', 'method', 'amplitude', 'length_scale',
                  'angle', 'stretch', 'noise')

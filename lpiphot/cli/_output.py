@@ -18,18 +18,27 @@ __all__ = ['atomic_files', 'check_outputs', 'write_images', 'write_plot',
 
 _SUFFIXES = {'output': tuple(TABLE_FORMATS),
              'images': ('.fits', '.fits.gz'),
-             'plot': ('.png', '.pdf', '.svg')}
+             'plot': ('.png', '.pdf', '.svg'),
+             'clean': ('.fits', '.fit', '.fts', '.fits.gz', '.fits.fz'),
+             'save_model': ('.json',)}
+
+# Files that have no option: what they are called in the usage.
+_ARGUMENTS = {'clean': 'OUT'}
 
 # What each kind of file needs beyond the core dependencies.
 _NEEDS = {'.parquet': 'pyarrow', '.png': 'matplotlib', '.pdf': 'matplotlib',
           '.svg': 'matplotlib'}
 
 # Options that name files to read; a catalogue may be overwritten.
-_INPUTS = ('image', 'error', 'mask', 'psf', 'background', 'config')
+_INPUTS = ('image', 'error', 'mask', 'psf', 'background', 'config', 'model')
+
+
+def _label(option):
+    return _ARGUMENTS.get(option, '--' + option.replace('_', '-'))
 
 
 def _check_output(option, path, *, overwrite):
-    name = f'--{option} {path}'
+    name = f'{_label(option)} {path}'
     suffixes = _SUFFIXES[option]
     if not path.lower().endswith(suffixes):
         known = ', '.join(suffixes)
@@ -69,11 +78,11 @@ def check_outputs(args):
     Returns
     -------
     outputs : dict
-        The names of the files by option: ``output``, and ``images``
-        and ``plot`` where they were asked for.
+        The names of the files by option, of those that the command has
+        and that were asked for.
     """
     outputs = {name: getattr(args, name) for name in _SUFFIXES
-               if getattr(args, name) is not None}
+               if getattr(args, name, None) is not None}
     taken = {}
     for name in _INPUTS:
         spec = getattr(args, name, None)
@@ -82,7 +91,8 @@ def check_outputs(args):
     for option, path in outputs.items():
         other = taken.setdefault(os.path.realpath(path), option)
         if other != option:
-            msg = f'--{option} {path}: is the same file as the {other}'
+            msg = (f'{_label(option)} {path}: is the same file as the '
+                   f'{other}')
             raise CLIError(msg)
         _check_output(option, path, overwrite=args.overwrite)
     return outputs
