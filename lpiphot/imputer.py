@@ -353,16 +353,19 @@ class GPRImputer:
                 msg = (f'{name} must have one mask for each of the '
                        f'{len(images)} images; got {len(given)}')
                 raise ValueError(msg)
+        if training_mask is not None and any(one is None for one in chosen):
+            msg = 'training_mask must have a mask for every image, or for none'
+            raise ValueError(msg)
         planes, training = [], []
         for image, hidden, wanted in zip(images, masks, chosen, strict=True):
             values, bad = parse_pixels(image, mask=hidden)
             _check_good(values, bad)
-            used = _as_training(wanted, values.shape)
-            for number in np.ndindex(values.shape[:-2]):
-                planes.append(Plane.of(values[number], bad[number]))
-                training.append(used[number])
-        model = self._learn(planes, None if training_mask is None
-                            else training)
+            planes.extend(Plane.of(values[number], bad[number])
+                          for number in np.ndindex(values.shape[:-2]))
+            if wanted is not None:
+                training.extend(_as_training(wanted, values.shape).reshape(
+                    -1, *values.shape[-2:]))
+        model = self._learn(planes, training or None)
         if model.n_training == 0:
             msg = ('images have too few training pixels: good pixels whose '
                    f'whole window, {self.width} pixels wide, is inside the '
@@ -606,10 +609,8 @@ def _as_angle(value):
 
 def _as_training(mask, shape):
     """
-    Return the pixels to train on, all if none are given.
+    Return the pixels to train on.
     """
-    if mask is None:
-        return np.ones(shape, dtype=bool)
     mask = np.asanyarray(mask)
     if mask.dtype != bool:
         msg = ('training_mask must be boolean, True for pixels to train on; '

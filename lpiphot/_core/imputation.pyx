@@ -10,6 +10,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 from scipy.linalg.cython_lapack cimport dposv
 
+
 # Patterns of bad neighbours whose weights are remembered, a power of 2
 cdef enum:
     SLOTS = 1024
@@ -67,7 +68,7 @@ def neighbour_moments(const double[:, ::1] data,
 def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                 const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
                 int reach, double noise, double n_sigma, double sharpness,
-                unsigned char[:, ::1] spikes):
+                unsigned char[:, ::1] spikes, unsigned char[::1] near):
     """
     Mark pixels near others that stand alone, as hot and dead ones do.
 
@@ -76,17 +77,18 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
     the good ones of its eight neighbours, which must be four at least, a
     spike exceeds the second largest, or falls below the second smallest,
     by more than ``sharpness`` times the difference of these two, this
-    taken as three times the noise at least.
+    taken as three times the noise at least. ``near`` is 1 for the pixels
+    whose windows have spikes.
     """
     cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, j, k
     cdef Py_ssize_t first_y, last_y, first_x, last_x, ky, kx
     cdef int n
-    cdef double mean, value, high, higher, low, lower, near, spread
+    cdef double mean, value, high, higher, low, lower, other, spread
     with nogil:
         for k in range(y.shape[0]):
             first_y, last_y = max(y[k] - reach, 0), min(y[k] + reach, n_y - 1)
             first_x, last_x = max(x[k] - reach, 0), min(x[k] + reach, n_x - 1)
-            n = 0
+            n = near[k] = 0
             mean = 0
             for j in range(first_y, last_y + 1):
                 for i in range(first_x, last_x + 1):
@@ -108,21 +110,21 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                         for kx in range(max(i - 1, 0), min(i + 2, n_x)):
                             if bad[ky, kx] or (ky == j and kx == i):
                                 continue
-                            near = data[ky, kx]
+                            other = data[ky, kx]
                             n += 1
-                            if near > higher:
-                                high, higher = higher, near
-                            elif near > high:
-                                high = near
-                            if near < lower:
-                                low, lower = lower, near
-                            elif near < low:
-                                low = near
+                            if other > higher:
+                                high, higher = higher, other
+                            elif other > high:
+                                high = other
+                            if other < lower:
+                                low, lower = lower, other
+                            elif other < low:
+                                low = other
                     if n < 4:
                         continue
                     spread = sharpness * max(high - low, 3 * noise)
                     if value - high > spread or low - value > spread:
-                        spikes[j, i] = 1
+                        spikes[j, i] = near[k] = 1
 
 
 def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,
@@ -137,7 +139,7 @@ def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,
     inside the image, and no more than ``max_bad`` of them bad; ``sums``
     is right for these.
     """
-    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k, ky, kx
+    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k
     cdef Py_ssize_t n = dy.shape[0], reach = dy[n - 1]
     cdef int n_bad
     cdef double centre
@@ -148,14 +150,16 @@ def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                        and not bad[y[k], x[k]])
             if not kept[k]:
                 continue
-            centre = data[y[k], x[k]]
-            sums[k, :] = 0
             n_bad = 0
             for i in range(n):
-                ky, kx = y[k] + dy[i], x[k] + dx[i]
-                n_bad += bad[ky, kx]
-                sums[k, orbit[i]] += data[ky, kx] - centre
+                n_bad += bad[y[k] + dy[i], x[k] + dx[i]]
             kept[k] = n_bad <= max_bad
+            if not kept[k]:
+                continue
+            centre = data[y[k], x[k]]
+            sums[k, :] = 0
+            for i in range(n):
+                sums[k, orbit[i]] += data[y[k] + dy[i], x[k] + dx[i]] - centre
 
 
 cdef struct Model:
@@ -246,8 +250,8 @@ def fill_pixels(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                 const int[::1] which, const double[:, :, ::1] covariance,
                 const double[:, :, ::1] precision, const double[:, ::1] k,
                 const double[:, ::1] w, const double[:, ::1] u,
-                const double[::1] a2, int min_good, double[::1] value, double[::1] variance,
-                int[::1] n_good):
+                const double[::1] a2, int min_good, double[::1] value,
+                double[::1] variance, int[::1] n_good):
     """
     Fill pixels by weighted sums of their good neighbours.
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from lpiphot.cli._messages import CLIError, say, unreadable
 
-__all__ = ['Image', 'find_image', 'open_fits', 'read_background', 'read_catalog',
-           'read_image', 'read_input', 'split_spec']
+__all__ = ['Image', 'find_image', 'open_fits', 'read_background',
+           'read_catalog', 'read_image', 'read_input', 'split_spec']
 
 # Formats of catalogues and tables, and what they are called in astropy.
 TABLE_FORMATS = {'.ecsv': 'ascii.ecsv', '.fits': 'fits',

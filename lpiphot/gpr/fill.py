@@ -71,8 +71,8 @@ class Filler:
         self.plane, self.model, self._noise = plane, model, noise
         self.y, self.x = (np.ascontiguousarray(axis)
                           for axis in np.nonzero(plane.bad))
-        self._bad = plane.mark_spikes(self.y, self.x, model.width)
-        self._has_spikes = np.count_nonzero(self._bad) > self.y.size
+        self._bad, self._near_spikes = plane.mark_spikes(self.y, self.x,
+                                                         model.width)
         self._windows = [Window(kernel, model.width)
                          for kernel in model.kernels]
         self._stacked = stack_windows(self._windows)
@@ -106,8 +106,7 @@ class Filler:
         bits[n_good < (width ** 2 - 1) / 2] |= flags.FEW_GOOD
         if model.n_training == 0:
             bits |= flags.NOT_TRAINED
-        if self._has_spikes:
-            bits[self._near_spikes(y, x)] |= flags.SPIKE_NEAR
+        bits[self._near_spikes[part]] |= flags.SPIKE_NEAR
         bits[n_good < MIN_GOOD] |= flags.WINDOW_GROWN
         return Filled(value, self._error(kernel, error, variance), bits)
 
@@ -118,11 +117,6 @@ class Filler:
         if self._noise is not None:
             return self._noise * np.sqrt(variance)
         return error * np.sqrt(variance / self._variance[kernel])
-
-    def _near_spikes(self, y, x):
-        spikes = self._bad & ~self.plane.bad
-        width = self.model.width
-        return binary_dilation(spikes, np.ones((width, width)))[y, x]
 
     def fill_holes(self, filled):
         """

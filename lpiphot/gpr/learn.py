@@ -11,8 +11,7 @@ from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.model import Model, Steps, describe
 from lpiphot.gpr.sample import (bright_pixels, fill_roughly, random_pixels,
                                 spread_of)
-from lpiphot.gpr.training import (Search, coarsen, grid, sum_orbits,
-                                  symmetry_of, train)
+from lpiphot.gpr.training import Search, grid, sum_orbits, symmetry_of, train
 from lpiphot.gpr.weights import Window
 from lpiphot.gpr.window import Moments, moments
 
@@ -80,22 +79,23 @@ class _Sample(NamedTuple):
 
 def _windows(plane, index, n_pixels, search, max_bad, rng):
     """
-    Draw pixels until so many have whole windows; return their positions
-    and sums.
+    Draw pixels until so many have whole windows, without spikes; return
+    their positions and sums.
     """
     index = rng.permutation(index)
     parts, n_kept = [], 0
-    for first in range(0, index.size, max(n_pixels, 1)):
-        y, x = np.divmod(index[first:first + n_pixels], plane.data.shape[1])
-        sums, kept = sum_orbits(
-            plane.data, plane.mark_spikes(y, x, search.width), y, x,
-            search.width, symmetry_of(search), max_bad=max_bad)
-        parts.append((y[kept], x[kept], sums))
-        n_kept += len(sums)
+    for first in range(0, max(index.size, 1), n_pixels):
+        # in order, to be quick to reach in memory
+        y, x = np.divmod(np.sort(index[first:first + n_pixels]),
+                         plane.data.shape[1])
+        sums, kept = sum_orbits(plane.data, plane.bad, y, x, search.width,
+                                symmetry_of(search), max_bad=max_bad)
+        y, x = y[kept], x[kept]
+        clean = ~plane.mark_spikes(y, x, search.width)[1]
+        parts.append((y[clean], x[clean], sums[clean]))
+        n_kept += np.count_nonzero(clean)
         if n_kept >= n_pixels or first >= 3 * n_pixels:
             break
-    if not parts:
-        return None
     return [np.concatenate(part)[:n_pixels]
             for part in zip(*parts, strict=True)]
 
@@ -111,22 +111,15 @@ def _sample(plane, candidates, settings, rng):
     while True:
         parts = [_windows(source, index, n_pixels, settings.search, max_bad,
                           rng) for index, n_pixels in candidates]
-        parts = [part for part in parts if part is not None]
         n_found = sum(len(part[0]) for part in parts)
         if n_found >= MIN_WHOLE or max_bad or not plane.bad.any():
             break
         source = fill_roughly(plane, width)
         max_bad = int(MAX_BAD * (width ** 2 - 1))
-    if not parts:
-        parts = [_windows(source, np.arange(1), 1, settings.search, 0, rng)]
     y, x, sums = (np.concatenate(part) for part in zip(*parts, strict=True))
-    found = moments(source.data, source.bad & (max_bad == 0), y, x, width)
+    found = moments(plane.data, plane.bad, y, x, width)
     return _Sample(sums / plane.noise,
                    Moments(*(np.array(found) / plane.noise)))
-
-
-def _given(plane, training, settings):
-    return [(np.flatnonzero(training), settings.max_training)]
 
 
 def _for_classes(plane, settings, rng):
@@ -190,7 +183,8 @@ def learn(planes, settings, *, training=None, seed=0):
     samples = []
     for number, plane in enumerate(planes):
         if training is not None:
-            chosen = [_given(plane, training[number], share)]
+            chosen = [[(np.flatnonzero(training[number]),
+                        share.max_training)]]
         elif settings.local:
             chosen = [_for_classes(plane, share, rng)]
         else:

@@ -19,6 +19,9 @@ __all__ = ['Plane', 'bright_pixels', 'fill_roughly', 'good_values', 'noise_of',
 N_SCAN = 2 ** 22
 N_LEVEL = 2 ** 15
 
+# Good pixels that a rough value needs
+MIN_ROUGH = 3
+
 # How far spikes stand out, from the window and from their neighbours
 SPIKE_SIGMA, SPIKE_SHARPNESS = 20.0, 8.0
 
@@ -98,12 +101,15 @@ class Plane(NamedTuple):
         -------
         bad : (ny, nx) bool `~numpy.ndarray`
             The bad pixels and spikes.
+
+        near : (n,) bool `~numpy.ndarray`
+            The pixels whose windows have spikes.
         """
-        spikes = self.bad.copy()
+        spikes, near = self.bad.copy(), np.zeros(len(y), dtype=bool)
         mark_spikes(self.data, self.bad.view(np.uint8), y, x, width // 2,
                     self.noise, SPIKE_SIGMA, SPIKE_SHARPNESS,
-                    spikes.view(np.uint8))
-        return spikes
+                    spikes.view(np.uint8), near.view(np.uint8))
+        return spikes, near
 
 
 def good_values(data, bad):
@@ -270,7 +276,8 @@ def fill_roughly(plane, width):
     value, variance = np.zeros((2, y.size))
     fill_pixels(plane.data, plane.bad.view(np.uint8), y, x, *offsets(width),
                 np.zeros(y.size, dtype=np.intc),
-                *stack_windows([window]), 3, value, variance, np.zeros(y.size, dtype=np.intc))
+                *stack_windows([window]), MIN_ROUGH, value, variance,
+                np.zeros(y.size, dtype=np.intc))
     data = plane.data.copy()
     data[y, x] = value
     return plane._replace(data=data)
