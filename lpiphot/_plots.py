@@ -147,8 +147,7 @@ def plot_imputed(result, plane):
     clean = clean.reshape(-1, *shape)[plane]
     holes = np.where(bits > 0, np.nan, before)
     norm = field_norm(clean)
-    colours = colormaps['gray'].copy()
-    colours.set_bad(CLASS_COLOURS[2])
+    colours = colormaps['gray'].with_extremes(bad=CLASS_COLOURS[2])
 
     figure = Figure(figsize=(12.5, 10), layout='constrained')
     figure.get_layout_engine().set(w_pad=0.25, h_pad=0.1)
@@ -159,8 +158,7 @@ def plot_imputed(result, plane):
               result.unit)
     shown = np.where(bits > 0, error, np.nan)
     limit = np.nanpercentile(shown, 98) if np.any(bits > 0) else 1.0
-    colours = colormaps['cividis'].copy()
-    colours.set_bad('1.0')
+    colours = colormaps['cividis'].with_extremes(bad='1.0')
     add_scale(show_image(axes[1, 0], shown, 'Error of the filled pixels',
                          cmap=colours, vmin=0, vmax=limit), axes[1, 0],
               result.unit)

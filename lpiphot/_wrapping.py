@@ -41,8 +41,9 @@ def as_float_copy(name, values):
         return np.array(values, order='C')
     dtype = np.float32 if values.dtype.itemsize <= 2 else np.float64
     floats = np.array(values, dtype=dtype, order='C')
-    if values.dtype.itemsize > 4 and np.any(np.abs(floats) > 2.0 ** 53):
-        msg = (f'{name} has integers beyond 2**53, which no float can hold; '
+    if (values.dtype.itemsize > 4
+            and np.any(np.abs(floats) >= 2.0 ** 53)):
+        msg = (f'{name} has integers of 2**53 or more, which a float may not hold; '
                f'the largest is {values.max()}')
         raise ValueError(msg)
     return floats

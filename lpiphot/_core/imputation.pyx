@@ -68,7 +68,8 @@ def neighbour_moments(const double[:, ::1] data,
 def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                 const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
                 int reach, double noise, double n_sigma, double sharpness,
-                unsigned char[:, ::1] spikes, unsigned char[::1] near):
+                double ratio, unsigned char[:, ::1] spikes,
+                unsigned char[::1] near):
     """
     Mark pixels near others that stand alone, as hot and dead ones do.
 
@@ -77,13 +78,15 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
     the good ones of its eight neighbours, which must be four at least, a
     spike exceeds the second largest, or falls below the second smallest,
     by more than ``sharpness`` times the difference of these two, this
-    taken as three times the noise at least. ``near`` is 1 for the pixels
-    whose windows have spikes.
+    taken as three times the noise at least. It is also ``ratio`` times as
+    far as these from the mean of the other pixels of the window, which a
+    star that lacks neighbours on one side is not. ``near`` is 1 for the
+    pixels whose windows have spikes.
     """
     cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, j, k
     cdef Py_ssize_t first_y, last_y, first_x, last_x, ky, kx
-    cdef int n
-    cdef double mean, value, high, higher, low, lower, other, spread
+    cdef int n, n_near
+    cdef double mean, rest, value, high, higher, low, lower, other, spread
     with nogil:
         for k in range(y.shape[0]):
             first_y, last_y = max(y[k] - reach, 0), min(y[k] + reach, n_y - 1)
@@ -103,7 +106,7 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                     value = data[j, i]
                     if bad[j, i] or fabs(value - mean) <= n_sigma * noise:
                         continue
-                    n = 0
+                    n_near = 0
                     high = higher = -INFINITY
                     low = lower = INFINITY
                     for ky in range(max(j - 1, 0), min(j + 2, n_y)):
@@ -111,7 +114,7 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                             if bad[ky, kx] or (ky == j and kx == i):
                                 continue
                             other = data[ky, kx]
-                            n += 1
+                            n_near += 1
                             if other > higher:
                                 high, higher = higher, other
                             elif other > high:
@@ -120,10 +123,14 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                                 low, lower = lower, other
                             elif other < low:
                                 low = other
-                    if n < 4:
+                    if n_near < 4:
                         continue
+                    rest = (n * mean - value) / (n - 1)
                     spread = sharpness * max(high - low, 3 * noise)
-                    if value - high > spread or low - value > spread:
+                    if ((value - high > spread
+                         and value - rest > ratio * (high - rest))
+                            or (low - value > spread
+                                and rest - value > ratio * (rest - low))):
                         spikes[j, i] = near[k] = 1
 
 

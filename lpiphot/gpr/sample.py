@@ -22,8 +22,9 @@ N_LEVEL = 2 ** 15
 # Good pixels that a rough value needs
 MIN_ROUGH = 3
 
-# How far spikes stand out, from the window and from their neighbours
-SPIKE_SIGMA, SPIKE_SHARPNESS = 20.0, 8.0
+# How far spikes stand out: from the window in units of the noise, from
+# their neighbours in units of the range of these, and the ratio of both
+SPIKE_SIGMA, SPIKE_SHARPNESS, SPIKE_RATIO = 20.0, 8.0, 4.0
 
 # The second difference in y and x, of unit noise for white noise
 STENCIL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
@@ -107,7 +108,7 @@ class Plane(NamedTuple):
         """
         spikes, near = self.bad.copy(), np.zeros(len(y), dtype=bool)
         mark_spikes(self.data, self.bad.view(np.uint8), y, x, width // 2,
-                    self.noise, SPIKE_SIGMA, SPIKE_SHARPNESS,
+                    self.noise, SPIKE_SIGMA, SPIKE_SHARPNESS, SPIKE_RATIO,
                     spikes.view(np.uint8), near.view(np.uint8))
         return spikes, near
 
