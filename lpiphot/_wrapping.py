@@ -43,8 +43,8 @@ def as_float_copy(name, values):
     floats = np.array(values, dtype=dtype, order='C')
     if (values.dtype.itemsize > 4
             and np.any(np.abs(floats) >= 2.0 ** 53)):
-        msg = (f'{name} has integers of 2**53 or more, which a float may not hold; '
-               f'the largest is {values.max()}')
+        msg = (f'{name} has integers of 2**53 or more, which a float may not '
+               f'hold; the largest is {values.max()}')
         raise ValueError(msg)
     return floats
 

@@ -164,11 +164,11 @@ class TestCalibration:
         assert 0.9 < width < 1.1
         assert abs(np.median(z)) < 0.15
 
-    def test_sky_is_a_mean(self, rng=25):
+    def test_sky_is_a_mean(self):
         """
         On flat noise the error against the truth is below 0.3 sigma.
         """
-        data = 1000 + SIGMA * np.random.default_rng(rng).normal(
+        data = 1000 + SIGMA * np.random.default_rng(25).normal(
             size=(200, 200))
         mask = np.zeros(data.shape, dtype=bool)
         mask[5::10, 5::10] = True
@@ -555,7 +555,7 @@ def test_no_warnings_but_the_one(image):
     """
     Few pixels: one warning that says what to do.
     """
-    small = image[:8, :9].copy()
+    small = image[:5, :5].copy()
     small[3, 3] = np.nan
     with pytest.warns(AstropyUserWarning, match='Call fit') as record:
         result = GPRImputer().run(small)
@@ -564,4 +564,4 @@ def test_no_warnings_but_the_one(image):
     assert np.isfinite(result.data).all()
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        GPRImputer().run(image[:8, :9])
+        GPRImputer().run(image[:5, :5])

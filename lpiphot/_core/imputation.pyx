@@ -22,36 +22,44 @@ def neighbour_moments(const double[:, ::1] data,
                       const unsigned char[:, ::1] bad,
                       const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
                       const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
-                      const double[::1] taper, double[::1] scatter,
-                      double[::1] peak):
+                      const double[::1] taper, int reach,
+                      double[::1] scatter, double[::1] peak,
+                      double[::1] lost):
     """
     Find how the good neighbours of pixels scatter.
 
-    With the weights ``taper`` about each pixel, ``scatter`` is the
-    standard deviation of the good neighbours and ``peak`` their mean less
-    the plain mean of them all; both are 0 without a good neighbour.
+    Neighbours within ``reach`` in y and x are taken for bad. With the
+    weights ``taper`` about each pixel, ``scatter`` is the standard
+    deviation of the good neighbours, ``peak`` their mean less the plain
+    mean of them all (both are 0 without a good neighbour), and ``lost``
+    the share of the weights that the others have.
     """
     cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k, ky, kx
     cdef Py_ssize_t n = dy.shape[0], n_good
-    cdef double total, norm, first, second, value
+    cdef double total, norm, whole = 0, first, second, value
     cdef double *values = <double *> malloc(2 * n * sizeof(double))
     cdef double *share = values + n
     if not values:
         raise MemoryError
     with nogil:
+        for i in range(n):
+            whole += taper[i]
         for k in range(y.shape[0]):
             n_good = 0
             total = norm = first = second = 0
             for i in range(n):
                 ky, kx = y[k] + dy[i], x[k] + dx[i]
                 if (ky < 0 or ky >= n_y or kx < 0 or kx >= n_x
-                        or bad[ky, kx]):
+                        or bad[ky, kx]
+                        or (-reach <= dy[i] <= reach
+                            and -reach <= dx[i] <= reach)):
                     continue
                 values[n_good] = data[ky, kx]
                 share[n_good] = taper[i]
                 total += data[ky, kx]
                 norm += taper[i]
                 n_good += 1
+            lost[k] = 1 - norm / whole
             scatter[k] = peak[k] = 0
             if n_good > 0:
                 total /= n_good
@@ -74,11 +82,12 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
     Mark pixels near others that stand alone, as hot and dead ones do.
 
     Looked at are good pixels in the windows of the given ones that are
-    more than ``n_sigma`` times the noise off the mean of the window. Of
-    the good ones of its eight neighbours, which must be four at least, a
-    spike exceeds the second largest, or falls below the second smallest,
-    by more than ``sharpness`` times the difference of these two, this
-    taken as three times the noise at least. It is also ``ratio`` times as
+    more than ``n_sigma`` times the noise off the mean of the window. A
+    spike exceeds the second largest of its eight neighbours, or falls
+    below the second smallest, by more than ``sharpness`` times the
+    difference of these two, this taken as three times the noise at least.
+    If one to three of the eight are bad, the largest and smallest count;
+    with fewer there is no telling. A spike is also ``ratio`` times as
     far as these from the mean of the other pixels of the window, which a
     star that lacks neighbours on one side is not. ``near`` is 1 for the
     pixels whose windows have spikes.
@@ -123,8 +132,10 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                                 low, lower = lower, other
                             elif other < low:
                                 low = other
-                    if n_near < 4:
+                    if n_near < 5:
                         continue
+                    if n_near < 8:
+                        high, low = higher, lower
                     rest = (n * mean - value) / (n - 1)
                     spread = sharpness * max(high - low, 3 * noise)
                     if ((value - high > spread
@@ -137,18 +148,16 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
 def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
                const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
-               const Py_ssize_t[::1] orbit, int max_bad,
-               double[:, ::1] sums, unsigned char[::1] kept):
+               const Py_ssize_t[::1] orbit, double[:, ::1] sums,
+               unsigned char[::1] kept):
     """
     Sum the neighbours of pixels by orbit, less the pixel itself.
 
-    ``kept`` is 1 for pixels that are good, have all their neighbours
-    inside the image, and no more than ``max_bad`` of them bad; ``sums``
-    is right for these.
+    ``kept`` is 1 for pixels that are good and have all their neighbours,
+    inside the image and good; ``sums`` is right for these.
     """
     cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k
     cdef Py_ssize_t n = dy.shape[0], reach = dy[n - 1]
-    cdef int n_bad
     cdef double centre
     with nogil:
         for k in range(y.shape[0]):
@@ -157,10 +166,10 @@ def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                        and not bad[y[k], x[k]])
             if not kept[k]:
                 continue
-            n_bad = 0
             for i in range(n):
-                n_bad += bad[y[k] + dy[i], x[k] + dx[i]]
-            kept[k] = n_bad <= max_bad
+                if bad[y[k] + dy[i], x[k] + dx[i]]:
+                    kept[k] = 0
+                    break
             if not kept[k]:
                 continue
             centre = data[y[k], x[k]]

@@ -76,8 +76,6 @@ class Filler:
         self._windows = [Window(kernel, model.width)
                          for kernel in model.kernels]
         self._stacked = stack_windows(self._windows)
-        self._variance = np.array([window.variance
-                                   for window in self._windows])
 
     def __call__(self, part):
         """
@@ -108,15 +106,15 @@ class Filler:
             bits |= flags.NOT_TRAINED
         bits[self._near_spikes[part]] |= flags.SPIKE_NEAR
         bits[n_good < MIN_GOOD] |= flags.WINDOW_GROWN
-        return Filled(value, self._error(kernel, error, variance), bits)
+        return Filled(value, self._error(error, variance), bits)
 
-    def _error(self, kernel, error, variance):
+    def _error(self, error, variance):
         """
-        Return errors from those of full windows, and the variances.
+        Return errors from those of unit variance, and the variances.
         """
         if self._noise is not None:
-            return self._noise * np.sqrt(variance)
-        return error * np.sqrt(variance / self._variance[kernel])
+            error = self._noise
+        return error * np.sqrt(variance)
 
     def fill_holes(self, filled):
         """
@@ -143,15 +141,17 @@ class Filler:
         values = self.plane.data[tuple(np.moveaxis(rim[near], -1, 0))]
         scatter = values.std(axis=1)
         kernel, error = self.model.classify(
-            Moments(scatter, np.zeros(deep.size)), self.plane.noise)
+            Moments(scatter, np.zeros(deep.size), np.ones(deep.size)),
+            self.plane.noise)
         variance = np.empty(deep.size)
         for i, index in enumerate(deep):
             offset = (rim[near[i]] - pixels[i]).T
             try:
                 result = weights(self.model.kernels[kernel[i]], *offset)
             except np.linalg.LinAlgError:  # a periodic kernel, perhaps
-                result = Weights(np.full(n_near, 1 / n_near),
-                                 2 * self._variance[kernel[i]])
+                result = Weights(
+                    np.full(n_near, 1 / n_near),
+                    2 * self._windows[kernel[i]].variance)
             filled.value[index] = result.values @ values[i]
             variance[i] = result.variance
-        filled.error[deep] = self._error(kernel, error, variance)
+        filled.error[deep] = self._error(error, variance)

@@ -7,33 +7,45 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lpiphot._core.imputation import fill_pixels
 from lpiphot.gpr.kernels import Kernel
-from lpiphot.gpr.model import Model, Steps, describe
-from lpiphot.gpr.sample import (bright_pixels, fill_roughly, random_pixels,
-                                spread_of)
-from lpiphot.gpr.training import Search, grid, sum_orbits, symmetry_of, train
-from lpiphot.gpr.weights import Window
-from lpiphot.gpr.window import Moments, moments
+from lpiphot.gpr.model import MIN_CONTRAST, Model, Steps, describe
+from lpiphot.gpr.sample import bright_pixels, random_pixels, spread_of
+from lpiphot.gpr.training import (Grid, Search, grid, penalty, sum_orbits,
+                                  symmetry_of, train)
+from lpiphot.gpr.weights import Window, stack_windows
+from lpiphot.gpr.window import Moments, moments, offsets
 
-__all__ = ['Settings', 'learn', 'single_model']
+__all__ = ['Settings', 'learn']
 
 # Kernels for the classes to choose from
 AMPLITUDES = tuple(np.geomspace(0.1, 1000.0, 13).tolist())
 LENGTH_SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.2,
                  4.0, 5.5, 7.5)
 
+# Ratios of length scales, where pixels are too few to train for it
+RATIOS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+# Neighbours lost: few, or so many that kernels were better found with
+# the inner 3 x 3 pixels hidden (which have 0.44 of the weights)
+LOST_EDGES = (0.35,)
 # Shapes: valleys and plains; slopes; peaks
 SHAPE_EDGES = (0.2, 0.6)
 # Each step of contrast is for the upper 60 % of the one before
 KEPT = 0.6
-MAX_STEPS = 6
-MIN_PIXELS = 60
+MAX_STEPS = 8
+MIN_PIXELS = 120
+# So many pixels, at least, tell the error at the highest contrast
+MIN_NODE = 40
 
 # Of the training pixels of classes, those that are bright
-BRIGHT_SHARE = 3 / 11
-# With fewer training pixels windows may have bad pixels, filled roughly
+BRIGHT_SHARE = 3 / 7
+# With fewer whole windows, training pixels have their bad neighbours, and
+# are few, as each needs its own weights for each kernel
 MIN_WHOLE = 500
-MAX_BAD = 0.25
+N_PATTERNS = 1000
+# Training pixels without which there is no training
+MIN_TRAINING = 30
 
 # What fits many images, where there is nothing to learn from
 DEFAULT = (3.0, 1.0)
@@ -68,58 +80,89 @@ class Settings(NamedTuple):
     max_training: int
 
 
-class _Sample(NamedTuple):
+class _Pixels(NamedTuple):
     """
-    Training pixels of one or more images, in units of the noise.
+    Training pixels of an image.
     """
 
+    plane: object
+    y: np.ndarray
+    x: np.ndarray
     sums: np.ndarray
+
+    def moments(self, width, reach):
+        found = moments(self.plane.data, self.plane.bad, self.y, self.x,
+                        width, reach)
+        return Moments(found.scatter / self.plane.noise,
+                       found.peak / self.plane.noise, found.lost)
+
+
+class _Rows(NamedTuple):
+    """
+    Training pixels, in units of the noise, and what kernels make of them.
+    """
+
     moments: Moments
+    found: Grid
+    sums: np.ndarray
+    residuals: np.ndarray
+    variance: np.ndarray
+
+    def take(self, chosen):
+        """
+        Return moments, residuals and variances of some of them.
+        """
+        if self.sums is not None:
+            residuals = self.sums[chosen] @ self.found.values.T
+            return residuals, np.broadcast_to(self.found.variance,
+                                              residuals.shape)
+        return self.residuals[chosen], self.variance[chosen]
 
 
-def _windows(plane, index, n_pixels, search, max_bad, rng):
+def _merge_moments(parts):
+    return Moments(*np.concatenate(parts, axis=1))
+
+
+def _whole_windows(plane, candidates, search, rng):
     """
-    Draw pixels until so many have whole windows, without spikes; return
-    their positions and sums.
+    Draw candidates until enough have whole windows, without spikes.
+
+    Candidates are flat indices, and how many are wanted.
     """
-    index = rng.permutation(index)
-    parts, n_kept = [], 0
-    for first in range(0, max(index.size, 1), n_pixels):
-        # in order, to be quick to reach in memory
-        y, x = np.divmod(np.sort(index[first:first + n_pixels]),
-                         plane.data.shape[1])
-        sums, kept = sum_orbits(plane.data, plane.bad, y, x, search.width,
-                                symmetry_of(search), max_bad=max_bad)
-        y, x = y[kept], x[kept]
-        clean = ~plane.mark_spikes(y, x, search.width)[1]
-        parts.append((y[clean], x[clean], sums[clean]))
-        n_kept += np.count_nonzero(clean)
-        if n_kept >= n_pixels or first >= 3 * n_pixels:
-            break
-    return [np.concatenate(part)[:n_pixels]
-            for part in zip(*parts, strict=True)]
+    parts = []
+    for index, n_pixels in candidates:
+        index = rng.permutation(index)
+        n_kept = 0
+        for first in range(0, index.size, n_pixels):
+            # in order, to be quick to reach in memory
+            y, x = np.divmod(np.sort(index[first:first + n_pixels]),
+                             plane.data.shape[1])
+            sums, kept = sum_orbits(plane.data, plane.bad, y, x,
+                                    search.width, symmetry_of(search))
+            y, x = y[kept], x[kept]
+            clean = np.flatnonzero(
+                ~plane.mark_spikes(y, x, search.width)[1])
+            clean = clean[:n_pixels - n_kept]
+            parts.append((y[clean], x[clean], sums[clean] / plane.noise))
+            n_kept += clean.size
+            if n_kept == n_pixels or first >= 3 * n_pixels:
+                break
+    if not parts:
+        return None
+    return _Pixels(plane, *(np.concatenate(part)
+                            for part in zip(*parts, strict=True)))
 
 
-def _sample(plane, candidates, settings, rng):
+def _any_windows(plane, candidates, width, rng):
     """
-    Take training pixels from candidates: flat indices, and how many.
-
-    Where few windows are whole, bad neighbours are filled roughly.
+    Draw good pixels that have any good neighbours.
     """
-    width = settings.search.width
-    source, max_bad = plane, 0
-    while True:
-        parts = [_windows(source, index, n_pixels, settings.search, max_bad,
-                          rng) for index, n_pixels in candidates]
-        n_found = sum(len(part[0]) for part in parts)
-        if n_found >= MIN_WHOLE or max_bad or not plane.bad.any():
-            break
-        source = fill_roughly(plane, width)
-        max_bad = int(MAX_BAD * (width ** 2 - 1))
-    y, x, sums = (np.concatenate(part) for part in zip(*parts, strict=True))
-    found = moments(plane.data, plane.bad, y, x, width)
-    return _Sample(sums / plane.noise,
-                   Moments(*(np.array(found) / plane.noise)))
+    index = np.concatenate([index for index, _ in candidates])
+    index = index[~plane.bad.ravel()[index]]
+    index = np.sort(rng.permutation(index)[:N_PATTERNS])
+    y, x = np.divmod(index, plane.data.shape[1])
+    some = moments(plane.data, plane.bad, y, x, width).lost < 1
+    return _Pixels(plane, y[some], x[some], None)
 
 
 def _for_classes(plane, settings, rng):
@@ -138,20 +181,18 @@ def _for_single(plane, settings, rng):
     Return bright pixels as the paper has them (section 4.1), then, in
     case there are few, more and more others.
     """
-    spread = spread_of(plane)
-    threshold = settings.training_mad * spread
+    threshold = settings.training_mad * spread_of(plane)
     top = (plane.data.max() + plane.level) / settings.training_clip
     for index in (bright_pixels(plane, threshold, top - plane.level),
                   bright_pixels(plane, threshold),
-                  bright_pixels(plane, 0.3 * threshold),
-                  random_pixels(plane, 4 * settings.max_training, rng)):
-        yield [(index, settings.max_training)]
-
-
-def _merge(samples):
-    return _Sample(np.concatenate([one.sums for one in samples]),
-                   Moments(*np.concatenate([one.moments for one in samples],
-                                           axis=1)))
+                  bright_pixels(plane, 0.3 * threshold)):
+        found = _whole_windows(plane, [(index, settings.max_training)],
+                               settings.search, rng)
+        if found is not None and len(found.y) >= MIN_PIXELS:
+            return found
+    return _whole_windows(
+        plane, [(random_pixels(plane, 4 * settings.max_training, rng),
+                 settings.max_training)], settings.search, rng)
 
 
 def learn(planes, settings, *, training=None, seed=0):
@@ -180,30 +221,46 @@ def learn(planes, settings, *, training=None, seed=0):
     rng = np.random.default_rng(seed)
     share = settings._replace(
         max_training=max(settings.max_training // len(planes), MIN_PIXELS))
-    samples = []
-    for number, plane in enumerate(planes):
-        if training is not None:
-            chosen = [[(np.flatnonzero(training[number]),
-                        share.max_training)]]
-        elif settings.local:
-            chosen = [_for_classes(plane, share, rng)]
-        else:
-            chosen = _for_single(plane, share, rng)
-        for candidates in chosen:
-            sample = _sample(plane, candidates, share, rng)
-            if len(sample.sums) >= MIN_PIXELS:
-                break
-        samples.append(sample)
-    sample = _merge(samples)
+    if training is None:
+        candidates = [_for_classes(plane, share, rng) for plane in planes]
+    else:
+        candidates = [[(np.flatnonzero(chosen), share.max_training)]
+                      for chosen in training]
+    pixels = [_whole_windows(plane, some, settings.search, rng)
+              for plane, some in zip(planes, candidates, strict=True)]
+    pixels = [some for some in pixels if some is not None]
+    whole = sum(len(some.y) for some in pixels) >= MIN_WHOLE
+    if not whole and any(plane.bad.any() for plane in planes):
+        pixels = [_any_windows(plane, some, settings.search.width, rng)
+                  for plane, some in zip(planes, candidates, strict=True)]
+    n_training = sum(len(some.y) for some in pixels)
     noise = float(np.median([plane.noise for plane in planes]))
-    if len(sample.sums) < MIN_PIXELS:
+    if n_training < MIN_TRAINING:
         return _untrained(settings.search, noise)
+
     if settings.local:
-        return _class_model(sample, settings.search, noise)
-    kernel, _ = train(sample.sums, settings.search)
-    return single_model(kernel, settings.search, noise,
-                        _error(sample.sums, kernel, settings.search),
-                        len(sample.sums))
+        return _class_model(pixels, settings.search, noise, n_training)
+    bright = pixels
+    if training is None and whole:
+        bright = [_for_single(plane, share, rng) for plane in planes]
+    kernel = _single_kernel(bright, settings.search)
+    found = Grid([kernel], *_weights_of(kernel, settings.search),
+                 penalty(np.array([kernel.amplitude])))
+    rows = _rows(pixels, found, settings.search.width)
+    residuals, variance = rows.take(slice(None))
+    nodes = _error_nodes(describe(rows.moments, 1.0)[0], residuals[:, 0],
+                         variance[:, 0])
+    return Model(settings.search.width, (kernel,), noise, (), (),
+                 (Steps((0.0,), (0,), *nodes),), n_training)
+
+
+def _weights_of(kernel, search, reach=0):
+    """
+    Return the weights of orbits and the variance of one kernel.
+    """
+    found = grid(search, (kernel.amplitude,), (kernel.length_scale,),
+                 symmetry_of(search), kernel.angle, reach)
+    return found.values, found.variance
 
 
 def _untrained(search, noise):
@@ -215,93 +272,159 @@ def _untrained(search, noise):
         search.name, search.amplitude or amplitude,
         search.length_scale or (scale, scale), search.angle or 0.0,
         search.period)
-    variance = Window(kernel, search.width).variance
-    return single_model(kernel, search, noise, np.sqrt(variance), 0)
+    return Model(search.width, (kernel,), noise, (), (),
+                 (Steps((0.0,), (0,), (1.0,), (1.0,)),), 0)
 
 
-def _robust_width(residuals):
+def _single_kernel(pixels, search):
     """
-    Return a robust width; not 0, for which there is no logarithm.
+    Find the kernel that is best for all pixels.
     """
-    return max(1.4826 * float(np.median(np.abs(residuals))), 1e-3)
+    if search.amplitude is not None and search.length_scale is not None:
+        return Kernel(search.name, search.amplitude, search.length_scale,
+                      search.angle or 0.0, search.period)
+    if pixels[0].sums is not None:
+        return train(np.concatenate([some.sums for some in pixels]),
+                     search)[0]
+    found = _choices(search, pixels)
+    residuals, _ = _rows(pixels, found, search.width).take(slice(None))
+    cost = np.abs(residuals).mean(axis=0) * found.penalty
+    return found.kernels[int(np.argmin(cost))]
 
 
-def _error(sums, kernel, search):
-    symmetry = symmetry_of(search)
-    one = grid(search, (kernel.amplitude,), (kernel.length_scale,),
-               symmetry, kernel.angle)
-    return _robust_width(sums @ one.values[0])
-
-
-def single_model(kernel, search, noise, error, n_training):
+def _stretch(search, pixels):
     """
-    Return the model of a single kernel.
-
-    Parameters
-    ----------
-    kernel : `~lpiphot.gpr.kernels.Kernel`
-        The kernel.
-
-    search : `~lpiphot.gpr.training.Search`
-        The search.
-
-    noise : float
-        The noise of the image in data units.
-
-    error : float
-        The width of the residuals in units of the noise.
-
-    n_training : int
-        The number of training pixels.
-
-    Returns
-    -------
-    model : `~lpiphot.gpr.model.Model`
-        The model.
+    Find the ratio of the length scales, y over x, and the angle.
     """
-    return Model(search.width, (kernel,), noise, (),
-                 (Steps((0.0,), (0,), (1.0,), (float(error),)),), n_training)
+    angle = search.angle or 0.0
+    if search.stretch is None:
+        return 1.0, angle
+    if pixels[0].sums is not None:
+        kernel = _single_kernel(pixels, search)
+        return np.divide(*kernel.length_scale).item(), kernel.angle
+    angles = ((0.0, 45.0) if search.stretch == 'angle'
+              and search.angle is None else (angle,))
+    found = [grid(search, AMPLITUDES[3::4], tuple(
+        (scale * np.sqrt(ratio), scale / np.sqrt(ratio))
+        for scale in LENGTH_SCALES[3::3] for ratio in RATIOS),
+        symmetry_of(search), angle) for angle in angles]
+    found = Grid([kernel for one in found for kernel in one.kernels],
+                 *(np.concatenate([one[i] for one in found])
+                   for i in range(1, len(Grid._fields))))
+    residuals, _ = _rows(pixels, found, search.width).take(slice(None))
+    kernel = found.kernels[int(np.argmin(np.abs(residuals).mean(axis=0)
+                                         * found.penalty))]
+    return np.divide(*kernel.length_scale).item(), kernel.angle
 
 
-def _class_model(sample, search, noise):
+def _choices(search, pixels, reach=0):
+    """
+    Return the kernels to choose from; fewer for pixels with patterns.
+    """
+    amplitudes, scales = AMPLITUDES, LENGTH_SCALES
+    if pixels[0].sums is None:
+        amplitudes, scales = amplitudes[::3], scales[::2]
+    if search.amplitude is not None:
+        amplitudes = (search.amplitude,)
+    if search.length_scale is not None:
+        pairs, angle = (search.length_scale,), search.angle or 0.0
+    else:
+        ratio, angle = _stretch(search, pixels)
+        pairs = tuple((scale * ratio ** 0.5, scale / ratio ** 0.5)
+                      for scale in scales)
+    return grid(search, amplitudes, pairs, symmetry_of(search), angle, reach)
+
+
+def _rows(pixels, found, width, reach=0):
+    """
+    Put pixels of all images together.
+    """
+    merged = _merge_moments([some.moments(width, reach) for some in pixels])
+    if pixels[0].sums is not None:
+        return _Rows(merged, found,
+                     np.concatenate([some.sums for some in pixels]), None,
+                     None)
+    arrays = stack_windows([Window(kernel, width)
+                            for kernel in found.kernels])
+    parts = [_fill_again(some, arrays, width) for some in pixels]
+    return _Rows(merged, found, None,
+                 *(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _fill_again(pixels, arrays, width):
+    """
+    Fill good pixels as if they were bad, by every kernel.
+    """
+    plane, y, x, _ = pixels
+    n_kernels = len(arrays[0])
+    value, variance = np.zeros((2, n_kernels, y.size))
+    n_good = np.zeros(y.size, dtype=np.intc)
+    for number in range(n_kernels):
+        which = np.full(y.size, number, dtype=np.intc)
+        fill_pixels(plane.data, plane.bad.view(np.uint8), y, x,
+                    *offsets(width), which, *arrays, 1, value[number],
+                    variance[number], n_good)
+    return (value - plane.data[y, x]).T / plane.noise, variance.T
+
+
+def _error_nodes(contrast, residuals, variance):
+    """
+    Return contrasts, and the error at each in units of unit variance.
+    """
+    order = np.argsort(contrast, kind='stable')
+    ratio = np.abs(residuals[order]) / np.sqrt(variance[order])
+    first, nodes, errors = 0, [], []
+    while first < len(order):
+        rest = len(order) - first
+        last = first + int(rest * (1 - KEPT))
+        if len(order) - last < MIN_NODE:
+            last = len(order)
+        nodes.append(max(float(np.median(contrast[order[first:last]])),
+                         MIN_CONTRAST))
+        # of a constant image it is 0, which has no logarithm
+        errors.append(max(1.4826 * float(np.median(ratio[first:last])), 1e-3))
+        first = last
+    return tuple(nodes), tuple(errors)
+
+
+def _class_model(pixels, search, noise, n_training):
     """
     Find the best kernel of each class of neighbourhoods.
     """
-    sums = sample.sums
-    pair, angle = (1.0, 1.0), search.angle or 0.0
-    if search.length_scale is not None:
-        pairs = (search.length_scale,)
-    else:
-        if search.stretch is not None:  # one ratio and angle for all
-            kernel, _ = train(sums, search)
-            angle = kernel.angle
-            ratio = np.sqrt(kernel.length_scale[0] / kernel.length_scale[1])
-            pair = float(ratio), float(1 / ratio)
-        pairs = tuple((scale * pair[0], scale * pair[1])
-                      for scale in LENGTH_SCALES)
-    amplitudes = (AMPLITUDES if search.amplitude is None
-                  else (search.amplitude,))
-    found = grid(search, amplitudes, pairs, symmetry_of(search), angle)
-
-    contrast, shape = describe(sample.moments, 1.0)
-    kind = np.searchsorted(SHAPE_EDGES, shape)
-    chosen, tables = [], {}
-    for number in range(len(SHAPE_EDGES) + 1):
-        mine = kind == number
-        if np.count_nonzero(mine) >= MIN_PIXELS:
-            tables[number] = _make_steps(sums[mine], contrast[mine], found,
-                                         chosen)
+    kernels, tables = [], {}
+    n_shapes = len(SHAPE_EDGES) + 1
+    whole = pixels[0].sums is not None
+    for level in range(len(LOST_EDGES) + 1):
+        if whole or level == 0:
+            rows = _rows(pixels, _choices(search, pixels, level),
+                         search.width, level)
+        contrast, shape = describe(rows.moments, 1.0)
+        kind = np.searchsorted(SHAPE_EDGES, shape)
+        if not whole:
+            kind += n_shapes * np.searchsorted(LOST_EDGES, rows.moments.lost)
+            kind -= n_shapes * level
+        for number in range(n_shapes):
+            mine = np.flatnonzero(kind == number)
+            if mine.size >= MIN_PIXELS:
+                tables[level, number] = _make_steps(
+                    contrast[mine], *rows.take(mine), rows.found, kernels)
+    if not tables:
+        tables[0, 0] = _make_steps(describe(rows.moments, 1.0)[0],
+                                   *rows.take(slice(None)), rows.found,
+                                   kernels)
     # a class that is scarce has the kernels of the nearest
-    steps = tuple(tables[min(tables, key=lambda other: abs(other - number))]
-                  for number in range(len(SHAPE_EDGES) + 1))
-    return Model(search.width,
-                 tuple(found.kernels[index] for index in chosen), noise,
-                 SHAPE_EDGES, steps, len(sums))
+    steps = tuple(
+        tables[min(tables, key=lambda other: (abs(other[1] - number),
+                                              abs(other[0] - level)))]
+        for level in range(len(LOST_EDGES) + 1)
+        for number in range(n_shapes))
+    return Model(search.width, tuple(kernels), noise, LOST_EDGES, SHAPE_EDGES,
+                 steps, n_training)
 
 
-def _make_steps(sums, contrast, found, chosen):
+def _make_steps(contrast, residuals, variance, found, kernels):
     """
-    Find the kernels of one class; those new are appended to ``chosen``.
+    Find the kernels of one class; new ones are appended to ``kernels``.
     """
     n_steps = 1
     while (n_steps < MAX_STEPS
@@ -309,15 +432,16 @@ def _make_steps(sums, contrast, found, chosen):
         n_steps += 1
     edges = np.quantile(contrast, 1 - KEPT ** np.arange(n_steps))
     step = np.searchsorted(edges[1:], contrast, side='right')
-    rows = []
+    rows, best = [], np.zeros(contrast.size, dtype=int)
     for number in np.unique(step):
         mine = step == number
-        residuals = sums[mine] @ found.values.T
-        best = int(np.argmin(np.abs(residuals).mean(axis=0)
-                             * found.penalty))
-        if best not in chosen:
-            chosen.append(best)
-        rows.append((float(edges[number]), chosen.index(best),
-                     max(float(np.median(contrast[mine])), 1e-3),
-                     _robust_width(residuals[:, best])))
-    return Steps(*zip(*rows, strict=True))
+        cost = np.abs(residuals[mine]).mean(axis=0) * found.penalty
+        best[mine] = np.argmin(cost)
+        kernel = found.kernels[int(np.argmin(cost))]
+        if kernel not in kernels:
+            kernels.append(kernel)
+        rows.append((float(edges[number]), kernels.index(kernel)))
+    every = np.arange(contrast.size)
+    nodes = _error_nodes(contrast, residuals[every, best],
+                         variance[every, best])
+    return Steps(*zip(*rows, strict=True), *nodes)

@@ -10,13 +10,14 @@ import numpy as np
 
 from lpiphot.gpr.kernels import Kernel
 
-__all__ = ['Model', 'Steps', 'describe']
+__all__ = ['MIN_CONTRAST', 'Model', 'Steps', 'describe']
 
 # The format of saved models
 FORMAT = 1
 
-# Contrasts below this are mostly noise
+# Contrasts below this are mostly noise, below that all the same
 NOISE_CONTRAST = 2.0
+MIN_CONTRAST = 0.05
 
 
 class Steps(NamedTuple):
@@ -32,25 +33,27 @@ class Steps(NamedTuple):
     kernel : tuple of int
         The kernels, as numbers in the list of the model.
 
-    middle : tuple of float
-        The median contrast of the training pixels of each step.
+    nodes : tuple of float
+        Contrasts at which the error is known.
 
     error : tuple of float
-        The robust width of their residuals, in units of the noise.
+        The error there: the width of residuals of training pixels, in
+        units of the noise and of the square root of the variance of the
+        weights.
     """
 
     contrast: tuple
     kernel: tuple
-    middle: tuple
+    nodes: tuple
     error: tuple
 
     def choose(self, contrast):
         """
         Return the kernel and the error for contrasts.
 
-        Kernels go by steps. Errors are interpolated between the middles
-        of the steps; above the last one they grow with the contrast, as
-        errors of the shape of stars do.
+        Kernels go by steps. Errors are interpolated between the nodes,
+        in logarithms; above the last one they go on to grow, up to in
+        proportion to the contrast, as errors of the shape of stars do.
 
         Parameters
         ----------
@@ -63,15 +66,16 @@ class Steps(NamedTuple):
             The kernels.
 
         error : (n,) `~numpy.ndarray`
-            The errors of a pixel that lacks no neighbour.
+            The errors.
         """
         step = np.searchsorted(self.contrast[1:], contrast, side='right')
-        logs = np.log(np.maximum(contrast, 1e-300))
-        error = np.exp(np.interp(logs, np.log(self.middle),
-                                 np.log(self.error)))
-        if len(self.middle) > 1:
-            error *= np.maximum(contrast / self.middle[-1], 1)
-        return np.take(self.kernel, step), error
+        nodes, errors = np.log(self.nodes), np.log(self.error)
+        logs = np.log(np.maximum(contrast, MIN_CONTRAST))
+        found = np.interp(logs, nodes, errors)
+        if len(nodes) > 1 and nodes[-1] > nodes[-2]:
+            slope = (errors[-1] - errors[-2]) / (nodes[-1] - nodes[-2])
+            found += np.clip(slope, 0, 1) * np.maximum(logs - nodes[-1], 0)
+        return np.take(self.kernel, step), np.exp(found)
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,12 @@ class Model:
     noise : float
         The noise of the training images in data units.
 
-    shape_edges : tuple of float
-        The shapes that divide the classes.
+    lost_edges, shape_edges : tuple of float
+        The shares of lost neighbours, and the shapes, that divide the
+        classes.
 
     steps : tuple of `Steps`
-        The kernels of each class of shape.
+        The kernels of each class, those of shape running fastest.
 
     n_training : int
         The number of training pixels; 0 if there were none and the
@@ -104,6 +109,7 @@ class Model:
     width: int
     kernels: tuple
     noise: float
+    lost_edges: tuple
     shape_edges: tuple
     steps: tuple
     n_training: int
@@ -126,10 +132,13 @@ class Model:
             The number of the kernel.
 
         error : (n,) `~numpy.ndarray`
-            The error in data units of a pixel that lacks no neighbour.
+            The error in data units, to be multiplied by the square root
+            of the variance of the weights.
         """
         contrast, shape = describe(moments, noise)
-        kind = np.searchsorted(self.shape_edges, shape)
+        kind = (np.searchsorted(self.lost_edges, moments.lost)
+                * (len(self.shape_edges) + 1)
+                + np.searchsorted(self.shape_edges, shape))
         kernel = np.zeros(len(contrast), dtype=np.intc)
         error = np.zeros(len(contrast))
         for number, steps in enumerate(self.steps):
@@ -180,9 +189,9 @@ class Model:
             steps = tuple(Steps(**{name: tuple(values) for name, values
                                    in step.items()})
                           for step in values.pop('steps'))
-            return cls(kernels=kernels, steps=steps,
-                       shape_edges=tuple(values.pop('shape_edges')),
-                       **values)
+            edges = {name: tuple(values.pop(name))
+                     for name in ('lost_edges', 'shape_edges')}
+            return cls(kernels=kernels, steps=steps, **edges, **values)
         except (KeyError, TypeError, AttributeError) as exc:
             msg = f'not a trained model of lpiphot: {exc!r}'
             raise ValueError(msg) from exc

@@ -7,20 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot._core.imputation import fill_pixels, mark_spikes
-from lpiphot.gpr.kernels import Kernel
-from lpiphot.gpr.weights import Window, stack_windows
-from lpiphot.gpr.window import offsets
+from lpiphot._core.imputation import mark_spikes
 
-__all__ = ['Plane', 'bright_pixels', 'fill_roughly', 'good_values', 'noise_of',
+__all__ = ['Plane', 'bright_pixels', 'good_values', 'noise_of',
            'random_pixels', 'spread_of']
 
 # Pixels that are looked at, at most, to find bright ones and levels
 N_SCAN = 2 ** 22
 N_LEVEL = 2 ** 15
-
-# Good pixels that a rough value needs
-MIN_ROUGH = 3
 
 # How far spikes stand out: from the window in units of the noise, from
 # their neighbours in units of the range of these, and the ratio of both
@@ -249,36 +243,3 @@ def spread_of(plane):
     """
     values = good_values(plane.data, plane.bad)
     return float(np.median(np.abs(values - np.median(values))))
-
-
-def fill_roughly(plane, width):
-    """
-    Fill the bad pixels, only to learn from their neighbours.
-
-    Where bad pixels are so many that few windows are whole, training
-    takes these values for bad neighbours.
-
-    Parameters
-    ----------
-    plane : `Plane`
-        The image.
-
-    width : int
-        The width of the window in pixels.
-
-    Returns
-    -------
-    plane : `Plane`
-        The image, filled by a kernel that suits many images; 0 where a
-        window has few good pixels.
-    """
-    y, x = (np.ascontiguousarray(axis) for axis in np.nonzero(plane.bad))
-    window = Window(Kernel('squared_exponential', 3.0, (1.0, 1.0)), width)
-    value, variance = np.zeros((2, y.size))
-    fill_pixels(plane.data, plane.bad.view(np.uint8), y, x, *offsets(width),
-                np.zeros(y.size, dtype=np.intc),
-                *stack_windows([window]), MIN_ROUGH, value, variance,
-                np.zeros(y.size, dtype=np.intc))
-    data = plane.data.copy()
-    data[y, x] = value
-    return plane._replace(data=data)

@@ -95,19 +95,26 @@ class OrbitSolver:
 
     symmetry : {'all', 'axes', 'point'}
         The symmetry of the kernel.
+
+    reach : int, optional
+        Neighbours so near in y and x have no weight, as if bad.
     """
 
-    def __init__(self, width, symmetry):
+    def __init__(self, width, symmetry, reach=0):
         dy, dx = offsets(width)
         self.orbit = orbits(width, symmetry)
         self.sizes = np.bincount(self.orbit)
+        far = np.maximum(np.abs(dy), np.abs(dx)) > reach
+        self._kept = np.unique(self.orbit[far])
         order = np.argsort(self.orbit, kind='stable')
-        self._first = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
+        order = order[far[order]]
+        sizes = self.sizes[self._kept]
+        self._first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         one = order[self._first]
         self._near = dy[one], dx[one]
         self._apart = (dy[one][:, np.newaxis] - dy[order],
                        dx[one][:, np.newaxis] - dx[order])
-        self._root = np.sqrt(self.sizes)
+        self._root = np.sqrt(sizes)
 
     def __call__(self, kernel, amplitudes):
         """
@@ -147,15 +154,17 @@ class OrbitSolver:
         solved = np.linalg.solve(matrices, right)
         w, u = np.moveaxis(solved, -1, 0) * self._root
         whole = combine(k / self._root, w, u, a2)
-        return Weights(whole.values / self.sizes, whole.variance)
+        values = np.zeros((a2.size, self.sizes.size))
+        values[:, self._kept] = whole.values / self._root ** 2
+        return Weights(values, whole.variance)
 
 
 @lru_cache(maxsize=32)
-def _solver(width, symmetry):
-    return OrbitSolver(width, symmetry)
+def _solver(width, symmetry, reach=0):
+    return OrbitSolver(width, symmetry, reach)
 
 
-def _solve(kernel, amplitudes, search, symmetry):
+def _solve(kernel, amplitudes, search, symmetry, reach=0):
     """
     Return the weights of orbits, or `None` if there are none.
     """
@@ -165,12 +174,12 @@ def _solve(kernel, amplitudes, search, symmetry):
             # seen from the symmetric vectors alone
             Window(replace(kernel, amplitude=float(np.max(amplitudes))),
                    search.width)
-        return _solver(search.width, symmetry)(kernel, amplitudes)
+        return _solver(search.width, symmetry, reach)(kernel, amplitudes)
     except (LinAlgError, ValueError):
         return None
 
 
-def sum_orbits(data, bad, y, x, width, symmetry, *, max_bad=0):
+def sum_orbits(data, bad, y, x, width, symmetry):
     """
     Sum the neighbours of training pixels by orbit, less the pixel.
 
@@ -187,17 +196,13 @@ def sum_orbits(data, bad, y, x, width, symmetry, *, max_bad=0):
 
     y, x : (n,) `~numpy.ndarray` of int
         The pixels. Those that are bad or whose window reaches over the
-        edge or has too many bad pixels are dropped.
+        edge or has bad pixels are dropped.
 
     width : int
         The width of the window in pixels.
 
     symmetry : {'all', 'axes', 'point'}
         The symmetry.
-
-    max_bad : int, optional
-        The largest number of bad neighbours; their values are taken as
-        they are.
 
     Returns
     -------
@@ -212,7 +217,7 @@ def sum_orbits(data, bad, y, x, width, symmetry, *, max_bad=0):
     sums = np.empty((len(y), solver.sizes.size))
     kept = np.zeros(len(y), dtype=np.uint8)
     orbit_sums(data, bad.view(np.uint8), y, x, *offsets(width),
-               solver.orbit, max_bad, sums, kept)
+               solver.orbit, sums, kept)
     kept = kept.astype(bool)
     return sums[kept], kept
 
@@ -338,7 +343,7 @@ class Grid(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def grid(search, amplitudes, pairs, symmetry, angle=0.0):
+def grid(search, amplitudes, pairs, symmetry, angle=0.0, reach=0):
     """
     Return kernels to choose from, for any image.
 
@@ -359,6 +364,9 @@ def grid(search, amplitudes, pairs, symmetry, angle=0.0):
     angle : float, optional
         Their angle in degrees.
 
+    reach : int, optional
+        Neighbours so near in y and x have no weight, as if bad.
+
     Returns
     -------
     result : `Grid`
@@ -373,11 +381,11 @@ def grid(search, amplitudes, pairs, symmetry, angle=0.0):
     for pair in pairs:
         some = [Kernel(search.name, amplitude, pair, angle, search.period)
                 for amplitude in amplitudes]
-        solved = _solve(some[0], amplitudes, search, symmetry)
+        solved = _solve(some[0], amplitudes, search, symmetry, reach)
         while solved is None and len(some) > 1:
             some = some[:-1]  # a smaller amplitude may do
             solved = _solve(some[0], amplitudes[:len(some)], search,
-                            symmetry)
+                            symmetry, reach)
         if solved is not None:
             kernels.extend(some)
             values.append(solved.values)

@@ -81,10 +81,15 @@ class Moments(NamedTuple):
 
     peak : (n,) `~numpy.ndarray`
         Their weighted mean less their plain mean: positive on a peak.
+
+    lost : (n,) `~numpy.ndarray`
+        The share of the weights of neighbours that are bad or outside
+        the image, from 0 to 1.
     """
 
     scatter: np.ndarray
     peak: np.ndarray
+    lost: np.ndarray
 
 
 @lru_cache(maxsize=8)
@@ -93,7 +98,7 @@ def _taper(width):
     return np.exp(-0.5 * (dy ** 2 + dx ** 2) / TAPER ** 2)
 
 
-def moments(data, bad, y, x, width):
+def moments(data, bad, y, x, width, reach=0):
     """
     Find how the good neighbours of pixels scatter.
 
@@ -111,12 +116,15 @@ def moments(data, bad, y, x, width):
     width : int
         The odd width of the window in pixels.
 
+    reach : int, optional
+        Neighbours so near in y and x are taken for bad.
+
     Returns
     -------
     result : `Moments`
         The moments.
     """
-    result = Moments(*np.zeros((2, len(y))))
+    result = Moments(*np.zeros((3, len(y))))
     neighbour_moments(data, bad.view(np.uint8), y, x, *offsets(width),
-                      _taper(width), *result)
+                      _taper(width), reach, *result)
     return result

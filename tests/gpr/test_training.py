@@ -10,8 +10,8 @@ from scipy.optimize import minimize
 
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.training import (MU, TAU, Bounds, OrbitSolver, Search,
-                                  objective, penalty, sum_orbits,
-                                  symmetry_of, train)
+                                  objective, penalty, sum_orbits, symmetry_of,
+                                  train)
 from oracles import dense_gpr
 
 BOUNDS = Bounds((1.0, 5000.0), (0.5, 9.0))

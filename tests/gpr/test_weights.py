@@ -8,8 +8,7 @@ from numpy.testing import assert_allclose
 
 from lpiphot._core.imputation import fill_pixels
 from lpiphot.gpr.kernels import KERNELS, Kernel
-from lpiphot.gpr.weights import (Window, combine, stack_windows,
-                                 weights)
+from lpiphot.gpr.weights import Window, combine, stack_windows, weights
 from lpiphot.gpr.window import offsets
 from oracles import dense_gpr
 

@@ -86,15 +86,12 @@ def training_pixels(data, bad, n_mad, clip, width):
     median = np.median(good)
     mad = np.median(np.abs(good - median))
     half = width // 2
-    pixels = []
-    for y in range(half, data.shape[0] - half):
-        for x in range(half, data.shape[1] - half):
-            if (data[y, x] > median + n_mad * mad
-                    and data[y, x] < good.max() / clip
-                    and not bad[y - half:y + half + 1,
-                                x - half:x + half + 1].any()):
-                pixels.append((y, x))
-    return np.array(pixels)
+    y_range = range(half, data.shape[0] - half)
+    x_range = range(half, data.shape[1] - half)
+    return np.array([
+        (y, x) for y in y_range for x in x_range
+        if median + n_mad * mad < data[y, x] < good.max() / clip
+        and not bad[y - half:y + half + 1, x - half:x + half + 1].any()])
 
 
 def residuals(data, pixels, weights):
