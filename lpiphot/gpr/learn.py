@@ -47,6 +47,9 @@ N_PATTERNS = 1000
 # Training pixels without which there is no training
 MIN_TRAINING = 30
 
+# Pixels read at a time
+N_CHUNK = 512
+
 # What fits many images, where there is nothing to learn from
 DEFAULT = (3.0, 1.0)
 
@@ -82,19 +85,17 @@ class Settings(NamedTuple):
 
 class _Pixels(NamedTuple):
     """
-    Training pixels of an image.
+    Training pixels of an image, sums and moments in units of the noise.
+
+    ``moments`` has those of both levels of lost neighbours; without sums
+    there are patterns of bad neighbours, and one level.
     """
 
     plane: object
     y: np.ndarray
     x: np.ndarray
+    moments: tuple
     sums: np.ndarray
-
-    def moments(self, width, reach):
-        found = moments(self.plane.data, self.plane.bad, self.y, self.x,
-                        width, reach)
-        return Moments(found.scatter / self.plane.noise,
-                       found.peak / self.plane.noise, found.lost)
 
 
 class _Rows(NamedTuple):
@@ -119,38 +120,55 @@ class _Rows(NamedTuple):
         return self.residuals[chosen], self.variance[chosen]
 
 
-def _merge_moments(parts):
-    return Moments(*np.concatenate(parts, axis=1))
+def _moments(plane, y, x, width, reach=0):
+    found = moments(plane.data, plane.bad, y, x, width, reach)
+    return np.stack([found.scatter / plane.noise, found.peak / plane.noise,
+                     found.lost])
+
+
+def _look_at(plane, index, search, spikes):
+    """
+    Return positions, moments and sums of those that have whole windows,
+    without spikes.
+    """
+    parts = []
+    # in order, and few at a time, to read each part of memory but once
+    index = np.sort(index)
+    for first in range(0, max(index.size, 1), N_CHUNK):
+        y, x = np.divmod(index[first:first + N_CHUNK], plane.data.shape[1])
+        sums, kept = sum_orbits(plane.data, plane.bad, y, x, search.width,
+                                symmetry_of(search))
+        y, x = y[kept], x[kept]
+        clean = ~plane.mark_spikes(y, x, search.width, spikes)[1]
+        y, x, sums = y[clean], x[clean], sums[clean]
+        parts.append((y, x, *(_moments(plane, y, x, search.width, level).T
+                              for level in range(len(LOST_EDGES) + 1)),
+                      sums / plane.noise))
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
 def _whole_windows(plane, candidates, search, rng):
     """
-    Draw candidates until enough have whole windows, without spikes.
+    Draw candidates until enough have whole windows.
 
     Candidates are flat indices, and how many are wanted.
     """
-    parts = []
+    parts, spikes = [], plane.bad.copy()
     for index, n_pixels in candidates:
+        if index.size > 4 * n_pixels:
+            index = index[rng.integers(index.size, size=4 * n_pixels)]
         index = rng.permutation(index)
-        n_kept = 0
-        for first in range(0, index.size, n_pixels):
-            # in order, to be quick to reach in memory
-            y, x = np.divmod(np.sort(index[first:first + n_pixels]),
-                             plane.data.shape[1])
-            sums, kept = sum_orbits(plane.data, plane.bad, y, x,
-                                    search.width, symmetry_of(search))
-            y, x = y[kept], x[kept]
-            clean = np.flatnonzero(
-                ~plane.mark_spikes(y, x, search.width)[1])
-            clean = clean[:n_pixels - n_kept]
-            parts.append((y[clean], x[clean], sums[clean] / plane.noise))
-            n_kept += clean.size
-            if n_kept == n_pixels or first >= 3 * n_pixels:
-                break
-    if not parts:
-        return None
-    return _Pixels(plane, *(np.concatenate(part)
-                            for part in zip(*parts, strict=True)))
+        found = [_look_at(plane, index[:n_pixels], search, spikes)]
+        n_found = len(found[0][0])
+        if n_found < n_pixels:  # so many more, by the share that was good
+            more = (n_pixels - n_found) * n_pixels // max(n_found, 1)
+            found.append(_look_at(plane, index[n_pixels:n_pixels + more],
+                                  search, spikes))
+        parts.append([np.concatenate(part)[:n_pixels]
+                      for part in zip(*found, strict=True)])
+    y, x, *both, sums = (np.concatenate(part)
+                         for part in zip(*parts, strict=True))
+    return _Pixels(plane, y, x, tuple(Moments(*one.T) for one in both), sums)
 
 
 def _any_windows(plane, candidates, width, rng):
@@ -161,8 +179,10 @@ def _any_windows(plane, candidates, width, rng):
     index = index[~plane.bad.ravel()[index]]
     index = np.sort(rng.permutation(index)[:N_PATTERNS])
     y, x = np.divmod(index, plane.data.shape[1])
-    some = moments(plane.data, plane.bad, y, x, width).lost < 1
-    return _Pixels(plane, y[some], x[some], None)
+    found = _moments(plane, y, x, width)
+    some = found[2] < 1
+    return _Pixels(plane, y[some], x[some], (Moments(*found[:, some]),),
+                   None)
 
 
 def _for_classes(plane, settings, rng):
@@ -188,7 +208,7 @@ def _for_single(plane, settings, rng):
                   bright_pixels(plane, 0.3 * threshold)):
         found = _whole_windows(plane, [(index, settings.max_training)],
                                settings.search, rng)
-        if found is not None and len(found.y) >= MIN_PIXELS:
+        if len(found.y) >= MIN_PIXELS:
             return found
     return _whole_windows(
         plane, [(random_pixels(plane, 4 * settings.max_training, rng),
@@ -228,7 +248,6 @@ def learn(planes, settings, *, training=None, seed=0):
                       for chosen in training]
     pixels = [_whole_windows(plane, some, settings.search, rng)
               for plane, some in zip(planes, candidates, strict=True)]
-    pixels = [some for some in pixels if some is not None]
     whole = sum(len(some.y) for some in pixels) >= MIN_WHOLE
     if not whole and any(plane.bad.any() for plane in planes):
         pixels = [_any_windows(plane, some, settings.search.width, rng)
@@ -339,7 +358,8 @@ def _rows(pixels, found, width, reach=0):
     """
     Put pixels of all images together.
     """
-    merged = _merge_moments([some.moments(width, reach) for some in pixels])
+    merged = Moments(*np.concatenate([some.moments[reach] for some in pixels],
+                                     axis=1))
     if pixels[0].sums is not None:
         return _Rows(merged, found,
                      np.concatenate([some.sums for some in pixels]), None,
@@ -355,7 +375,7 @@ def _fill_again(pixels, arrays, width):
     """
     Fill good pixels as if they were bad, by every kernel.
     """
-    plane, y, x, _ = pixels
+    plane, y, x = pixels[:3]
     n_kernels = len(arrays[0])
     value, variance = np.zeros((2, n_kernels, y.size))
     n_good = np.zeros(y.size, dtype=np.intc)

@@ -76,7 +76,7 @@ class Plane(NamedTuple):
         noise = max(noise_of(data, bad), np.spacing(abs(level)), 1e-100)
         return cls(data, bad, level, noise)
 
-    def mark_spikes(self, y, x, width):
+    def mark_spikes(self, y, x, width, spikes=None):
         """
         Find good pixels near others that stand alone, by far.
 
@@ -92,6 +92,10 @@ class Plane(NamedTuple):
         width : int
             The width of the windows.
 
+        spikes : (ny, nx) bool `~numpy.ndarray`, optional
+            Where to mark the spikes; by default a copy of the bad
+            pixels.
+
         Returns
         -------
         bad : (ny, nx) bool `~numpy.ndarray`
@@ -100,7 +104,8 @@ class Plane(NamedTuple):
         near : (n,) bool `~numpy.ndarray`
             The pixels whose windows have spikes.
         """
-        spikes, near = self.bad.copy(), np.zeros(len(y), dtype=bool)
+        spikes = self.bad.copy() if spikes is None else spikes
+        near = np.zeros(len(y), dtype=bool)
         mark_spikes(self.data, self.bad.view(np.uint8), y, x, width // 2,
                     self.noise, SPIKE_SIGMA, SPIKE_SHARPNESS, SPIKE_RATIO,
                     spikes.view(np.uint8), near.view(np.uint8))
