@@ -111,13 +111,19 @@ class _Rows(NamedTuple):
 
     def take(self, chosen):
         """
-        Return moments, residuals and variances of some of them.
+        Return absolute residuals and variances of some of them.
         """
         if self.sums is not None:
-            residuals = self.sums[chosen] @ self.found.values.T
-            return residuals, np.broadcast_to(self.found.variance,
-                                              residuals.shape)
-        return self.residuals[chosen], self.variance[chosen]
+            residuals = self.sums[chosen] @ self.values.T
+            return np.abs(residuals, out=residuals), self.found.variance
+        return np.abs(self.residuals[chosen]), self.variance[chosen]
+
+    @property
+    def values(self):
+        """
+        The weights of the kernels, in the precision of the sums.
+        """
+        return self.found.values.astype(self.sums.dtype)
 
 
 def _moments(plane, y, x, width, reach=0):
@@ -267,8 +273,8 @@ def learn(planes, settings, *, training=None, seed=0):
                  penalty(np.array([kernel.amplitude])))
     rows = _rows(pixels, found, settings.search.width)
     residuals, variance = rows.take(slice(None))
-    nodes = _error_nodes(describe(rows.moments, 1.0)[0], residuals[:, 0],
-                         variance[:, 0])
+    nodes = _error_nodes(describe(rows.moments, 1.0)[0],
+                         residuals[:, 0] / np.sqrt(variance[..., 0]))
     return Model(settings.search.width, (kernel,), noise, (), (),
                  (Steps((0.0,), (0,), *nodes),), n_training)
 
@@ -307,7 +313,7 @@ def _single_kernel(pixels, search):
                      search)[0]
     found = _choices(search, pixels)
     residuals, _ = _rows(pixels, found, search.width).take(slice(None))
-    cost = np.abs(residuals).mean(axis=0) * found.penalty
+    cost = residuals.mean(axis=0) * found.penalty
     return found.kernels[int(np.argmin(cost))]
 
 
@@ -331,7 +337,7 @@ def _stretch(search, pixels):
                  *(np.concatenate([one[i] for one in found])
                    for i in range(1, len(Grid._fields))))
     residuals, _ = _rows(pixels, found, search.width).take(slice(None))
-    kernel = found.kernels[int(np.argmin(np.abs(residuals).mean(axis=0)
+    kernel = found.kernels[int(np.argmin(residuals.mean(axis=0)
                                          * found.penalty))]
     return np.divide(*kernel.length_scale).item(), kernel.angle
 
@@ -362,8 +368,8 @@ def _rows(pixels, found, width, reach=0):
                                      axis=1))
     if pixels[0].sums is not None:
         return _Rows(merged, found,
-                     np.concatenate([some.sums for some in pixels]), None,
-                     None)
+                     np.concatenate([some.sums for some in pixels],
+                                    dtype=np.float32), None, None)
     arrays = stack_windows([Window(kernel, width)
                             for kernel in found.kernels])
     parts = [_fill_again(some, arrays, width) for some in pixels]
@@ -387,22 +393,21 @@ def _fill_again(pixels, arrays, width):
     return (value - plane.data[y, x]).T / plane.noise, variance.T
 
 
-def _error_nodes(contrast, residuals, variance):
+def _error_nodes(contrast, ratio):
     """
-    Return contrasts, and the error at each in units of unit variance.
+    Return contrasts, and the error at each, from ratios of absolute
+    residuals to the square roots of variances.
     """
     order = np.argsort(contrast, kind='stable')
-    ratio = np.abs(residuals[order]) / np.sqrt(variance[order])
     first, nodes, errors = 0, [], []
     while first < len(order):
-        rest = len(order) - first
-        last = first + int(rest * (1 - KEPT))
+        last = first + int((len(order) - first) * (1 - KEPT))
         if len(order) - last < MIN_NODE:
             last = len(order)
-        nodes.append(max(float(np.median(contrast[order[first:last]])),
-                         MIN_CONTRAST))
+        some = order[first:last]
+        nodes.append(max(float(np.median(contrast[some])), MIN_CONTRAST))
         # of a constant image it is 0, which has no logarithm
-        errors.append(max(1.4826 * float(np.median(ratio[first:last])), 1e-3))
+        errors.append(max(1.4826 * float(np.median(ratio[some])), 1e-3))
         first = last
     return tuple(nodes), tuple(errors)
 
@@ -426,11 +431,10 @@ def _class_model(pixels, search, noise, n_training):
         for number in range(n_shapes):
             mine = np.flatnonzero(kind == number)
             if mine.size >= MIN_PIXELS:
-                tables[level, number] = _make_steps(
-                    contrast[mine], *rows.take(mine), rows.found, kernels)
+                tables[level, number] = _make_steps(contrast, rows, mine,
+                                                    kernels)
     if not tables:
-        tables[0, 0] = _make_steps(describe(rows.moments, 1.0)[0],
-                                   *rows.take(slice(None)), rows.found,
+        tables[0, 0] = _make_steps(contrast, rows, np.arange(contrast.size),
                                    kernels)
     # a class that is scarce has the kernels of the nearest
     steps = tuple(
@@ -442,26 +446,25 @@ def _class_model(pixels, search, noise, n_training):
                  steps, n_training)
 
 
-def _make_steps(contrast, residuals, variance, found, kernels):
+def _make_steps(contrast, rows, mine, kernels):
     """
     Find the kernels of one class; new ones are appended to ``kernels``.
     """
+    contrast, found = contrast[mine], rows.found
     n_steps = 1
     while (n_steps < MAX_STEPS
            and KEPT ** n_steps * contrast.size >= MIN_PIXELS):
         n_steps += 1
     edges = np.quantile(contrast, 1 - KEPT ** np.arange(n_steps))
     step = np.searchsorted(edges[1:], contrast, side='right')
-    rows, best = [], np.zeros(contrast.size, dtype=int)
+    table, ratio = [], np.empty(contrast.size)
     for number in np.unique(step):
-        mine = step == number
-        cost = np.abs(residuals[mine]).mean(axis=0) * found.penalty
-        best[mine] = np.argmin(cost)
-        kernel = found.kernels[int(np.argmin(cost))]
-        if kernel not in kernels:
-            kernels.append(kernel)
-        rows.append((float(edges[number]), kernels.index(kernel)))
-    every = np.arange(contrast.size)
-    nodes = _error_nodes(contrast, residuals[every, best],
-                         variance[every, best])
-    return Steps(*zip(*rows, strict=True), *nodes)
+        these = np.flatnonzero(step == number)
+        residuals, variance = rows.take(mine[these])
+        best = int(np.argmin(residuals.mean(axis=0) * found.penalty))
+        ratio[these] = residuals[:, best] / np.sqrt(variance[..., best])
+        if found.kernels[best] not in kernels:
+            kernels.append(found.kernels[best])
+        table.append((float(edges[number]),
+                      kernels.index(found.kernels[best])))
+    return Steps(*zip(*table, strict=True), *_error_nodes(contrast, ratio))
