@@ -133,7 +133,7 @@ def _plane_of(data, mask):
     from lpiphot._inputs import parse_pixels
     from lpiphot.gpr.sample import Plane
 
-    return Plane.of(*parse_pixels(data, mask=mask))
+    return Plane.of(*parse_pixels(data, mask=mask)[:2])
 
 
 def run_objective(data, _):

@@ -43,7 +43,7 @@ def fill_gpr(data, mask):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         result = GPRImputer().run(data, mask=mask)
-    return result.data, result.error[mask]
+    return result.image, result.std[mask]
 
 
 def measure(image, kind, methods, n_seeds):

@@ -2,7 +2,9 @@
 Scenes and clocks for the benchmarks.
 """
 
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 from astropy.table import QTable
@@ -77,6 +79,38 @@ class Clock:
     def __exit__(self, *exception):
         self.wall = time.perf_counter() - self._start[0]
         self.core = time.process_time() - self._start[1]
+
+
+def own_memory():
+    """
+    Return the bytes of this process, without the pages of mapped files.
+    """
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith('RssAnon:'):
+            return 1024 * int(line.split()[1])
+    msg = '/proc/self/status has no line RssAnon: this needs Linux'
+    raise OSError(msg)
+
+
+class PeakMemory:
+    """
+    A context that looks at `own_memory` a hundred times a second.
+    """
+
+    def __enter__(self):
+        self.bytes = 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def _watch(self):
+        while not self._end.wait(0.01):
+            self.bytes = max(self.bytes, own_memory())
+
+    def __exit__(self, *exception):
+        self._end.set()
+        self._thread.join()
 
 
 def cholesky_floor(sizes, dtype, *, n_repeat=15):

@@ -10,9 +10,15 @@ import argparse
 import cProfile
 import pstats
 import resource
+import tempfile
+from pathlib import Path
 
 import numpy as np
-from bench_helpers import Clock, cholesky_floor, make_scene
+from astropy.io import fits
+from astropy.table import QTable
+from bench_helpers import (FWHM, NOISE, Clock, PeakMemory, cholesky_floor,
+                           make_scene, own_memory)
+from photutils.psf import CircularGaussianPRF
 from threadpoolctl import threadpool_limits
 
 import lpiphot.corrector
@@ -76,6 +82,35 @@ def run_threads(fraction):
           'after', flush=True)
 
 
+def run_mapped(fraction):
+    """
+    Print the memory that an image mapped from a FITS file takes.
+    """
+    side = int(16384 * fraction)
+    n_stars = 2000
+    rng = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'image.fits'
+        header = fits.Header({'SIMPLE': True, 'BITPIX': -32, 'NAXIS': 2,
+                              'NAXIS1': side, 'NAXIS2': side})
+        with fits.StreamingHDU(path, header) as hdu:
+            for _ in range(side // 256):
+                hdu.write(rng.normal(0, NOISE, (256, side)).astype('>f4'))
+        table = QTable({'x_fit': rng.uniform(0, side - 1, n_stars),
+                        'y_fit': rng.uniform(0, side - 1, n_stars),
+                        'flux_fit': np.full(n_stars, 100 * NOISE)})
+        corrector = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=FWHM),
+                                           n_threads=2)
+        with fits.open(path, memmap=True) as hdus:
+            before = own_memory()
+            with PeakMemory() as peak:
+                corrector(hdus[0].data, table)
+    print(f'mapped   {side} x {side} pixels in a FITS file of '
+          f'{4 * side ** 2 / 1e9:.2f} GB, {n_stars} stars, two threads: own '
+          f'memory {before / 1e9:.2f} GB before, at most '
+          f'{peak.bytes / 1e9:.2f} GB', flush=True)
+
+
 def run_accuracy(fraction):
     """
     Print how far float32 is from float64, at two levels.
@@ -114,8 +149,11 @@ def run_sums(_):
             workspace, times = Workspace(), []
             for _ in range(5):
                 with Clock() as clock:
-                    joint_covariances(training, corners, places, *shapes[:2],
-                                      np.dtype(dtype), workspace)
+                    _, covariances = joint_covariances(
+                        training, corners, places, *shapes[:2],
+                        np.dtype(dtype), workspace)
+                    for _ in covariances:
+                        pass
                 times.append(clock.core)
             print(f'sums     {n_stars:3d} stars on {side} x {side} pixels, '
                   f'{dtype}: {1e3 * np.median(times) / n_stars:.2f} ms/star',
@@ -146,7 +184,8 @@ def run_profile(fraction):
 
 
 # the profile last: it changes the corrector
-OTHERS = {'threads': run_threads, 'accuracy': run_accuracy,
+OTHERS = {'threads': run_threads, 'mapped': run_mapped,
+          'accuracy': run_accuracy,
           'sums': run_sums, 'profile': run_profile}
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.utils.masked import Masked
 
-__all__ = ['Image', 'ImageReader', 'as_gain', 'as_image', 'as_number',
-           'as_optional', 'as_plane', 'as_positions', 'as_seed', 'as_shape',
-           'as_shapes', 'parse_image', 'parse_pixels']
+__all__ = ['Image', 'ImageReader', 'as_count', 'as_gain', 'as_image',
+           'as_mask', 'as_number', 'as_optional', 'as_plane', 'as_positions',
+           'as_seed', 'as_shape', 'as_shapes', 'parse_image', 'parse_pixels']
 
 
 class Image(NamedTuple):
@@ -80,27 +80,16 @@ class ImageReader:
     """
 
     def __init__(self, data, *, error=None, mask=None):
-        if isinstance(data, NDData):
-            if data.mask is not None:
-                mask = _only_one('mask', mask, data.mask)
-            if data.uncertainty is not None:
-                # an inverse variance of 0 becomes an infinite error,
-                # which masks the pixel
-                with np.errstate(divide='ignore', invalid='ignore'):
-                    std = data.uncertainty.represent_as(StdDevUncertainty)
-                unit = std.unit if std.unit is not None else data.unit
-                std = (std.array if unit is None
-                       else u.Quantity(std.array, unit, copy=False))
-                error = _only_one('error', error, std, 'uncertainty')
-            data = (data.data if data.unit is None
-                    else u.Quantity(data.data, data.unit, copy=False))
-        elif isinstance(data, np.ma.MaskedArray):
-            if data.mask is not np.ma.nomask:
-                mask = _only_one('mask', mask, data.mask)
-            data = data.data
-        elif isinstance(data, Masked):
-            mask = _only_one('mask', mask, data.mask)
-            data = data.unmasked
+        if isinstance(data, NDData) and data.uncertainty is not None:
+            # an inverse variance of 0 becomes an infinite error, which
+            # masks the pixel
+            with np.errstate(divide='ignore', invalid='ignore'):
+                std = _std_of(data.uncertainty)
+            unit = std.unit if std.unit is not None else data.unit
+            std = (std.array if unit is None
+                   else u.Quantity(std.array, unit, copy=False))
+            error = _only_one('error', error, std, 'uncertainty')
+        data, mask = _without_mask(data, mask)
 
         self.unit = data.unit if isinstance(data, u.Quantity) else None
         self._data = _as_plain_image('data', data)
@@ -115,17 +104,7 @@ class ImageReader:
         self.has_error = error is not None
         self._mask = None
         if mask is not None and mask is not np.ma.nomask:
-            self._mask = np.asanyarray(mask)
-            if self._mask.dtype != bool:
-                msg = ('mask must be boolean, True for pixels to leave out; '
-                       f'got dtype {self._mask.dtype}')
-                raise TypeError(msg)
-            if self._mask.ndim == 0:
-                self._mask = np.broadcast_to(self._mask, self.shape)
-            if self._mask.shape != self.shape:
-                msg = (f'mask must have the shape of data, {self.shape}; got '
-                       f'{self._mask.shape}')
-                raise ValueError(msg)
+            self._mask = as_mask('mask', mask, self.shape)
 
     def read(self, region=None):
         """
@@ -176,13 +155,13 @@ def parse_image(data, *, error=None, mask=None):
 
 def parse_pixels(data, *, mask=None):
     """
-    Take an image or cube apart whose pixels are to be replaced.
+    Take apart an image or a cube of images whose pixels are replaced.
 
     Parameters
     ----------
     data : array_like, `~astropy.units.Quantity`, masked array or \
             `~astropy.nddata.NDData`
-        The image, or a cube of images.
+        The image ``(ny, nx)`` or cube ``(n, ny, nx)``.
 
     mask : bool array_like, optional
         `True` for bad pixels, in the shape of the data or of one image
@@ -191,10 +170,13 @@ def parse_pixels(data, *, mask=None):
     Returns
     -------
     values : `~numpy.ndarray`
-        The values as they are, not copied.
+        The values, not copied.
 
     bad : bool `~numpy.ndarray`
         `True` for pixels that are masked or not finite; new.
+
+    unit : `~astropy.units.Unit` or `None`
+        The unit of the data.
 
     Raises
     ------
@@ -204,35 +186,39 @@ def parse_pixels(data, *, mask=None):
     ValueError
         If a shape is wrong or the mask is given twice.
     """
-    own = getattr(data, 'mask', None)
-    if isinstance(data, (NDData, np.ma.MaskedArray, Masked)):
-        if own is not None and own is not np.ma.nomask:
-            mask = _only_one('mask', mask, own)
-        data = (data.unmasked if isinstance(data, Masked) else data.data)
-    values = np.asanyarray(data)
-    if isinstance(values, u.Quantity):
-        values = values.value
-    if values.dtype.kind not in 'iuf':
-        msg = f'data must be real numbers; got dtype {values.dtype}'
-        raise TypeError(msg)
-    if values.ndim not in (2, 3) or values.size == 0:
-        msg = ('data must be an image (ny, nx) or a cube (n, ny, nx); got '
-               f'the shape {values.shape}')
-        raise ValueError(msg)
-    values = np.asarray(values)
+    data, mask = _without_mask(data, mask)
+    values = _as_plain_image('data', data, cube=True)
     bad = ~np.isfinite(values)
     if mask is not None and mask is not np.ma.nomask:
-        mask = np.asanyarray(mask)
-        if mask.dtype != bool:
-            msg = ('mask must be boolean, True for bad pixels; got dtype '
-                   f'{mask.dtype}')
-            raise TypeError(msg)
-        if mask.shape not in (values.shape, values.shape[-2:], ()):
-            msg = (f'mask must have the shape of data, {values.shape}; got '
-                   f'{mask.shape}')
-            raise ValueError(msg)
-        bad |= mask
-    return values, bad
+        bad |= as_mask('mask', mask, values.shape)
+    return values, bad, getattr(data, 'unit', None)
+
+
+def _without_mask(data, mask):
+    """
+    Return an array or Quantity, and the mask, which is given but once.
+    """
+    own = None
+    if isinstance(data, NDData):
+        own = data.mask
+        data = (data.data if data.unit is None
+                else u.Quantity(data.data, data.unit, copy=False))
+    elif isinstance(data, np.ma.MaskedArray):
+        own = None if data.mask is np.ma.nomask else data.mask
+        data = data.data
+    elif isinstance(data, Masked):
+        own, data = data.mask, data.unmasked
+    return data, mask if own is None else _only_one('mask', mask, own)
+
+
+def _std_of(uncertainty):
+    try:
+        return uncertainty.represent_as(StdDevUncertainty)
+    except TypeError:
+        msg = ('the uncertainty of data must be of a class that has a '
+               'standard deviation, or None; got '
+               f'{type(uncertainty).__name__}')
+        raise TypeError(msg) from None
 
 
 def _only_one(name, given, own, own_name=None):
@@ -243,9 +229,9 @@ def _only_one(name, given, own, own_name=None):
     return own
 
 
-def _as_plain_image(name, image):
+def _as_plain_image(name, image, *, cube=False):
     """
-    Return a two-dimensional numeric array, without its unit.
+    Return a two-dimensional numeric array, without its unit, or a cube.
     """
     image = np.asanyarray(image)
     if isinstance(image, u.Quantity):
@@ -253,8 +239,9 @@ def _as_plain_image(name, image):
     if image.dtype.kind not in 'iuf':
         msg = f'{name} must be real numbers; got dtype {image.dtype}'
         raise TypeError(msg)
-    if image.ndim != 2 or image.size == 0:
-        msg = (f'{name} must be a two-dimensional image; got the shape '
+    if image.ndim not in ((2, 3) if cube else (2,)) or image.size == 0:
+        msg = (f'{name} must be a two-dimensional image'
+               f'{" or a cube of them" if cube else ""}; got the shape '
                f'{image.shape}')
         raise ValueError(msg)
     return image
@@ -307,6 +294,35 @@ def _without_unit(name, values, unit):
 
 def _unit_name(unit):
     return 'no unit' if unit is None else f"'{unit}'"
+
+
+def as_mask(name, mask, shape):
+    """
+    Return a boolean mask for all pixels of an image or cube.
+    """
+    mask = np.asanyarray(mask)
+    if mask.dtype != bool:
+        msg = (f'{name} must be boolean, True for pixels to leave out; got '
+               f'dtype {mask.dtype}')
+        raise TypeError(msg)
+    if mask.shape not in ((), shape, shape[-2:]):
+        msg = (f'{name} must have the shape of data, {shape}; got '
+               f'{mask.shape}')
+        raise ValueError(msg)
+    return np.broadcast_to(mask, shape)
+
+
+def as_count(name, value, smallest=0):
+    """
+    Return a number of things, not below the smallest.
+    """
+    if isinstance(value, bool) or not hasattr(value, '__index__'):
+        msg = f'{name} must be an integer; got {value!r}'
+        raise TypeError(msg)
+    if value < smallest:
+        msg = f'{name} must be at least {smallest}; got {value}'
+        raise ValueError(msg)
+    return int(value)
 
 
 def as_number(name, value, unit=None):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from astropy.utils.exceptions import AstropyUserWarning
 from threadpoolctl import threadpool_limits
 
-__all__ = ['as_n_threads', 'run_jobs']
+__all__ = ['as_n_threads', 'run_jobs', 'run_levels']
 
 
 def as_n_threads(n_threads):
@@ -132,14 +132,50 @@ def run_jobs(function, jobs, *, n_threads, progress_bar, label='LPI',
     results : list
         What the function returned.
     """
-    total = sum(len(job) for job in jobs)
+    return run_levels(function, [jobs], n_threads=n_threads,
+                      progress_bar=progress_bar, label=label, unit=unit)
+
+
+def run_levels(function, levels, *, n_threads, progress_bar, label='LPI',
+               unit='block'):
+    """
+    Call a function for each job, level after level.
+
+    Jobs of one level do not need each other, but may need all of the
+    levels before.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one job.
+
+    levels : list of list of sequences
+        The jobs, as for `run_jobs`.
+
+    n_threads : int
+        The number of threads.
+
+    progress_bar : bool
+        Whether to show a progress bar (with tqdm).
+
+    label, unit : str, optional
+        The texts of the progress bar.
+
+    Returns
+    -------
+    results : list
+        What the function returned, for all jobs in order.
+    """
+    total = sum(len(job) for jobs in levels for job in jobs)
     results = []
     # the initializer is for libraries whose limit belongs to a thread
     with (one_blas_thread,
           _progress(total, progress_bar, label, unit) as advance,
           ThreadPoolExecutor(n_threads,
                              initializer=limit_blas_threads) as pool):
-        for job, result in zip(jobs, pool.map(function, jobs), strict=True):
-            results.append(result)
-            advance(len(job))
+        for jobs in levels:
+            for job, result in zip(jobs, pool.map(function, jobs),
+                                   strict=True):
+                results.append(result)
+                advance(len(job))
     return results

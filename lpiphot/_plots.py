@@ -9,10 +9,11 @@ from astropy.visualization import (AsinhStretch, ImageNormalize,
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
+from scipy.ndimage import distance_transform_edt
 
-__all__ = ['add_scale', 'field_norm', 'plot_imputed', 'plot_prediction',
-           'plot_result', 'show_image', 'symmetric_limit']
+__all__ = ['add_scale', 'field_norm', 'plot_imputation', 'plot_imputed',
+           'plot_prediction', 'plot_result', 'show_image', 'symmetric_limit']
 
 # ignored, good, hidden: grey, blue and orange of the Okabe-Ito palette,
 # which all readers can tell apart
@@ -133,31 +134,100 @@ def plot_prediction(prediction, n_draws, rng):
     return figure
 
 
+def plot_imputation(result, position, size, truth, n_draws):
+    """
+    Plot a hole: where it is, its pixels, mean, uncertainty and draws.
+    """
+    depth = distance_transform_edt(~result.good) * result.mask
+    if position is None:
+        position = np.unravel_index(np.argmax(depth), depth.shape)
+    centre = np.floor(np.asarray(position, dtype=float) + 0.5).astype(int)
+    shape = np.array(result.mask.shape)
+    if size is None:
+        deepest = depth[tuple(np.clip(centre, 0, shape - 1))]
+        size = int(3 * deepest + 2 * result.condition_distance) + 1
+    size = np.minimum(size, shape)
+    first = np.clip(centre - size // 2, 0, shape - size)
+    part = tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))
+    extent = (first[1] - 0.5, first[1] + size[1] - 0.5,
+              first[0] - 0.5, first[0] + size[0] - 0.5)
+
+    mean, std = (np.asarray(getattr(plane, 'value', plane))
+                 for plane in (result.mean, result.std))
+    hidden, good = result.mask[part], result.good[part]
+    near = distance_transform_edt(~hidden) <= result.condition_distance
+    classes = np.select([hidden, good & near], [2, 1], 0)
+    panels = []
+    if truth is not None:
+        truth = np.asarray(getattr(truth, 'value', truth))[part]
+        panels.append(('Truth', truth))
+    panels += [('Pixels', None), ('Mean', mean[part]), ('1 sigma', None)]
+    for i in range(min(n_draws, result.n_draws)):
+        draw = mean[part].copy()
+        within = np.zeros(result.mask.shape, dtype=bool)
+        within[part] = hidden
+        draw[hidden] += result._deviations[i][within[result.mask]]  # noqa: SLF001
+        panels.append((f'Draw {i + 1}', draw))
+
+    shown = mean[part] if truth is None else truth
+    shown = shown[np.isfinite(shown)]
+    limits = {'vmin': shown.min(), 'vmax': shown.max(), 'cmap': 'viridis'}
+    n_columns = -(-len(panels) // 2)
+    figure = Figure(figsize=(5.2 + 2.9 * n_columns, 6.4),
+                    layout='constrained')
+    grid = figure.add_gridspec(
+        2, 1 + n_columns, width_ratios=[2] + [1] * n_columns)
+    overview = figure.add_subplot(grid[:, 0])
+    with_holes = np.where(result.mask, np.nan, mean)
+    show_image(overview, with_holes, 'Image', norm=field_norm(with_holes),
+               cmap='viridis')
+    overview.add_patch(Rectangle(
+        (extent[0], extent[2]), size[1], size[0], fill=False, color='white',
+        lw=1.5))
+    axes = [figure.add_subplot(grid[i // n_columns, 1 + i % n_columns])
+            for i in range(len(panels))]
+    for plot, (title, plane) in zip(axes, panels, strict=True):
+        if title == 'Pixels':
+            show_image(plot, classes, title, extent=extent, vmin=0, vmax=2,
+                       cmap=ListedColormap(CLASS_COLOURS))
+            plot.legend(handles=[
+                Patch(color=colour, label=name) for colour, name in zip(
+                    CLASS_COLOURS, CLASS_NAMES, strict=True)],
+                loc='upper right', fontsize='x-small')
+        elif title == '1 sigma':
+            bar = show_image(plot, np.where(hidden, std[part], np.nan), title,
+                             extent=extent, cmap='magma', vmin=0)
+            figure.colorbar(bar, ax=plot, location='bottom', shrink=0.8)
+        else:
+            artist = show_image(plot, plane, title, extent=extent, **limits)
+        plot.set(xlabel='', ylabel='')
+    add_scale(artist, axes, result.unit)
+    return figure
+
+
 def plot_imputed(result, plane):
     """
     Plot an image before and after, the errors and the kernels.
     """
-    shape = result.flags.shape[-2:]
-    before, error, bits = (
-        np.asarray(array).reshape(-1, *shape)[plane].astype(float)
-        for array in (result.before, result.error, result.flags))
-    clean = result.data
-    clean = getattr(clean, 'unmasked', getattr(clean, 'data', clean))
-    clean = np.asarray(getattr(clean, 'value', clean), dtype=float)
-    clean = clean.reshape(-1, *shape)[plane]
-    holes = np.where(bits > 0, np.nan, before)
+    shape = result.mask.shape[-2:]
+    image = result.image
+    image = getattr(image, 'unmasked', getattr(image, 'data', image))
+    clean, error, filled = (
+        np.asarray(getattr(array, 'value', array)).reshape(-1, *shape)[plane]
+        for array in (image, result.std, result.mask))
     norm = field_norm(clean)
     colours = colormaps['gray'].with_extremes(bad=CLASS_COLOURS[2])
 
     figure = Figure(figsize=(12.5, 10), layout='constrained')
     figure.get_layout_engine().set(w_pad=0.25, h_pad=0.1)
     axes = figure.subplots(2, 2)
+    holes = np.where(filled, np.nan, clean)
     add_scale(show_image(axes[0, 0], holes, 'Before, bad pixels orange',
                          norm=norm, cmap=colours), axes[0, 0], result.unit)
     add_scale(show_image(axes[0, 1], clean, 'After', norm=norm), axes[0, 1],
               result.unit)
-    shown = np.where(bits > 0, error, np.nan)
-    limit = np.nanpercentile(shown, 98) if np.any(bits > 0) else 1.0
+    shown = np.where(filled, error, np.nan)
+    limit = np.nanpercentile(shown, 98) if filled.any() else 1.0
     colours = colormaps['cividis'].with_extremes(bad='1.0')
     add_scale(show_image(axes[1, 0], shown, 'Error of the filled pixels',
                          cmap=colours, vmin=0, vmax=limit), axes[1, 0],

@@ -19,9 +19,9 @@ from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.residual import PSF, Sources, centre_pixels, close_pairs
-from lpiphot.lpi.scene import Field, Thresholds
+from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
 from lpiphot.lpi.solve import solve_stars
-from lpiphot.lpi.tiles import Region, group_stars
+from lpiphot.lpi.tiles import Region, group_stars, region_about
 from lpiphot.results import LPIResult, Prediction
 
 __all__ = ['LPIBackgroundCorrector']
@@ -350,18 +350,23 @@ class LPIBackgroundCorrector:
             values[name] = np.zeros(n_sources, dtype=np.int32)
         values['dnt'][~call.valid] = flags.NO_POSITION
 
+        jobs = self._jobs(call)
+        scenes = SharedScenes(call.field, [self._region(call, job)
+                                           for job in jobs])
         local = threading.local()
 
         def solve(index):
             if not hasattr(local, 'workspace'):
                 local.workspace = Workspace()
+            scene = scenes.scene(self._region(call, index))
             return [_Row(solution) for solution in
-                    self._solve(call, index, local.workspace)]
+                    self._solve(call, index, scene, local.workspace)]
 
-        jobs = self._jobs(call)
-        results = run_jobs(solve, jobs, n_threads=self.n_threads,
+        order = scenes.staggered(self.n_threads)
+        results = run_jobs(solve, [jobs[i] for i in order],
+                           n_threads=self.n_threads,
                            progress_bar=self.progress_bar)
-        rows = [row for result in results for row in result]
+        rows = [row for i in np.argsort(order) for row in results[i]]
         for source, row in zip(np.concatenate([*jobs, []]).astype(int), rows,
                                strict=True):
             for name, value in row.values.items():
@@ -437,12 +442,20 @@ class LPIBackgroundCorrector:
                 Prediction.from_solution(name, solution, call.image.unit))
         return predictions[0] if np.ndim(ids) == 0 else predictions
 
-    def _solve(self, call, index, workspace=None):
+    def _region(self, call, index):
+        """
+        Return the region that some sources need.
+        """
+        return region_about(centre_pixels(call.sources.take(index)),
+                            self.stamp_shape, self.window_shape,
+                            call.image.shape)
+
+    def _solve(self, call, index, scene=None, workspace=None):
         return solve_stars(
             call.field, self._psf, call.sources.take(index),
             stamp_shape=self.stamp_shape, window_shape=self.window_shape,
             condition_radius=self.condition_radius,
-            dtype=np.dtype(self.dtype), workspace=workspace)
+            dtype=np.dtype(self.dtype), scene=scene, workspace=workspace)
 
     def _parameters(self, call):
         """

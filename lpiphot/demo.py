@@ -4,43 +4,31 @@ The main job on a real image, proved by stars of known flux.
 """
 
 import time
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from astropy.io import fits
 from astropy.nddata import CCDData
-from astropy.table import QTable, vstack
-from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot._parallel import as_n_threads
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.datasets import load_horsehead
 from lpiphot.pipeline import PSFPipeline
 from lpiphot.results import LPIResult
-from lpiphot.validation import (inject_stars, match_positions,
-                                outlier_fraction, random_positions,
-                                robust_width)
+from lpiphot.validation import (InjectionRecovery, RecoveryResult,
+                                star_statistics)
+from lpiphot.validation.rounds import measure
 
 __all__ = ['DemoResult', 'run_demo']
 
 # Number of times that stars are injected, and stars each time
-N_ROUNDS = 4
+N_ROUNDS = 8
 N_STARS = 50
 
-# Quantiles of the fluxes of the catalogue between which fluxes are drawn
+# Quantiles of the fluxes of the catalogue between which fluxes are drawn,
+# and the distance in pixels that injected stars keep from each other
 _FLUX_QUANTILES = (0.1, 0.9)
-
-# Distances that injected stars keep: from each other and the edge in
-# pixels, from known stars in FWHM
 _MIN_SEPARATION = 20.0
-_BORDER = 16
-_AVOID_FWHM = 4.0 / 3.0
-
-# Columns that the table of injected stars takes from the catalogue
-_FLOATS = ('x_fit', 'y_fit', 'flux_fit', 'flux_err', 'cflux', 'dcflux')
-_INTEGERS = ('flags', 'dnt')
 
 _Z_LIMIT = 5.0
 
@@ -66,10 +54,8 @@ class DemoResult:
         The corrected catalogue of the stars of the image, with its
         images. The smooth sky was subtracted from its data.
 
-    injected : `~astropy.table.QTable`
-        A row for every injected star: its round, true position and true
-        flux, whether it was ``recovered``, and what was measured: NaN
-        if it was not.
+    recovery : `~lpiphot.validation.RecoveryResult`
+        The injected stars, with what was measured of them.
 
     n_corrected : int
         The number of stars that were corrected in all rounds together.
@@ -80,7 +66,7 @@ class DemoResult:
 
     image: CCDData
     field: LPIResult
-    injected: QTable
+    recovery: RecoveryResult
     n_corrected: int
     lpi_seconds: float
     seconds: float
@@ -95,22 +81,19 @@ class DemoResult:
         abs(measured - true) / true; ``outliers_*`` the fraction with z
         beyond 5.
         """
-        stars = self.injected[self.injected['recovered']]
-        true = stars['flux_true']
+        stars = self.recovery.stars()
+        values = star_statistics(stars, self.recovery.measured)
         result = {
             'n_stars': len(self.field.table),
-            'n_injected': len(self.injected),
+            'n_injected': len(self.recovery.table),
             'n_recovered': len(stars),
             'seconds_per_star': self.lpi_seconds / self.n_corrected,
             'seconds': self.seconds,
         }
-        for when, flux in (('before', 'flux_fit'), ('after', 'cflux')):
-            error = np.abs(stars[flux] - true) / true
-            z = stars[f'z_{when}']
-            result[f'z_width_{when}'] = robust_width(z)
-            result[f'outliers_{when}'] = outlier_fraction(z, _Z_LIMIT)
-            result[f'flux_error_{when}'] = float(
-                np.nanmedian(np.asarray(error)))
+        for name, key in (('z_width', 'width'), ('outliers', 'beyond5'),
+                          ('flux_error', 'scatter')):
+            for when in ('before', 'after'):
+                result[f'{name}_{when}'] = values[f'{key}_{when}']
         return result
 
     def to_hdulist(self):
@@ -196,128 +179,31 @@ def run_demo(image=None, *, n_rounds=N_ROUNDS, n_stars=N_STARS, n_threads=1,
     """
     start = time.perf_counter()
     as_n_threads(n_threads)
-    rng = np.random.default_rng(rng)
     if image is None:
         image = load_horsehead()
 
-    with _progress(n_rounds + 1, progress_bar) as step:
-        step('real stars')
-        phot = _measure(PSFPipeline(), image)
-        # The PSF is fixed from here on
-        pipeline = PSFPipeline(psf_model=phot.psf_model, fwhm=phot.fwhm)
-        corrector = LPIBackgroundCorrector(phot.psf_model,
-                                           n_threads=n_threads)
-        step()
-        field, lpi_seconds = _correct(corrector, phot)
-        step()
+    # The PSF is fixed from here on
+    psf_model = measure(PSFPipeline(), image).psf_model
+    pipeline = PSFPipeline(psf_model=psf_model)
+    corrector = LPIBackgroundCorrector(psf_model, n_threads=n_threads)
+    tool = InjectionRecovery(
+        pipeline, corrector=corrector, n_rounds=n_rounds, n_stars=n_stars,
+        flux_quantiles=_FLUX_QUANTILES, min_separation=_MIN_SEPARATION,
+        avoid_blends=True, progress_bar=progress_bar, rng=rng)
+    recovery = tool(image)
 
-        n_corrected = len(field.table)
-        injected = []
-        for i in range(1, n_rounds + 1):
-            step(f'injected stars {i}')
-            stars = _draw_stars(phot, n_stars, rng)
-            found = _measure(pipeline, inject_stars(
-                image, phot.psf_model, stars))
-            step()
-            corrected, seconds = _correct(corrector, found)
-            step()
-            n_corrected += len(corrected.table)
-            lpi_seconds += seconds
-            pairs = _pair(stars, corrected.table, phot)
-            pairs.add_column(np.full(len(pairs), i), 0, name='round')
-            injected.append(pairs)
-
-    return DemoResult(image=image, field=field,
-                      injected=vstack(injected, metadata_conflicts='silent'),
-                      n_corrected=n_corrected, lpi_seconds=lpi_seconds,
-                      seconds=time.perf_counter() - start)
-
-
-@contextmanager
-def _progress(n_images, show):
-    """
-    Give a function to call before and after the steps of the work.
-
-    There are two steps for each image: photometry and correction.
-    """
-    if not show:
-        yield lambda _=None: None
-        return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as exc:
-        msg = 'progress_bar=True needs tqdm: pip install "lpiphot[all]"'
-        raise ImportError(msg) from exc
-    with tqdm(total=2 * n_images,
-              bar_format='{desc} {percentage:3.0f}%|{bar}| {elapsed}') as bar:
-        def step(description=None):
-            if description is None:
-                bar.update()
-            else:
-                bar.set_description_str(f'{description:16s}')
-        yield step
-
-
-def _measure(pipeline, image):
-    """
-    Return what the pipeline finds; flags tell of fits that failed.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', AstropyUserWarning)
-        return pipeline(image)
-
-
-def _correct(corrector, phot):
-    """
-    Return the correction of what the pipeline found, and its time.
-    """
-    start = time.perf_counter()
-    result = corrector.run(phot.data_subtracted, phot.table, mask=phot.mask,
-                           background=phot.background)
-    return result, time.perf_counter() - start
-
-
-def _positions(table):
-    return np.transpose((table['x_fit'], table['y_fit']))
-
-
-def _draw_stars(phot, n_stars, rng):
-    """
-    Draw positions and fluxes of stars to inject.
-    """
-    table = phot.table
-    flux = table['flux_fit'][(table['flags'] == 0) & (table['flux_fit'] > 0)]
-    xy = random_positions(phot.mask.shape, n_stars,
-                          min_separation=_MIN_SEPARATION,
-                          avoid=_positions(table),
-                          avoid_radius=_AVOID_FWHM * phot.fwhm,
-                          border=_BORDER, mask=phot.mask, seed=rng)
-    quantiles = rng.uniform(*_FLUX_QUANTILES, n_stars)
-    return QTable({'x_0': xy[:, 0], 'y_0': xy[:, 1],
-                   'flux': np.quantile(flux, quantiles)})
-
-
-def _pair(stars, table, phot):
-    """
-    Put what was measured beside what was injected.
-    """
-    xy = np.transpose((stars['x_0'], stars['y_0']))
-    index = match_positions(xy, _positions(table), phot.fwhm,
-                            existing=_positions(phot.table))
-    recovered = index >= 0
-    pairs = QTable({'x_true': stars['x_0'], 'y_true': stars['y_0'],
-                    'flux_true': stars['flux'], 'recovered': recovered})
-    for name in (*_FLOATS, *_INTEGERS):
-        column = table[name][index]
-        column[~recovered] = np.nan if name in _FLOATS else 0
-        pairs[name] = column
-    for when, flux, error in (('before', 'flux_fit', 'flux_err'),
-                              ('after', 'cflux', 'dcflux')):
-        z = (pairs[flux] - pairs['flux_true']) / pairs[error]
-        pairs[f'z_{when}'] = np.asarray(z)
-        pairs[f'z_{when}'].info.description = (
-            f'({flux} - flux_true) / {error}')
-    return pairs
+    field_start = time.perf_counter()
+    real = recovery.baseline
+    field = corrector.run(real.data, real.table, mask=real.mask,
+                          background=real.background)
+    end = time.perf_counter()
+    rounds = recovery.rounds
+    return DemoResult(
+        image=image, field=field, recovery=recovery,
+        n_corrected=len(field.table) + int(np.sum(rounds['n_found'])),
+        lpi_seconds=end - field_start + float(np.sum(
+            rounds['corrector_seconds'])),
+        seconds=end - start)
 
 
 def _plot(result):
@@ -389,7 +275,7 @@ def _plot_maps(axes, result):
     """
     from lpiphot._plots import field_norm
 
-    stars = result.injected[result.injected['recovered']]
+    stars = result.recovery.stars()
     image = result.image.data
     faint = field_norm(image)(image)
     limits = {'vmin': -_Z_LIMIT, 'vmax': _Z_LIMIT, 'cmap': 'RdBu_r'}
@@ -412,7 +298,7 @@ def _plot_histogram(plot, result):
     """
     Plot the distributions of z and the unit Gaussian.
     """
-    stars = result.injected[result.injected['recovered']]
+    stars = result.recovery.stars()
     limit = 10.0
     edges = np.arange(-limit, limit + 0.1, 0.5)
     styles = ({'alpha': 0.75}, {'histtype': 'step', 'lw': 2.2})

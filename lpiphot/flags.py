@@ -38,39 +38,38 @@ PSF_INVALID = 8192
 # 2022, section 5.1), which leaves 4 and 64 unused; ours start at 128.
 DNT_FLAGS = (
     Flag(RADIUS_LIFTED, 'radius_lifted',
-            'few good pixels: the radius limit was lifted'),
+         'few good pixels: the radius limit was lifted'),
     Flag(RING_FORCED, 'ring_forced',
-            'still few good pixels: the outer ring of the stamp was '
-            'forced good'),
+         'still few good pixels: the outer ring of the stamp was '
+         'forced good'),
     Flag(PSF_NEGATIVE, 'psf_negative',
-            'the PSF has a negative pixel; its absolute value was used'),
+         'the PSF has a negative pixel; its absolute value was used'),
     Flag(PSF_NEGATIVE_1E3, 'psf_negative_1e-3',
-            'the ratio of the smallest to the largest PSF pixel is below '
-            '-1e-3'),
+         'the ratio of the smallest to the largest PSF pixel is below '
+         '-1e-3'),
     Flag(PSF_NEGATIVE_1E1, 'psf_negative_1e-1',
-            'the ratio of the smallest to the largest PSF pixel is below '
-            '-1e-1'),
+         'the ratio of the smallest to the largest PSF pixel is below '
+         '-1e-1'),
     Flag(NOT_POSITIVE_DEFINITE, 'not_positive_definite',
-            'the covariance is not positive definite in float64; no result'),
+         'the covariance is not positive definite in float64; no result'),
     Flag(NO_POSITION, 'no_position',
-            'the position or flux is not finite or the source is outside '
-            'the image; no result'),
+         'the position or flux is not finite or the source is outside '
+         'the image; no result'),
     Flag(NO_HIDDEN_PIXELS, 'no_hidden_pixels',
-            'no pixel with data lies under the star; no result'),
+         'no pixel with data lies under the star; no result'),
     Flag(INFILL_MEDIAN, 'infill_median',
-            'some training pixels near the star had no good pixel in reach '
-            'and were infilled with the image median'),
+         'some training pixels near the star had no good pixel in reach '
+         'and were infilled with the image median'),
     Flag(PIXELS_LOST, 'pixels_lost',
-            'pixels under the star have no data: masked, not finite or '
-            'outside the image'),
+         'pixels under the star have no data: masked, not finite or '
+         'outside the image'),
     Flag(CLOSE_PAIR, 'close_pair',
-            'another source lies within half the FWHM of the PSF; their '
-            'fluxes cannot be told apart'),
+         'another source lies within half the FWHM of the PSF; their '
+         'fluxes cannot be told apart'),
     Flag(PSF_INVALID, 'psf_invalid',
-            'the PSF model has no finite positive pixel for this source; '
-            'no result'),
+         'the PSF model has no finite positive pixel for this source; '
+         'no result'),
 )
-
 
 FILLED = 1
 NOT_FINITE = 2
@@ -78,7 +77,12 @@ FEW_GOOD = 4
 WINDOW_GROWN = 8
 SPIKE_NEAR = 16
 NOT_TRAINED = 32
+FAR_MEDIAN = 64
+FROM_NOTHING = 128
+RIDGE = 256
+LOCAL_MEAN = 512
 
+# Bits 2 to 32 are those of GPRImputer, from 64 on those of LPIImputer.
 FILL_FLAGS = (
     Flag(FILLED, 'filled', 'the value was imputed; all others are as given'),
     Flag(NOT_FINITE, 'not_finite',
@@ -93,6 +97,19 @@ FILL_FLAGS = (
          'do, and was left out'),
     Flag(NOT_TRAINED, 'not_trained',
          'there were too few pixels to train on: a general kernel was used'),
+    Flag(FAR_MEDIAN, 'far_median',
+         'some training pixels near it had no good pixel in reach and were '
+         'infilled with the image median'),
+    Flag(FROM_NOTHING, 'from_nothing',
+         'no known pixel was near enough to predict it from: it has the '
+         'local mean and covariance'),
+    Flag(RIDGE, 'ridge',
+         'the local covariance is singular; a little was added to its '
+         'diagonal'),
+    Flag(LOCAL_MEAN, 'local_mean',
+         'the local covariance could not be used at all: the pixel has the '
+         'mean and scatter of the good pixels about it, and draws are white '
+         'noise'),
 )
 
 
@@ -142,7 +159,7 @@ def decode_dnt_flags(flags, *, return_bit_values=False):
 
 def decode_fill_flags(flags, *, return_bit_values=False):
     """
-    Decode the bits of the plane of filled pixels.
+    Decode the bits of filled pixels.
 
     Parameters
     ----------
@@ -156,8 +173,8 @@ def decode_fill_flags(flags, *, return_bit_values=False):
     -------
     decoded : list of str or int, or list of lists
         The names (or values) of the bits that are set, in the order
-        of the bits; a list of such lists, one for each pixel in C
-        order, if ``flags`` is an array. The names are given below.
+        of the bits; a list of such lists if ``flags`` is an array. The
+        names are given below.
 
     Raises
     ------
@@ -176,41 +193,44 @@ def decode_fill_flags(flags, *, return_bit_values=False):
     Examples
     --------
     >>> from lpiphot import decode_fill_flags
-    >>> decode_fill_flags(9)
-    ['filled', 'window_grown']
+    >>> decode_fill_flags(257)
+    ['filled', 'ridge']
     """
     return _decode(flags, FILL_FLAGS, return_bit_values)
 
 
-def _decode(flags, table, return_bit_values):
+def _decode(flags, registry, return_bit_values):
+    """
+    Decode the bits of a registry.
+    """
     values = np.asanyarray(flags)
     if values.size == 0:
         return []
     if not np.issubdtype(values.dtype, np.integer):
         msg = f'flags must be integers; got an array of dtype {values.dtype}'
         raise TypeError(msg)
-    known = sum(flag.bit for flag in table)
-    unknown = values[(values & ~known) != 0]
+    known = sum(flag.bit for flag in registry)
+    # as int64: ~known has no place in unsigned integers
+    unknown = values[(values.astype(np.int64) & ~known) != 0]
     if unknown.size:
         msg = (f'flags has the value {int(unknown.flat[0])}, in which a bit '
                f'is set that is not defined; the defined bits are '
-               f'{[flag.bit for flag in table]}')
+               f'{[flag.bit for flag in registry]}')
         raise ValueError(msg)
 
     def decode(value):
-        # numpydoc ignore=GL08
         return [flag.bit if return_bit_values else flag.name
-                for flag in table if value & flag.bit]
+                for flag in registry if value & flag.bit]
 
     if values.ndim == 0:
         return decode(int(values))
     return [decode(int(value)) for value in values.ravel()]
 
 
-for _function, _table in ((decode_dnt_flags, DNT_FLAGS),
-                          (decode_fill_flags, FILL_FLAGS)):
+for _function, _registry in ((decode_dnt_flags, DNT_FLAGS),
+                             (decode_fill_flags, FILL_FLAGS)):
     if _function.__doc__ is not None:  # python -OO has none
         _function.__doc__ = _function.__doc__.replace(
             '<flag table>', '\n    '.join(
                 f'* ``{flag.name}`` ({flag.bit}): {flag.description}'
-                for flag in _table))
+                for flag in _registry))

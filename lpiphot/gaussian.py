@@ -3,13 +3,21 @@
 The conditional Gaussian, from one Cholesky factorisation.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import solve_triangular
+from threadpoolctl import threadpool_info
 
 from lpiphot._core.conditional import factor_and_predict
 
-__all__ = ['Conditional', 'condition']
+__all__ = ['Conditional', 'condition', 'propagate']
+
+# Kernels of OpenBLAS, for processors with AVX-512, that multiply matrices
+# more than twice as fast as they solve with triangles, so that its potrf
+# takes half as long again as a factorisation in products.
+FAST_PRODUCTS = {'skylakex', 'cooperlake', 'sapphirerapids'}
 
 
 class Conditional(NamedTuple):
@@ -81,8 +89,50 @@ def condition(covariance, mean, known):
     dtype = covariance.dtype
     white = (known - mean[:n_known]).astype(dtype)
     predicted = mean[n_known:].astype(dtype)
-    chi2 = factor_and_predict(covariance, white, predicted)
+    chi2 = factor_and_predict(covariance, white, predicted,
+                              _factor_by_products())
     if np.isnan(chi2):
         return None
     factor = np.tril(covariance[n_known:, n_known:].T)
     return Conditional(predicted, factor, chi2)
+
+
+def propagate(factored, n_known, changes):
+    r"""
+    Return how the conditional mean changes with the known values.
+
+    With :math:`L_{kk}` and :math:`B` as in `condition`, a change
+    :math:`d` of the known values changes the conditional mean by
+    :math:`B L_{kk}^{-1} d`. If only the last known values change, only
+    the last rows of :math:`L_{kk}` matter.
+
+    Parameters
+    ----------
+    factored : (n, n) `~numpy.ndarray`
+        The covariance after `condition` has overwritten it.
+
+    n_known : int
+        The number of known values.
+
+    changes : (n_last, m) `~numpy.ndarray`
+        Changes of the last known values.
+
+    Returns
+    -------
+    changes : (n_pred, m) `~numpy.ndarray`
+        The changes of the predicted values.
+    """
+    last = slice(n_known - len(changes), n_known)
+    white = solve_triangular(factored[last, last], changes, trans='T',
+                             check_finite=False)
+    return factored[last, n_known:].T @ white
+
+
+@cache
+def _factor_by_products():
+    """
+    Tell whether the BLAS library is faster in products than in potrf.
+    """
+    return any(library['user_api'] == 'blas' and
+               library.get('architecture', '').lower() in FAST_PRODUCTS
+               for library in threadpool_info())

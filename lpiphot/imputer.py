@@ -13,9 +13,9 @@ from astropy.nddata import NDData
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
-from lpiphot._inputs import as_number, as_seed, parse_pixels
+from lpiphot._inputs import as_count, as_number, as_seed, parse_pixels
+from lpiphot._outputs import add_to_metadata, replace_pixels
 from lpiphot._parallel import as_n_threads, run_jobs
-from lpiphot._wrapping import add_to_metadata, as_float_copy, wrap_pixels
 from lpiphot.gpr.fill import Filled, Filler
 from lpiphot.gpr.kernels import KERNELS, PERIOD, Kernel
 from lpiphot.gpr.learn import Settings, learn
@@ -24,7 +24,7 @@ from lpiphot.gpr.sample import Plane
 from lpiphot.gpr.training import Bounds, Search
 from lpiphot.gpr.weights import weights
 from lpiphot.gpr.window import offsets
-from lpiphot.results import ImputeResult
+from lpiphot.imputation import GPRImputation
 
 __all__ = ['GPRImputer']
 
@@ -172,7 +172,7 @@ class GPRImputer:
                  n_threads=1, progress_bar=False, rng=None):
         _check_choice('kernel', kernel, KERNELS)
         self.kernel = kernel
-        self.width = _as_count('width', width, 3)
+        self.width = as_count('width', width, 3)
         if self.width % 2 == 0 or self.width > 31:
             msg = f'width must be odd and from 3 to 31; got {width!r}'
             raise ValueError(msg)
@@ -194,7 +194,7 @@ class GPRImputer:
         self.method = method
         self.training_mad = as_number('training_mad', training_mad)
         self.training_clip = as_number('training_clip', training_clip)
-        self.max_training = _as_count('max_training', max_training, 100)
+        self.max_training = as_count('max_training', max_training, 100)
         self.clear_mask = bool(clear_mask)
         self.n_threads = as_n_threads(n_threads)
         self.progress_bar = bool(progress_bar)
@@ -250,7 +250,7 @@ class GPRImputer:
             If a shape is wrong, the mask is given twice, or an image
             has no good pixel.
         """
-        return self.run(data, mask=mask, add_keyword=add_keyword).data
+        return self.run(data, mask=mask, add_keyword=add_keyword).image
 
     def run(self, data, *, mask=None, add_keyword=True):
         """
@@ -270,43 +270,37 @@ class GPRImputer:
 
         Returns
         -------
-        result : `~lpiphot.results.ImputeResult`
+        result : `~lpiphot.imputation.GPRImputation`
             The clean image, the errors and flags of all pixels, and the
             kernels, with a plot.
         """
-        values, bad = parse_pixels(data, mask=mask)
+        values, bad, unit = parse_pixels(data, mask=mask)
         _check_good(values, bad)
-        clean = as_float_copy('data', values)
-        error = np.zeros(values.shape)
-        bits = np.zeros(values.shape, dtype=np.uint8)
-        unit = getattr(data, 'unit', None)
         shape = values.shape[-2:]
-        models = []
-        for pixels, hidden, into, sigma, plane_bits in zip(
-                *(array.reshape(-1, *shape)
-                  for array in (values, bad, clean, error, bits)),
-                strict=True):
-            model, filler, filled = self._fill(pixels, hidden, unit)
+        models, parts = [], []
+        for pixels, hidden in zip(values.reshape(-1, *shape),
+                                  bad.reshape(-1, *shape), strict=True):
+            model, filled = self._fill(pixels, hidden, unit)
             models.append(model)
-            limits = np.finfo(into.dtype)
-            into[filler.y, filler.x] = np.clip(
-                filled.value + filler.plane.level, limits.min, limits.max)
-            sigma[filler.y, filler.x] = filled.error
-            plane_bits[filler.y, filler.x] = filled.flags
-        bits[bad & ~np.isfinite(values)] |= flags.NOT_FINITE
+            parts.append(filled)
+        value, std, bits = map(np.concatenate, zip(*parts, strict=True))
         if any(model.n_training == 0 for model in models) and bad.any():
             warnings.warn(
                 'data have too few good pixels to train on; a general kernel '
                 'was used. Call fit with other images of this instrument, or '
                 'give amplitude and length_scale', AstropyUserWarning)
-        result = wrap_pixels(data, clean, error, bits, bad,
-                             clear_mask=self.clear_mask)
+        bits[~np.isfinite(values[bad])] |= flags.NOT_FINITE
+        planes = np.zeros(values.shape, dtype=np.uint16)
+        planes[bad] = bits
+        none = np.zeros_like(bad)
+        image = replace_pixels(data, bad, value, std, mask=none,
+                               unmask=bad if self.clear_mask else none,
+                               flags=planes)
         if isinstance(data, NDData):
-            add_to_metadata(result, add_keyword, 'GPRIMPUT',
+            add_to_metadata(image, add_keyword, 'GPRIMPUT',
                             self.describe(np.count_nonzero(bad)))
-        return ImputeResult(
-            data=result, before=values, error=error, flags=bits,
-            models=tuple(models), unit=unit)
+        return GPRImputation(image=image, mask=bad, flags=planes, unit=unit,
+                             models=tuple(models), _std=std)
 
     def fit(self, images, *, mask=None, training_mask=None):
         """
@@ -358,7 +352,7 @@ class GPRImputer:
             raise ValueError(msg)
         planes, training = [], []
         for image, hidden, wanted in zip(images, masks, chosen, strict=True):
-            values, bad = parse_pixels(image, mask=hidden)
+            values, bad, _ = parse_pixels(image, mask=hidden)
             _check_good(values, bad)
             planes.extend(Plane.of(values[number], bad[number])
                           for number in np.ndindex(values.shape[:-2]))
@@ -541,7 +535,7 @@ class GPRImputer:
 
     def _fill(self, pixels, bad, unit):
         """
-        Fill one image; return the model, the filler and the pixels.
+        Fill one image; return the model and the pixels.
         """
         plane = Plane.of(pixels, bad)
         model = self.model
@@ -559,11 +553,12 @@ class GPRImputer:
             label='GPR', unit='pixel')
         filled = Filled(*(np.concatenate([np.empty(0, dtype), *arrays])
                           for dtype, arrays in zip(
-                              (float, float, np.uint8),
+                              (float, float, np.uint16),
                               zip(*parts, strict=True) if parts
                               else ((), (), ()), strict=True)))
         filler.fill_holes(filled)
-        return model, filler, filled
+        filled.value[:] += plane.level
+        return model, filled
 
 
 def _check_choice(name, value, choices):
@@ -572,16 +567,6 @@ def _check_choice(name, value, choices):
                f'{", ".join(repr(choice) for choice in choices)}; got '
                f'{value!r}')
         raise ValueError(msg)
-
-
-def _as_count(name, value, smallest):
-    if isinstance(value, bool) or not hasattr(value, '__index__'):
-        msg = f'{name} must be an integer; got {value!r}'
-        raise TypeError(msg)
-    if value < smallest:
-        msg = f'{name} must be at least {smallest}; got {value!r}'
-        raise ValueError(msg)
-    return int(value)
 
 
 def _as_scales(value):

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-What corrector and imputer return beside table and image, with plots.
+What the corrector returns beside the table, with plots.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from astropy.table import QTable
 
 from lpiphot.lpi.masks import GOOD, HIDDEN, IGNORED
 
-__all__ = ['ImputeResult', 'LPIResult', 'Prediction']
+__all__ = ['LPIResult', 'Prediction']
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,64 +209,3 @@ class Prediction:
         from lpiphot._plots import plot_prediction
 
         return plot_prediction(self, n_draws, rng)
-
-
-@dataclass(frozen=True, eq=False)
-class ImputeResult:
-    """
-    A clean image, with what is known of its filled pixels.
-
-    Attributes
-    ----------
-    data : object
-        The clean image, of the kind of the original.
-
-    before : `~numpy.ndarray`
-        The values before.
-
-    error : `~numpy.ndarray`
-        The 1-sigma errors of filled pixels as measurements, their own
-        noise included, in the unit of the data; 0 at the others.
-
-    flags : `~numpy.ndarray` of uint8
-        The flags, see `~lpiphot.decode_fill_flags`; 0 at pixels that
-        were not filled.
-
-    models : tuple of `~lpiphot.gpr.model.Model`
-        The kernels used for each image.
-
-    unit : `~astropy.units.Unit` or `None`
-        The unit of the data.
-    """
-
-    data: object
-    before: np.ndarray
-    error: np.ndarray
-    flags: np.ndarray
-    models: tuple
-    unit: u.Unit
-
-    @property
-    def filled(self):
-        """
-        The pixels that were filled, as a mask.
-        """
-        return self.flags != 0
-
-    def plot(self, *, plane=0):
-        """
-        Show image, bad pixels, clean image, errors and kernels.
-
-        Parameters
-        ----------
-        plane : int, optional
-            Which image of a cube.
-
-        Returns
-        -------
-        figure : `~matplotlib.figure.Figure`
-            The figure. Needs ``matplotlib``.
-        """
-        from lpiphot._plots import plot_imputed
-
-        return plot_imputed(self, plane)

@@ -54,7 +54,7 @@ class TestRunDemo:
         assert 0 < result.lpi_seconds < result.seconds
 
     def test_injected(self, result):
-        table = result.injected
+        table = result.recovery.table
         assert np.all(table['round'] == 1)
         for name in ('flux_true', 'flux_fit', 'cflux', 'dcflux'):
             assert table[name].unit == 'adu'
@@ -67,15 +67,17 @@ class TestRunDemo:
                             table['y_fit'] - table['y_true'])
         assert np.all(distance[found] < 4.0)
 
-    def test_seed(self):
-        phot = demo.PSFPipeline()(small_image())
-        first, same, other = (
-            demo._draw_stars(phot, 6, np.random.default_rng(seed))
-            for seed in (3, 3, 4))
-        assert np.all(first == same)
-        assert not np.any(first['x_0'] == other['x_0'])
-        flux = phot.table['flux_fit']
-        assert np.all((first['flux'] > 0) & (first['flux'] < flux.max()))
+    def test_seed(self, result):
+        same, other = (small_demo(rng=seed).recovery.table
+                       for seed in (1, 2))
+        table = result.recovery.table
+        for name in ('x_true', 'flux_true', 'cflux', 'dcflux'):
+            assert np.array_equal(table[name], same[name], equal_nan=True)
+        assert not np.any(table['x_true'] == other['x_true'])
+        flux = result.field.table['flux_fit']
+        assert np.all((table['flux_true'] > 0)
+                      & (table['flux_true'] < flux.max()))
+        assert not np.any(table['blended'])
 
     def test_images(self, result):
         hdus = result.to_hdulist()
@@ -120,7 +122,7 @@ class TestCommand:
         table = QTable.read(folder / 'catalogue.ecsv')
         assert np.all(table['cflux'] == result.field.table['cflux'])
         injected = QTable.read(folder / 'injected.ecsv')
-        assert injected.colnames == result.injected.colnames
+        assert injected.colnames == result.recovery.table.colnames
         with fits.open(folder / 'images.fits') as hdus:
             assert len(hdus) == 4
         header = (folder / 'demo.png').read_bytes()[:24]

@@ -47,9 +47,9 @@ class TestTrainingSet:
         data = np.full((40, 41), level)
         mask = some_mask(data.shape)
         result = GPRImputer(method=method).run(data, mask=mask)
-        assert_array_equal(result.data, data)
-        assert np.isfinite(result.error).all()
-        assert (result.error < 1e-6).all()
+        assert_array_equal(result.image, data)
+        assert np.isfinite(result.std).all()
+        assert (result.std < 1e-6).all()
 
     @pytest.mark.parametrize('method', ['local', 'single'])
     @pytest.mark.parametrize('level', [0.0, 1e5])
@@ -61,8 +61,8 @@ class TestTrainingSet:
         data = level + SIGMA * rng.normal(size=(90, 91))
         mask = some_mask(data.shape)
         result = GPRImputer(method=method).run(data, mask=mask)
-        assert np.std(result.data[mask] - level) < 0.5 * SIGMA
-        assert_allclose(np.median(result.error[mask]), SIGMA, rtol=0.2)
+        assert np.std(result.image[mask] - level) < 0.5 * SIGMA
+        assert_allclose(np.median(result.std[mask]), SIGMA, rtol=0.2)
 
     def test_shift_and_scale(self, image):
         """
@@ -84,8 +84,8 @@ class TestTrainingSet:
         mask = some_mask(image.shape, fraction)
         imputer = GPRImputer()
         result = imputer.run(image + 1000, mask=mask)
-        assert np.isfinite(result.data).all()
-        assert np.median(np.abs(result.data - image - 1000)) < 2 * SIGMA
+        assert np.isfinite(result.image).all()
+        assert np.median(np.abs(result.image - image - 1000)) < 2 * SIGMA
         if fraction < 0.5:
             model = result.models[0]
             assert model.n_training > 500
@@ -109,8 +109,8 @@ class TestTrainingSet:
             result = GPRImputer().run(data, mask=mask)
         assert all('Call fit' in str(one.message) for one in caught)
         assert len(caught) <= 1
-        assert abs(result.data[0, 1] - 100) < 4 * SIGMA
-        assert 0 < result.error[0, 1] < 4 * SIGMA
+        assert abs(result.image[0, 1] - 100) < 4 * SIGMA
+        assert 0 < result.std[0, 1] < 4 * SIGMA
 
     def test_one_good_pixel(self):
         """
@@ -122,8 +122,8 @@ class TestTrainingSet:
         data[7, 8] = 5.0
         with pytest.warns(AstropyUserWarning, match='Call fit'):
             result = GPRImputer().run(data, mask=mask)
-        assert_allclose(result.data, 5.0)
-        assert np.isfinite(result.error).all()
+        assert_allclose(result.image, 5.0)
+        assert np.isfinite(result.std).all()
 
     @pytest.mark.parametrize('data', [
         np.full((20, 20), np.nan), np.ma.MaskedArray(np.ones((20, 20)), True),
@@ -156,29 +156,29 @@ class TestHoles:
         mask = np.zeros(image.shape, dtype=bool)
         mask[20:60, 30:70] = True
         result = GPRImputer().run(image + 50, mask=mask)
-        assert np.isfinite(result.data).all()
+        assert np.isfinite(result.image).all()
         grown = result.flags & flags.WINDOW_GROWN != 0
         assert grown[30:50, 40:60].all()
         assert not grown[20, 30:70].any()
-        assert np.all(result.error[mask] > 0)
+        assert np.all(result.std[mask] > 0)
         # the sky, within what a mean of 36 pixels of a field can be
-        assert abs(np.median(result.data[30:50, 40:60]) - 50) < 10
+        assert abs(np.median(result.image[30:50, 40:60]) - 50) < 10
 
     def test_columns_and_corners(self, image):
         mask = np.zeros(image.shape, dtype=bool)
         mask[:, 50:53] = mask[17] = mask[:6, :6] = True
         mask[-1, -1] = mask[0, -3:] = True
         result = GPRImputer().run(image, mask=mask)
-        assert np.isfinite(result.data).all()
-        assert np.median(np.abs(result.data - image)[mask]) < 3 * SIGMA
+        assert np.isfinite(result.image).all()
+        assert np.median(np.abs(result.image - image)[mask]) < 3 * SIGMA
 
     @pytest.mark.parametrize('kernel', ['squared_exponential', 'periodic'])
     def test_half_an_image(self, image, kernel):
         mask = np.zeros(image.shape, dtype=bool)
         mask[:45] = True
         result = GPRImputer(kernel=kernel).run(image, mask=mask)
-        assert np.isfinite(result.data).all()
-        assert np.isfinite(result.error).all()
+        assert np.isfinite(result.image).all()
+        assert np.isfinite(result.std).all()
 
 
 class TestSpikes:
@@ -202,13 +202,13 @@ class TestSpikes:
         data[place] = value
         result = GPRImputer().run(data, mask=mask)
         for bad in ((y, x + 1), (y - 1, x - 1)):
-            assert abs(result.data[bad] - before[bad]) < SIGMA
+            assert abs(result.image[bad] - before[bad]) < SIGMA
         if np.isfinite(value):
-            assert result.data[place] == value
+            assert result.image[place] == value
             assert result.flags[y, x + 1] & flags.SPIKE_NEAR
             assert not result.flags[place]
         else:
-            assert abs(result.data[place] - 100) < 4 * SIGMA
+            assert abs(result.image[place] - 100) < 4 * SIGMA
             assert result.flags[place] & flags.NOT_FINITE
 
     def test_stars_are_none(self):
@@ -289,7 +289,7 @@ class TestBadInput:
             imputer(data * u.adu)
         one = imputer.run(data * u.Jy)
         two = GPRImputer(amplitude=3e-3, length_scale=1, noise=2e-3).run(data)
-        assert_allclose(one.error, two.error)
+        assert_allclose(one.std.value, two.std)
 
     def test_fit(self, image):
         imputer = GPRImputer()

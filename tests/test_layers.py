@@ -20,18 +20,20 @@ ROOT = Path(lpiphot.__file__).parent
 LAYERS = {
     0: ['_core', 'exceptions', 'flags'],
     1: ['gaussian', 'gpr', 'lpi'],
-    2: ['_inputs', '_optional_deps', '_parallel', '_tables', '_wrapping'],
-    3: ['', '_fwhm', '_plots', 'corrector', 'covariance', 'imputer',
-        'pipeline', 'results'],
+    2: ['_inputs', '_optional_deps', '_outputs', '_parallel', '_tables'],
+    3: ['', '_fwhm', '_plots', 'corrector', 'covariance', 'imputation',
+        'imputer', 'lpi_imputer', 'pipeline', 'results'],
     4: ['__main__', 'cli', 'demo', 'neural', 'survey'],
-    'aside': ['datasets', 'validation'],
+    'aside': ['datasets'],
+    'tests': ['validation'],
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units}
 
 # What each may import of lpiphot, within a layer without cycles, and
 # beside lpiphot and the standard library.
 MAY_IMPORT = {0: [0], 1: [0, 1], 2: [0, 2], 3: [0, 1, 2, 3],
-              4: [0, 1, 2, 3, 4, 'aside'], 'aside': []}
+              4: [0, 1, 2, 3, 4, 'aside', 'tests'], 'aside': [],
+              'tests': [2, 3]}
 PACKAGES = {
     0: {'numpy', 'astropy'},
     1: {'numpy', 'scipy'},
@@ -40,9 +42,17 @@ PACKAGES = {
     4: {'numpy', 'scipy', 'astropy', 'photutils', 'matplotlib', 'tqdm',
         'dask', 'torch'},
     'aside': {'numpy', 'scipy', 'astropy', 'photutils', 'tqdm'},
+    'tests': {'numpy', 'scipy', 'astropy', 'photutils', 'matplotlib',
+              'tqdm'},
 }
-# The one module of layer 1 that renders stars
-RENDERS = {'lpi/residual.py': {'astropy', 'photutils'}}
+# The one module of layer 1 that renders stars, and the one that asks which
+# BLAS library there is
+ALSO = {'lpi/residual.py': {'astropy', 'photutils'},
+        'gaussian.py': {'threadpoolctl'}}
+# The modules of validation that run the pipeline and know of LPI; all
+# others score any photometry
+RUN_LPI = ['validation/__init__.py', 'validation/blank.py',
+           'validation/recovery.py', 'validation/rounds.py']
 # Built with, not run with
 NOT_RUN = ['setup_package.py']
 
@@ -119,6 +129,22 @@ def test_imports_point_down(layer):
             assert not wrong, f'{unit} imports {wrong}'
 
 
+def test_validation_knows_no_lpi():
+    """
+    Its parts import only each other, and not those that run LPI.
+    """
+    runs = {f'lpiphot.{place.removesuffix(".py").replace("/", ".")}'
+            for place in RUN_LPI[1:]}
+    for place, unit, tree in modules():
+        if unit == 'validation' and place not in RUN_LPI:
+            names = {name for name in imported(place, tree)
+                     if name.split('.')[0] == 'lpiphot'}
+            wrong = {name for name in names
+                     if not name.startswith('lpiphot.validation.')
+                     or name.rpartition('.')[0] in runs}
+            assert not wrong, f'{place} imports {wrong}'
+
+
 def test_no_cycles():
     """
     Nor do two units import each other, by whatever way.
@@ -142,7 +168,7 @@ def test_other_packages():
     """
     for place, unit, tree in modules():
         packages = {name.split('.')[0] for name in imported(place, tree)}
-        allowed = PACKAGES[LAYER_OF[unit]] | RENDERS.get(place, set())
+        allowed = PACKAGES[LAYER_OF[unit]] | ALSO.get(place, set())
         wrong = packages - allowed - sys.stdlib_module_names - {'lpiphot'}
         assert not wrong, f'{place} imports {wrong}'
 

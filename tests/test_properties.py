@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import GaussianPSF
 
-from lpiphot import LPIBackgroundCorrector, decode_dnt_flags, local_covariance
+from lpiphot import (LPIBackgroundCorrector, decode_dnt_flags,
+                     decode_fill_flags, local_covariance)
 from oracles import dense_lpi
 from oracles.scenes import catalogue, star_image
 
@@ -213,3 +214,16 @@ def test_flags_of_a_column():
             decode_dnt_flags(np.array([0, 1, 3, 56]))] == [0, 1, 2, 3]
     with pytest.raises(TypeError, match='flags'):
         decode_dnt_flags(1.5)
+
+
+def test_fill_flags():
+    """
+    Of filled pixels, in the type of their plane too.
+    """
+    assert decode_fill_flags(np.array([[0, 65], [961, 512]], np.uint16)) == [
+        [], ['filled', 'far_median'],
+        ['filled', 'far_median', 'from_nothing', 'ridge', 'local_mean'],
+        ['local_mean']]
+    assert decode_fill_flags(257, return_bit_values=True) == [1, 256]
+    with pytest.raises(ValueError, match='the value 1024'):
+        decode_fill_flags(np.uint16(1024))

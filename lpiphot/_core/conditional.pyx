@@ -6,12 +6,80 @@ The conditional Gaussian, from one Cholesky factorisation.
 """
 
 from cython cimport floating
-from scipy.linalg.cython_blas cimport ddot, dgemv, dtrsv, sdot, sgemv, strsv
-from scipy.linalg.cython_lapack cimport dpotrf, spotrf
+from scipy.linalg.cython_blas cimport (ddot, dgemm, dgemv, dsyrk, dtrmm, dtrsv,
+                                       sdot, sgemm, sgemv, ssyrk, strmm, strsv)
+from scipy.linalg.cython_lapack cimport dpotrf, dtrtri, spotrf, strtri
+
+# Columns of a panel, and of a block of it: blocks so narrow leave almost
+# all work to products of matrices.
+cdef enum:
+    PANEL = 96
+    BLOCK = 24
+
+
+cdef int factor_by_products(floating *matrix, int n) noexcept nogil:
+    """
+    Do what potrf does, in products; return 1 if not positive definite.
+
+    Only the lower triangle in LAPACK's order is read. Each block of
+    columns is divided by the triangle L on its diagonal as a product
+    with the inverse of L, is then taken off the columns of its panel,
+    and each panel off all that follow.
+    """
+    cdef int panel, first, width, strip, j, block, m, left, i, k
+    cdef int info = 0, size = BLOCK
+    cdef char lower = b'L', plain = b'N', transposed = b'T', right = b'R'
+    cdef floating one = 1, minus_one = -1
+    cdef floating inverse[BLOCK * BLOCK]
+    cdef floating *diagonal
+    cdef floating *below
+    for panel in range((n + PANEL - 1) // PANEL):
+        first = panel * PANEL
+        width = min(PANEL, n - first)
+        for strip in range((width + BLOCK - 1) // BLOCK):
+            j = first + strip * BLOCK
+            block = min(BLOCK, first + width - j)
+            m = n - j - block
+            left = first + width - j - block
+            diagonal = matrix + <size_t> j * n + j
+            below = diagonal + block
+            if floating is float:
+                spotrf(&lower, &block, diagonal, &n, &info)
+            else:
+                dpotrf(&lower, &block, diagonal, &n, &info)
+            if info != 0:
+                return 1
+            if m == 0:
+                return 0
+            for i in range(block):
+                for k in range(i, block):
+                    inverse[i * BLOCK + k] = diagonal[i * n + k]
+            if floating is float:
+                strtri(&lower, &plain, &block, inverse, &size, &info)
+                strmm(&right, &lower, &transposed, &plain, &m, &block, &one,
+                      inverse, &size, below, &n)
+                sgemm(&plain, &transposed, &m, &left, &block, &minus_one,
+                      below, &n, below, &n, &one, below + block * n, &n)
+            else:
+                dtrtri(&lower, &plain, &block, inverse, &size, &info)
+                dtrmm(&right, &lower, &transposed, &plain, &m, &block, &one,
+                      inverse, &size, below, &n)
+                dgemm(&plain, &transposed, &m, &left, &block, &minus_one,
+                      below, &n, below, &n, &one, below + block * n, &n)
+        m = n - first - width
+        below = matrix + <size_t> first * n + first + width
+        if m > 0:
+            if floating is float:
+                ssyrk(&lower, &plain, &m, &width, &minus_one, below, &n,
+                      &one, below + width * n, &n)
+            else:
+                dsyrk(&lower, &plain, &m, &width, &minus_one, below, &n,
+                      &one, below + width * n, &n)
+    return 0
 
 
 def factor_and_predict(floating[:, ::1] matrix, floating[::1] known,
-                       floating[::1] predicted):
+                       floating[::1] predicted, bint by_products):
     """
     Factor a joint covariance in place, and predict from the known values.
 
@@ -19,7 +87,8 @@ def factor_and_predict(floating[:, ::1] matrix, floating[::1] known,
     lower one in LAPACK's order, and becomes its Cholesky factor. On
     return ``known`` holds the whitened known values, and ``predicted``,
     which comes in as the mean of the hidden values, their conditional
-    mean.
+    mean. ``by_products`` is whether to factor in products of matrices
+    rather than by LAPACK's potrf.
 
     Returns
     -------
@@ -32,10 +101,15 @@ def factor_and_predict(floating[:, ::1] matrix, floating[::1] known,
     cdef char lower = b'L', plain = b'N'
     cdef floating unit = 1, chi2 = 0
     with nogil:
-        if floating is float:
+        if by_products:
+            info = factor_by_products(&matrix[0, 0], n)
+        elif floating is float:
             spotrf(&lower, &n, &matrix[0, 0], &n, &info)
         else:
             dpotrf(&lower, &n, &matrix[0, 0], &n, &info)
+        # a number that is none spoils all that follow, the last for certain
+        if matrix[n - 1, n - 1] != matrix[n - 1, n - 1]:
+            info = 1
         if info == 0 and n_known > 0:
             # w = L_kk^-1 (X_k - mu_k); X = mu + B w
             if floating is float:

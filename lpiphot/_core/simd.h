@@ -17,6 +17,12 @@
 #define SIMD
 #endif
 
+#if defined(__GNUC__)
+#define INLINE inline __attribute__((always_inline))
+#else
+#define INLINE inline
+#endif
+
 /* Vectors of 32 bytes, at any address: two float32 or float64 registers
  * where they have 16 bytes, one where they have more. */
 #if defined(__GNUC__)

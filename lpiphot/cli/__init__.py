@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-The command line: ``lpiphot correct``, ``lpiphot photometry``,
-``lpiphot impute`` and ``lpiphot demo``.
+The command line: ``lpiphot correct``, ``lpiphot photometry``, ``lpiphot
+impute``, ``lpiphot validate`` and ``lpiphot demo``.
 
 Every module of a command has a function ``add_parser(subparsers)``,
 which sets ``func``: a function of the parsed arguments that does the
@@ -18,7 +18,7 @@ from lpiphot.cli._options import join_pairs
 
 __all__ = ['main']
 
-_COMMANDS = ('correct', 'photometry', 'impute', 'demo')
+_COMMANDS = ('correct', 'photometry', 'impute', 'validate', 'demo')
 
 
 class _Parser(argparse.ArgumentParser):

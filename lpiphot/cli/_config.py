@@ -15,7 +15,8 @@ _NOT_IN_FILE = ('help', 'config', 'output', 'debug')
 
 # Options that do not belong to the result.
 _NOT_RECORDED = ('func', 'parser', 'output', 'images', 'plot', 'overwrite',
-                 'debug', 'quiet', 'progress_bar', 'n_threads')
+                 'debug', 'quiet', 'progress_bar', 'n_threads', 'report',
+                 'calibration', 'folder', 'n_processes')
 
 # Of each group at most one may be given.
 _EXCLUSIVE = (('psf', 'psf_fwhm'), ('error', 'error_ext'),

@@ -10,8 +10,9 @@ left to the API.
 import argparse
 
 __all__ = ['CORRECTOR_OPTIONS', 'add_general_options', 'add_input_options',
-           'add_lpi_options', 'add_output_options', 'add_psf_options',
-           'corrector_options', 'join_pairs', 'pair', 'want_progress']
+           'add_lpi_options', 'add_output_options', 'add_pipeline_options',
+           'add_psf_options', 'corrector_options', 'join_pairs', 'pair',
+           'pipeline_options', 'want_progress']
 
 # Options that take "N" or "NY NX".
 _PAIRS = ('--stamp-shape', '--window-shape', '--psf-oversampling',
@@ -130,6 +131,46 @@ def add_psf_options(parser, *, required):
                           if required else 'yes)'))
     group.add_argument('--psf-detector', type=int, metavar='N',
                        help='detector, for STDPSF files of several')
+
+
+def add_pipeline_options(parser):
+    """
+    Add the options of `~lpiphot.pipeline.PSFPipeline`.
+
+    Parameters
+    ----------
+    parser : `argparse.ArgumentParser`
+        The parser of a command.
+    """
+    group = parser.add_argument_group('photometry')
+    group.add_argument('--detection-threshold', type=float, metavar='S',
+                       help='in units of the scatter that peaks of noise have')
+    group.add_argument('--box-size', type=pair, metavar='N [N]',
+                       help='boxes of the background mesh, pixels: ny nx')
+    group.add_argument('--fit-shape', type=pair, metavar='N [N]',
+                       help='pixels fitted for a star, odd: ny nx')
+    group.add_argument('--min-separation', type=float, metavar='PIXELS',
+                       help='of closer detections the brighter is kept')
+
+
+def pipeline_options(args):
+    """
+    Return the keywords of the pipeline that were given.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        The parsed arguments.
+
+    Returns
+    -------
+    options : dict
+        Keywords of `~lpiphot.pipeline.PSFPipeline`.
+    """
+    names = ('detection_threshold', 'box_size', 'fit_shape',
+             'min_separation')
+    return {name: getattr(args, name) for name in names
+            if getattr(args, name) is not None}
 
 
 def add_lpi_options(parser):

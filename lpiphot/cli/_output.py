@@ -18,7 +18,8 @@ __all__ = ['atomic_files', 'check_outputs', 'write_images', 'write_plot',
 
 _SUFFIXES = {'output': tuple(TABLE_FORMATS),
              'images': ('.fits', '.fits.gz'),
-             'plot': ('.png', '.pdf', '.svg'),
+             'plot': ('.png', '.pdf', '.svg'), 'report': ('.html', '.htm'),
+             'calibration': ('.json',),
              'clean': ('.fits', '.fit', '.fts', '.fits.gz', '.fits.fz'),
              'save_model': ('.json',)}
 
@@ -27,7 +28,7 @@ _ARGUMENTS = {'clean': 'OUT'}
 
 # What each kind of file needs beyond the core dependencies.
 _NEEDS = {'.parquet': 'pyarrow', '.png': 'matplotlib', '.pdf': 'matplotlib',
-          '.svg': 'matplotlib'}
+          '.svg': 'matplotlib', '.html': 'matplotlib', '.htm': 'matplotlib'}
 
 # Options that name files to read; a catalogue may be overwritten.
 _INPUTS = ('image', 'error', 'mask', 'psf', 'background', 'config', 'model')

@@ -125,7 +125,7 @@ def run(args):
             progress_bar=not (args.quiet or args.no_progress))
     with atomic_files(paths, overwrite=True) as temporary:
         write_table(temporary['catalogue.ecsv'], result.field.table)
-        write_table(temporary['injected.ecsv'], result.injected)
+        write_table(temporary['injected.ecsv'], result.recovery.table)
         result.to_hdulist().writeto(temporary['images.fits'])
         write_plot(temporary['demo.png'], result)
 

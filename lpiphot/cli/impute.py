@@ -152,14 +152,14 @@ def _new_hdu(hdu, number, data, text):
 def _planes(result):
     from astropy.io import fits
 
-    return [fits.ImageHDU(result.error.astype('f4'), name='GPR_ERR'),
+    return [fits.ImageHDU(result.std.astype('f4'), name='GPR_ERR'),
             fits.ImageHDU(result.flags, name='GPR_FLAG')]
 
 
 def _summary(result, outputs, seconds):
     from lpiphot.flags import FILL_FLAGS
 
-    n_filled = int(result.filled.sum())
+    n_filled = int(result.mask.sum())
     yield (f'{n_filled} of {result.flags.size} pixels filled in '
            f'{seconds:.1f} s')
     for flag in FILL_FLAGS[1:]:
@@ -216,8 +216,8 @@ def run(args):
         seconds = time.perf_counter() - start
         content = replace_hdu(
             content, number,
-            _new_hdu(hdu, number, result.data,
-                     imputer.describe(int(result.filled.sum()))),
+            _new_hdu(hdu, number, result.image,
+                     imputer.describe(int(result.mask.sum()))),
             _planes(result) if args.add_planes else ())
 
     with atomic_files(outputs, overwrite=args.overwrite) as temporary:

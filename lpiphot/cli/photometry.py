@@ -10,7 +10,8 @@ from lpiphot.cli._io import read_input
 from lpiphot.cli._messages import bad_input
 from lpiphot.cli._options import (add_general_options, add_input_options,
                                   add_lpi_options, add_output_options,
-                                  add_psf_options, corrector_options, pair,
+                                  add_pipeline_options, add_psf_options,
+                                  corrector_options, pipeline_options,
                                   want_progress)
 from lpiphot.cli._output import check_outputs
 from lpiphot.cli._psf import read_psf
@@ -39,28 +40,12 @@ def add_parser(subparsers):
     parser.add_argument('image', metavar='IMAGE',
                         help='FITS image: file.fits or file.fits[EXT]')
     add_input_options(parser)
-    group = parser.add_argument_group('photometry')
-    group.add_argument('--detection-threshold', type=float, metavar='S',
-                       help='in units of the scatter that peaks of noise have')
-    group.add_argument('--box-size', type=pair, metavar='N [N]',
-                       help='boxes of the background mesh, pixels: ny nx')
-    group.add_argument('--fit-shape', type=pair, metavar='N [N]',
-                       help='pixels fitted for a star, odd: ny nx')
-    group.add_argument('--min-separation', type=float, metavar='PIXELS',
-                       help='of closer detections the brighter is kept')
+    add_pipeline_options(parser)
     add_psf_options(parser, required=False)
     add_lpi_options(parser)
     add_output_options(parser)
     add_general_options(parser)
     parser.set_defaults(func=run, parser=parser)
-
-
-def _pipeline_options(args):
-    names = ('detection_threshold', 'box_size', 'fit_shape',
-             'min_separation')
-    options = {name: getattr(args, name) for name in names
-               if getattr(args, name) is not None}
-    return options | {'progress_bar': want_progress(args)}
 
 
 def run(args):
@@ -84,7 +69,8 @@ def run(args):
     options = corrector_options(args)
     with bad_input():
         pipeline = PSFPipeline(psf_model=psf_model, fwhm=args.psf_fwhm,
-                               **_pipeline_options(args))
+                               **pipeline_options(args),
+                               progress_bar=want_progress(args))
         # the PSF may be learned only later: check the options before
         LPIBackgroundCorrector(CircularGaussianPRF(), **options)
     image, error, mask = read_input(args)

@@ -36,7 +36,7 @@ class Filled(NamedTuple):
         The 1-sigma error of the values as measurements of these pixels:
         with the noise that a measurement would have.
 
-    flags : (n,) `~numpy.ndarray` of uint8
+    flags : (n,) `~numpy.ndarray` of uint16
         Bits of `lpiphot.flags.FILL_FLAGS`.
     """
 
@@ -100,7 +100,7 @@ class Filler:
         fill_pixels(self.plane.data, self._bad.view(np.uint8), y, x,
                     *offsets(width), kernel, *self._stacked,
                     MIN_GOOD, value, variance, n_good)
-        bits = np.full(y.size, flags.FILLED, dtype=np.uint8)
+        bits = np.full(y.size, flags.FILLED, dtype=np.uint16)
         bits[n_good < (width ** 2 - 1) / 2] |= flags.FEW_GOOD
         if model.n_training == 0:
             bits |= flags.NOT_TRAINED

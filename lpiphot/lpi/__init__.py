@@ -18,6 +18,14 @@ The way of the data, in the order of the modules:
                 (section 2.6, equations 9 and 10)
 ==============  ========================================================
 
+Holes of images without stars take a way of their own, from `.infill` and
+`.covariance` on:
+
+==============  ========================================================
+`.holes`        mask -> blocks of pixels, in the order of filling
+`.fill`         block by block: mean, covariance and draws of its pixels
+==============  ========================================================
+
 The conditional Gaussian itself (equations 4 and 5) is
 `lpiphot.gaussian`. Sections and equations are those of Saydjari &
 Finkbeiner (2022). After `.residual`, everything is plain arrays.

@@ -5,16 +5,19 @@ Local mean and covariance of a stamp, by shifted products.
 Section 2.4 and equation 6 of Saydjari & Finkbeiner (2022).
 """
 
+import math
+
 import numpy as np
 
-from lpiphot._core.moments import gather_covariances
+from lpiphot._core.moments import make_covariance, sum_products
 from lpiphot.lpi.tiles import mirror
 
 __all__ = ['Workspace', 'joint_covariances', 'training_region']
 
-# The innermost loops of the kernel run over a multiple of this: three
-# vectors of float32 or six of float64 (``lpiphot/_core/simd.h``).
-LANE_GROUP = 24
+# The numbers of a vector of the kernel are at most 8, and it keeps at most
+# 4 vectors in registers (``lpiphot/_core/shifted_products.h``).
+VECTOR = 8
+N_VECTORS = 4
 
 
 def training_region(filled, region, centres, stamp_shape, window_shape,
@@ -68,29 +71,32 @@ class Workspace:
     """
 
     def __init__(self):
-        self._bytes = np.empty(0, dtype=np.uint8)
+        self._bytes = {}
 
-    def array(self, size, dtype):
+    def array(self, name, shape, dtype):
         """
-        Return a one-dimensional array, of whatever was there before.
+        Return an array, of whatever was there before.
 
         Parameters
         ----------
-        size : int
-            The number of elements.
+        name : str
+            The name of the memory.
+
+        shape : tuple of int
+            The shape of the array.
 
         dtype : `~numpy.dtype`
-            Their type.
+            Its type.
 
         Returns
         -------
         array : `~numpy.ndarray`
-            An array that is valid until the next call.
+            An array that is valid until the next call with this name.
         """
-        n_bytes = int(size) * dtype.itemsize
-        if self._bytes.size < n_bytes:
-            self._bytes = np.empty(n_bytes, dtype=np.uint8)
-        return self._bytes[:n_bytes].view(dtype)
+        n_bytes = math.prod(shape) * dtype.itemsize
+        if name not in self._bytes or self._bytes[name].size < n_bytes:
+            self._bytes[name] = np.empty(n_bytes, dtype=np.uint8)
+        return self._bytes[name][:n_bytes].view(dtype).reshape(shape)
 
 
 def joint_covariances(training, corners, places, stamp_shape, window_shape,
@@ -132,14 +138,15 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
         float64.
 
     workspace : `Workspace`, optional
-        Where the covariances are put, until it is used again.
+        Where sums and covariances are put. A covariance is then valid
+        until the next one is taken.
 
     Returns
     -------
     means : (n, ny * nx) `~numpy.ndarray`
         The means of all pixels about the level of ``training``.
 
-    covariances : list of 2-D `~numpy.ndarray`
+    covariances : iterator of 2-D `~numpy.ndarray`
         The covariances of the used pixels, in the order of their
         places. Only the upper triangle is set.
     """
@@ -151,22 +158,58 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
     means = means.reshape(-1, ny * nx) / (window_shape[0] * window_shape[1])
 
     height, width = training.shape
-    lanes = LANE_GROUP * -(-(2 * nx - 1) // LANE_GROUP)
+    lanes = VECTOR * -(-(2 * nx - 1) // VECTOR)
     padded = np.zeros((height, nx - 1 + width + lanes), dtype=dtype)
     padded[:, nx - 1:nx - 1 + width] = training
     places = np.ascontiguousarray(places, dtype=np.intc)
-    sizes = np.max(places, axis=1, initial=-1).astype(np.intc) + 1
-    offsets = np.concatenate([[0], np.cumsum(sizes.astype(int) ** 2)])
-    matrices = (workspace or Workspace()).array(offsets[-1], dtype)
-    gather_covariances(
+    first, last = _row_extents(places.reshape(-1, ny, nx))
+    starts = _starts(first, last)
+    kept = (workspace or Workspace()).array('sums', (starts[-1],), dtype)
+    sum_products(
         padded, width, nx - 1, np.ascontiguousarray(corners, dtype=np.intc),
-        places, sizes, means.astype(dtype), stamp_shape, window_shape,
-        matrices, np.empty_like(places),
-        np.empty((width - window_shape[1] + 1, lanes), dtype=dtype),
-        np.empty(window_shape[1] * LANE_GROUP, dtype=dtype))
-    return means, [
-        matrices[offset:offset + size * size].reshape(size, size)
-        for offset, size in zip(offsets, sizes.tolist(), strict=False)]
+        first, last, stamp_shape, window_shape, kept, starts[:-1].copy(),
+        np.empty((width - window_shape[1] + 1) * lanes + VECTOR, dtype=dtype),
+        np.empty(window_shape[1] * VECTOR * N_VECTORS, dtype=dtype))
+
+    def covariances():
+        n_samples = window_shape[0] * window_shape[1]
+        scratch = (np.empty(ny * nx, dtype=np.intc),
+                   np.empty(ny * ny, dtype=np.longlong))
+        for i, size in enumerate(np.max(places, axis=1) + 1):
+            covariance = (workspace or Workspace()).array(
+                'covariance', (size, size), dtype)
+            make_covariance(
+                covariance, places[i], means[i].astype(dtype),
+                kept[starts[i]:starts[i + 1]], first[i], last[i], n_samples,
+                *scratch)
+            yield covariance
+
+    return means, covariances()
+
+
+def _row_extents(places):
+    """
+    Return first and last used pixel of each row, -1 where there is none.
+    """
+    used = places >= 0
+    any_used = used.any(axis=2)
+    first = np.argmax(used, axis=2)
+    last = places.shape[2] - 1 - np.argmax(used[:, :, ::-1], axis=2)
+    return tuple(np.where(any_used, column, -1).astype(np.intc)
+                 for column in (first, last))
+
+
+def _starts(first, last):
+    """
+    Return where the sums of each stamp start, and where the last ones end.
+
+    Each row has sums with itself, from each pixel on, and with all rows
+    below. A vector more is for what is copied beyond the end.
+    """
+    width = np.where(last < 0, 0, last - first + 1).astype(np.longlong)
+    below = np.cumsum(width[:, ::-1], axis=1)[:, ::-1] - width
+    n_sums = np.sum(width * (width + 1) // 2 + width * below, axis=1)
+    return np.concatenate([[0], np.cumsum(n_sums + VECTOR)])
 
 
 def _window_sums(array, window_shape):

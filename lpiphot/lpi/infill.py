@@ -39,16 +39,18 @@ def boxcar_infill(image, mask, half_widths):
     Returns
     -------
     filled : 2-D `~numpy.ndarray`
-        A copy without holes, but for ``left``.
+        A copy without holes, but for the pixels that no boxcar could
+        fill.
 
-    left : 2-D bool `~numpy.ndarray`
-        `True` for the pixels that no boxcar could fill.
+    n_boxcars : 2-D `~numpy.ndarray` of int
+        How many boxcars were tried for each pixel: 0 if it is not
+        masked, one more than there are if none could fill it.
     """
     good = ~mask
     filled = np.where(good, image, 0.0)
-    left = np.zeros(image.shape, dtype=bool)
+    n_boxcars = np.zeros(image.shape, dtype=np.uint8)
     if not mask.any():
-        return filled, left
+        return filled, n_boxcars
     # about a level: sums over large boxes keep their digits
     level = np.mean(image[good]) if good.any() else 0.0
 
@@ -57,17 +59,18 @@ def boxcar_infill(image, mask, half_widths):
     values = _integral(np.where(good, image - level, 0.0))
     counts = _integral(good)
     rows, columns = np.nonzero(mask)
-    for half in half_widths:
+    n_boxcars[rows, columns] = len(half_widths) + 1
+    for n_tried, half in enumerate(half_widths, start=1):
         count = _box_sums(counts, rows, columns, half)
         enough = count > MIN_GOOD - 0.5
         y, x = rows[enough], columns[enough]
         filled[y, x] = level + (_box_sums(values, y, x, half)
                                 / count[enough])
+        n_boxcars[y, x] = n_tried
         rows, columns = rows[~enough], columns[~enough]
         if rows.size == 0:
             break
-    left[rows, columns] = True
-    return filled, left
+    return filled, n_boxcars
 
 
 def _integral(image):

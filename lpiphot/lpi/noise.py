@@ -5,7 +5,7 @@ Level and scatter of the pixels of a residual image, in blocks.
 
 import numpy as np
 
-__all__ = ['BLOCK', 'block_moments', 'spread_blocks']
+__all__ = ['BLOCK', 'block_moments', 'local_noise', 'spread_blocks']
 
 BLOCK = 16          # pixels: a few times the FWHM of a PSF
 MIN_PIXELS = 16     # good pixels a block needs
@@ -61,6 +61,41 @@ def _row_medians(values, count):
     return medians
 
 
+def local_noise(image, mask):
+    """
+    Return the noise of the pixels of blocks, without their structure.
+
+    Each pixel is compared with the mean of its four neighbours: from
+    this, structure that is smooth over three pixels drops out.
+
+    Parameters
+    ----------
+    image : (ny, nx) `~numpy.ndarray`
+        The image, from the corner of a block.
+
+    mask : (ny, nx) bool `~numpy.ndarray`
+        `True` for pixels to leave out.
+
+    Returns
+    -------
+    noise : (ceil(ny / 16), ceil(nx / 16)) `~numpy.ndarray`
+        The standard deviation, if the noise is white; where a block has
+        fewer than 16 pixels to compare, the median of the other blocks,
+        and 0 if there are none.
+    """
+    padded = np.pad(np.where(mask, np.nan, image), 1,
+                    constant_values=np.nan)
+    # NaN if any of the five is missing
+    difference = padded[1:-1, 1:-1] - 0.25 * (
+        padded[:-2, 1:-1] + padded[2:, 1:-1]
+        + padded[1:-1, :-2] + padded[1:-1, 2:])
+    noise = block_moments(difference, np.isnan(difference))[1]
+    noise /= np.sqrt(1 + 1 / 4)
+    missing = np.isnan(noise)
+    noise[missing] = 0.0 if missing.all() else np.median(noise[~missing])
+    return noise
+
+
 def spread_blocks(moment, shape):
     """
     Give each pixel the moment of its block.
@@ -78,5 +113,5 @@ def spread_blocks(moment, shape):
     image : (ny, nx) `~numpy.ndarray`
         The moment for each pixel.
     """
-    rows, columns = (np.arange(size) // BLOCK for size in shape)
-    return moment[np.ix_(rows, columns)]
+    rows = moment.repeat(BLOCK, axis=1)[:, :shape[1]]
+    return rows.repeat(BLOCK, axis=0)[:shape[0]]

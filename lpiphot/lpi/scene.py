@@ -6,6 +6,8 @@ Nothing is computed over the whole image that only a region needs; a
 pixel has the same value in every region that contains it.
 """
 
+import threading
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +16,9 @@ from lpiphot.lpi.infill import HALF_WIDTHS, boxcar_infill, pixel_noise
 from lpiphot.lpi.masks import outlier_mask
 from lpiphot.lpi.noise import BLOCK, block_moments, spread_blocks
 from lpiphot.lpi.residual import StarRenderer
-from lpiphot.lpi.tiles import Region
+from lpiphot.lpi.tiles import Region, shared_regions
 
-__all__ = ['Field', 'Scene', 'Thresholds']
+__all__ = ['Field', 'Scene', 'SharedScenes', 'Thresholds']
 
 # Defaults in units of the noise. A star is hidden as far out as it
 # rises above the noise of a pixel; any star is taken to be at least as
@@ -179,16 +181,18 @@ class Field:
         scene : `Scene`
             Its planes.
         """
-        # The margin grows with the boxcars that the masked pixels of
-        # the region need.
-        for n_widths in range(1, len(HALF_WIDTHS) + 1):
-            half_widths = HALF_WIDTHS[:n_widths]
-            outer = region.grown(half_widths[-1], self.image_shape, BLOCK)
+        # The margin is that of the boxcars that the masked pixels of the
+        # region need; more pixels within reach can only make them less.
+        n_within, n_needed = 0, 1
+        while n_within < min(n_needed, len(HALF_WIDTHS)):
+            n_within = min(n_needed, len(HALF_WIDTHS))
+            outer = region.grown(HALF_WIDTHS[n_within - 1], self.image_shape,
+                                 BLOCK)
             inner = region.within(outer)
             residual, no_data, mask, model, error = self._masked(outer)
-            filled, left = boxcar_infill(residual, mask, half_widths)
-            if not left[inner].any():
-                break
+            filled, n_boxcars = boxcar_infill(residual, mask, HALF_WIDTHS)
+            n_needed = n_boxcars[inner].max(initial=0)
+        left = n_boxcars > len(HALF_WIDTHS)
         filled[left] = self.level
 
         if self._gain is not None and self._background is not None:
@@ -199,7 +203,7 @@ class Field:
             scatter[np.isnan(scatter)] = self.noise
             scatter = spread_blocks(scatter, outer.shape)
         filled += scatter * pixel_noise(mask, outer, self._seed)
-        variance = self._star_variance(model, error, mask, half_widths)
+        variance = self._star_variance(model, error, mask)
         return Scene(region, *(plane[inner] for plane in (
             residual, no_data, mask, filled, left, variance)))
 
@@ -217,7 +221,7 @@ class Field:
                              self.thresholds.residual_threshold)
         return residual, no_data, mask, model, error
 
-    def _star_variance(self, model, error, mask, half_widths):
+    def _star_variance(self, model, error, mask):
         """
         Return the photon noise of the stars as a variance.
 
@@ -229,8 +233,89 @@ class Field:
         if error is None:
             return np.zeros(model.shape)
         variance = np.where(np.isfinite(error), error, 0.0) ** 2
-        level, left = boxcar_infill(variance, mask, half_widths)
-        return np.where(left, 0.0, np.maximum(variance - level, 0.0))
+        level, n_boxcars = boxcar_infill(variance, mask, HALF_WIDTHS)
+        return np.where(n_boxcars > len(HALF_WIDTHS), 0.0,
+                        np.maximum(variance - level, 0.0))
+
+
+class SharedScenes:
+    """
+    Scenes for the jobs of a run, neighbours in one where that is cheaper.
+
+    The first job to ask makes the scene and the last one to ask lets it
+    go. Jobs in an order of `staggered` need few scenes at a time.
+
+    Parameters
+    ----------
+    field : `Field`
+        The image with its stars.
+
+    regions : list of `~lpiphot.lpi.tiles.Region`
+        The region of each job.
+    """
+
+    def __init__(self, field, regions):
+        self._field = field
+        shared = shared_regions(regions)
+        self._region_about = dict(zip(regions, shared, strict=True))
+        self._shared = shared
+        self._n_left = Counter(shared)
+        self._locks = {region: threading.Lock() for region in shared}
+        self._scenes = {}
+
+    def staggered(self, n_threads):
+        """
+        Return an order of the jobs in which threads need not wait.
+
+        While one thread makes a scene the others have jobs of earlier
+        scenes to do: the first job of a scene goes before the other jobs
+        of the scene ``n_threads - 1`` before.
+
+        Parameters
+        ----------
+        n_threads : int
+            The number of threads that take jobs in this order.
+
+        Returns
+        -------
+        order : list of int
+            The indices of the jobs.
+        """
+        jobs = {}
+        for index, region in enumerate(self._shared):
+            jobs.setdefault(region, []).append(index)
+        jobs = list(jobs.values())
+        ahead = n_threads - 1
+        order = []
+        for i in range(-ahead, len(jobs)):
+            if i + ahead < len(jobs):
+                order.append(jobs[i + ahead][0])
+            if i >= 0:
+                order.extend(jobs[i][1:])
+        return order
+
+    def scene(self, region):
+        """
+        Return a scene that contains the region of a job.
+
+        Parameters
+        ----------
+        region : `~lpiphot.lpi.tiles.Region`
+            The region, one of those announced, as often as it was.
+
+        Returns
+        -------
+        scene : `Scene`
+            Planes of this or a larger region.
+        """
+        region = self._region_about[region]
+        with self._locks[region]:
+            if region not in self._scenes:
+                self._scenes[region] = self._field.scene(region)
+            self._n_left[region] -= 1
+            if self._n_left[region] == 0:
+                return self._scenes.pop(region)
+            return self._scenes[region]
 
 
 def _sample_regions(shape, n_max):

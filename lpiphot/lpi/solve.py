@@ -76,7 +76,7 @@ class StarSolution(NamedTuple):
 
 
 def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
-                condition_radius, dtype, workspace=None):
+                condition_radius, dtype, scene=None, workspace=None):
     """
     Predict the background behind stars and correct their fluxes.
 
@@ -101,6 +101,10 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         The dtype of products and factorisation; float32 gives way to
         float64 where its digits do not suffice.
 
+    scene : `~lpiphot.lpi.scene.Scene`, optional
+        The planes of a region with all that the stars need; they are
+        made if not given.
+
     workspace : `~lpiphot.lpi.covariance.Workspace`, optional
         Memory to use, of this thread alone.
 
@@ -111,7 +115,8 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     """
     centres = centre_pixels(sources)
     shapes = stamp_shape, window_shape, field.image_shape
-    scene = field.scene(region_about(centres, *shapes))
+    if scene is None:
+        scene = field.scene(region_about(centres, *shapes))
     pixels, outside = stamp_pixels(centres, stamp_shape, field.image_shape,
                                    scene.region)
     signed = psf_stamps(psf, sources, stamp_shape)
@@ -138,14 +143,15 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     variances = scene.star_variance[pixels]
 
     solutions = []
-    for i, (centre, order) in enumerate(zip(centres, orders, strict=True)):
+    for i, (centre, order, covariance) in enumerate(
+            zip(centres, orders, covariances, strict=True)):
         conditional = correction = None
         n_good = np.count_nonzero(classes[i] == GOOD)
         hidden = order[n_good:]
         if hidden.size:
             values = known[i].flat[order[:n_good]]
             variance = variances[i].flat[order]
-            conditional = _condition(covariances[i], variance,
+            conditional = _condition(covariance, variance,
                                      means[i][order], values)
             if conditional is None and dtype != np.dtype(float):
                 # in float64, from the products on

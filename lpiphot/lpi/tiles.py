@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = ['Region', 'group_stars', 'mirror', 'region_about',
-           'stamp_pixels']
+           'shared_regions', 'stamp_pixels']
 
 TILE = 256          # pixels: two windows, so that stars share most sums
-MAX_BYTES = 2 ** 29  # a job's covariances, if all pixels of stamps are used
+N_TILES = 4         # tiles along a side of a square that shares a scene
+MARGIN = 16         # pixels about a region that its scene needs in any case
+MAX_BYTES = 2 ** 29  # a job's sums, if all pixels of stamps are used
 
 
 def mirror(index, size):
@@ -182,18 +184,23 @@ def group_stars(centres, stamp_shape, window_shape, itemsize=4):
         The shapes of the stamp and of the window of shifts.
 
     itemsize : int, optional
-        The bytes of a number of the covariances.
+        The bytes of a number of the sums.
 
     Returns
     -------
     groups : list of `~numpy.ndarray` of int
-        The indices of the stars of each group, whose covariances take
-        512 MB at most. The groups do not depend on the order of the
-        stars.
+        The indices of the stars of each group, whose sums take 512 MB
+        at most. The groups do not depend on the order of the
+        stars, and those near each other are near each other in the
+        list.
     """
-    max_stars = max(1, MAX_BYTES // (itemsize * np.prod(stamp_shape) ** 2))
+    # each row of a stamp with itself and with all rows below
+    ny, nx = stamp_shape
+    max_stars = max(1, 2 * MAX_BYTES // (itemsize * ny * (ny + 1) * nx ** 2))
     y, x = centres.T
-    order = np.lexsort((x, y, x // TILE, y // TILE))
+    shared = N_TILES * TILE
+    order = np.lexsort((x, y, x // TILE, y // TILE, x // shared,
+                        y // shared))
     tiles = np.column_stack([y // TILE, x // TILE])[order]
     starts = np.flatnonzero(np.any(np.diff(tiles, axis=0) != 0, axis=1)) + 1
     groups = []
@@ -207,6 +214,42 @@ def group_stars(centres, stamp_shape, window_shape, itemsize=4):
         else:
             todo.extend(parts[::-1])
     return groups
+
+
+def shared_regions(regions):
+    """
+    Join regions that cost less in one piece.
+
+    Parameters
+    ----------
+    regions : list of `Region`
+        The regions that groups of stars need, as ordered by
+        `group_stars`.
+
+    Returns
+    -------
+    shared : list of `Region`
+        For each of them the region to make: that about all which begin
+        in the same square of 1024 x 1024 pixels, if it is not larger
+        than they are together, or else itself.
+    """
+    squares = {}
+    for region in regions:
+        square = tuple(a // (N_TILES * TILE) for a in region.first)
+        squares.setdefault(square, []).append(region)
+    about = {}
+    for members in squares.values():
+        first = np.min([region.first for region in members], axis=0)
+        last = np.max([region.last for region in members], axis=0)
+        whole = Region(tuple(first.tolist()), tuple(last.tolist()))
+        for region in members:
+            about[region] = (whole if _area(whole) <= sum(map(_area, members))
+                             else region)
+    return [about[region] for region in regions]
+
+
+def _area(region):
+    return np.prod(np.array(region.shape) + 2 * MARGIN)
 
 
 def _divide(centres, group, max_stars, stamp_shape, window_shape):

@@ -13,11 +13,19 @@ from photutils.datasets import apply_poisson_noise, make_model_image
 from photutils.utils import calc_total_error
 from scipy.spatial import KDTree
 
-__all__ = ['inject_stars', 'random_positions']
+__all__ = ['gain_from_error', 'inject_stars', 'random_positions']
 
-# Positions drawn at once, for each one that is wanted; number of times
+# Positions drawn at once, for each one that is wanted; number of times;
+# number of draws and positions without success that end the search
 _OVERSAMPLE = 5
 _MAX_DRAWS = 200
+_IDLE_DRAWS = 20
+_IDLE_POSITIONS = 1000
+
+# The gain is told by the brightest pixels, as quantiles; their variance
+# must exceed that of the middle ones by this much, relative
+_BRIGHT = 0.99
+_MIN_EXCESS = 0.1
 
 
 def random_positions(shape, n, *, min_separation=0.0, avoid=None,
@@ -98,8 +106,10 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
     low = np.full(2, border)
     high = np.array([nx, ny]) - border
     xy = np.empty((0, 2))
+    idle = 0
     for _ in range(_MAX_DRAWS):
-        if len(xy) >= n:
+        if len(xy) >= n or (idle >= _IDLE_DRAWS and
+                            idle * _OVERSAMPLE * n >= _IDLE_POSITIONS):
             break
         size = (_OVERSAMPLE * n, 2)
         new = (rng.integers(low, high, size).astype(float) if integer
@@ -109,6 +119,7 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
             new = new[~mask[row, column]]
         new = new[_is_apart(new, avoid, avoid_radius)]
         new = new[_is_apart(new, xy, min_separation)]
+        idle = idle + 1 if len(new) == 0 else 0
         xy = np.concatenate((xy, _thin_out(new, min_separation)))
     if len(xy) < n:
         msg = (f'n={n!r} positions do not fit into the image: there was '
@@ -196,6 +207,63 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
     if error is None:
         return image
     return image, _total_error(expected, error, unit, gain)
+
+
+def gain_from_error(data, error, *, mask=None):
+    """
+    Return the gain that the errors of an image imply.
+
+    Where photons make the noise, the variance grows with the signal by
+    one over the gain. This is the median, over the brightest hundredth
+    of the pixels, of signal over variance, both in excess of those of
+    the middle pixels: a sky that was subtracted does not matter.
+
+    Parameters
+    ----------
+    data : (ny, nx) array_like
+        The image.
+
+    error : (ny, nx) array_like
+        Its 1-sigma errors, in the same unit.
+
+    mask : (ny, nx) bool array_like, optional
+        `True` for pixels to leave out. Those not finite are left out as
+        well.
+
+    Returns
+    -------
+    gain : float or `None`
+        Electrons per data unit; `None` if the errors do not grow with
+        the signal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lpiphot.validation import gain_from_error
+    >>> data = np.linspace(0, 900, 4000).reshape(40, 100)
+    >>> gain_from_error(data, np.sqrt(25 + data / 1.7))
+    1.7
+    """
+    data, error = (np.array(getattr(values, 'value', values), dtype=float)
+                   for values in (data, error))
+    variance = np.broadcast_to(error, data.shape) ** 2
+    good = np.isfinite(data) & np.isfinite(variance)
+    if mask is not None:
+        good &= ~np.asarray(mask, dtype=bool)
+    data, variance = data[good], variance[good]
+    if data.size < 2:
+        return None
+    low, middle, high = np.quantile(data, [0.25, 0.5, _BRIGHT])
+    usual = (data >= low) & (data <= middle)
+    bright = data > high
+    if not bright.any():
+        return None
+    level, floor = np.median(data[usual]), np.median(variance[usual])
+    excess = variance[bright] - floor
+    if not np.median(excess) > _MIN_EXCESS * floor:
+        return None
+    excess[excess <= 0] = np.nan
+    return float(np.nanmedian((data[bright] - level) / excess))
 
 
 def _finite_positions(name, xy):

@@ -30,9 +30,9 @@ def match_positions(xy_true, xy_found, radius, *, existing=None):
 
     existing : (k, 2) array_like, optional
         Positions ``(x, y)`` of sources that were there already, before
-        the injection. A found position that is nearer to one of these
-        than to its true position is that source found again, and no
-        match.
+        the injection. A found position that is not nearer to its true
+        position than to all of these is that source found again, and
+        no match.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def match_positions(xy_true, xy_found, radius, *, existing=None):
         existing = existing[np.isfinite(existing).all(axis=1)]
         if len(existing) > 0:
             other, _ = KDTree(existing).query(xy_found[found][nearest_found])
-            matched &= distance <= other
+            matched &= distance < other
     index[true[matched]] = found[nearest_found[matched]]
     return index
 

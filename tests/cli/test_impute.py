@@ -131,9 +131,9 @@ def test_primary(files):
     result = GPRImputer().run(data, mask=mask)
     with fits.open('out.fits') as hdulist:
         assert len(hdulist) == 3
-        assert_array_equal(hdulist[0].data, result.data)
+        assert_array_equal(hdulist[0].data, result.image)
         assert_array_equal(hdulist['GPR_ERR'].data,
-                           result.error.astype('f4'))
+                           result.std.astype('f4'))
         assert_array_equal(hdulist['GPR_FLAG'].data, result.flags | 2 * mask)
 
 

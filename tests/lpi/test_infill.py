@@ -54,12 +54,13 @@ def test_boxcar(holes, level):
     want = boxcar.boxcar_infill(image, mask)
     image[mask] = np.nan
     image.flags.writeable = mask.flags.writeable = False
-    filled, left = boxcar_infill(image, mask, HALF_WIDTHS)
+    filled, n_boxcars = boxcar_infill(image, mask, HALF_WIDTHS)
     # sums of 1e4 values of some 30 about a level, to 1e-16 each; a
     # boxcar of another width differs by 0.1
     assert_allclose(filled, want, rtol=0, atol=1e-9)
     assert_array_equal(filled[~mask], image[~mask])
-    assert not left.any()
+    assert_array_equal(n_boxcars == 0, ~mask)
+    assert n_boxcars.max() <= len(HALF_WIDTHS)
 
 
 @pytest.mark.parametrize(('n_good', 'n_left'), [(9, 1), (10, 0)])
@@ -70,8 +71,8 @@ def test_ten_good_pixels(n_good, n_left):
     image = np.full((19, 19), 7.0)
     mask = np.ones((19, 19), dtype=bool)
     mask[0, :n_good] = False
-    filled, left = boxcar_infill(image, mask, [9])
-    assert left[9, 9] == n_left
+    filled, n_boxcars = boxcar_infill(image, mask, [9])
+    assert n_boxcars[9, 9] == 1 + n_left
     assert filled[9, 9] == (0 if n_left else 7)
 
 
@@ -81,9 +82,9 @@ def test_nothing_in_reach():
     """
     mask = np.zeros((30, 90), dtype=bool)
     mask[:, 20:] = True
-    _, left = boxcar_infill(np.ones(mask.shape), mask, HALF_WIDTHS[:2])
+    _, n_boxcars = boxcar_infill(np.ones(mask.shape), mask, HALF_WIDTHS[:2])
     # one column of at least 14 good pixels is enough
-    assert_array_equal(left, np.indices(mask.shape)[1] > 19 + 13)
+    assert_array_equal(n_boxcars == 3, np.indices(mask.shape)[1] > 19 + 13)
 
 
 class TestPixelNoise:

@@ -2,6 +2,8 @@
 The image as LPI sees it, in whole and in parts.
 """
 
+import weakref
+
 import numpy as np
 import pytest
 from astropy.stats import mad_std
@@ -12,8 +14,8 @@ from lpiphot._inputs import ImageReader
 from lpiphot.lpi import scene as scene_module
 from lpiphot.lpi.infill import pixel_noise
 from lpiphot.lpi.residual import PSF, Sources
-from lpiphot.lpi.scene import Field, Thresholds
-from lpiphot.lpi.tiles import Region
+from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
+from lpiphot.lpi.tiles import Region, shared_regions
 from oracles import boxcar
 from oracles.scenes import star_image
 
@@ -356,3 +358,74 @@ class TestThresholds:
         """
         with pytest.raises(ValueError, match='data'):
             make_field(np.full((40, 50), np.nan))
+
+
+class TestSharedScenes:
+    """
+    Neighbouring jobs share a scene where that is cheaper.
+    """
+
+    NEAR = (Region((0, 0), (100, 90)), Region((20, 60), (120, 160)),
+            Region((30, 10), (130, 110)))
+
+    def test_shared(self):
+        """
+        Those that overlap by much; not one in another square, nor few
+        far from each other.
+        """
+        far = Region((1030, 10), (1130, 110))
+        few = [Region((1100, 1100), (1150, 1150)),
+               Region((1900, 1900), (1950, 1950))]
+        shared = shared_regions([*self.NEAR, far, *few])
+        assert shared == [*3 * [Region((0, 0), (130, 160))], far, *few]
+
+    def test_same_planes(self, example):
+        """
+        Each job sees the planes of its region, rounded otherwise at most.
+        """
+        field = example.field()
+        scenes = SharedScenes(field, self.NEAR)
+        for region in self.NEAR:
+            scene = scenes.scene(region)
+            assert scene.region == Region((0, 0), (130, 160))
+            own = field.scene(region)
+            part = region.within(scene.region)
+            for name in ('no_data', 'mask', 'fallback'):
+                assert_array_equal(getattr(scene, name)[part],
+                                   getattr(own, name))
+            for name in ('residual', 'filled', 'star_variance'):
+                # 1e4 pixels of up to some 1e4, about a level
+                assert_allclose(getattr(scene, name)[part],
+                                getattr(own, name), rtol=0, atol=1e-8)
+
+    def test_staggered(self, example):
+        """
+        Each scene is begun as many scenes ahead as there are others to
+        make one; each job is there once, a thread alone has them in turn.
+        """
+        far = [Region((1030 * i, 10), (1030 * i + 100, 110))
+               for i in (1, 2)]
+        scenes = SharedScenes(example.field(),
+                              [*self.NEAR, *2 * far[:1], *3 * far[1:]])
+        assert scenes.staggered(1) == list(range(8))
+        assert scenes.staggered(2) == [0, 3, 1, 2, 5, 4, 6, 7]
+        assert scenes.staggered(3) == [0, 3, 5, 1, 2, 4, 6, 7]
+        assert scenes.staggered(9) == [0, 3, 5, 1, 2, 4, 6, 7]
+
+    def test_made_once_and_let_go(self, example, monkeypatch):
+        """
+        The last job to ask is the last to hold it.
+        """
+        made = []
+        scene_of = Field.scene
+        monkeypatch.setattr(Field, 'scene', lambda self, region: (
+            made.append(region) or scene_of(self, region)))
+        regions = [*self.NEAR, self.NEAR[0]]
+        scenes = SharedScenes(example.field(), regions)
+        alive = [weakref.ref(scenes.scene(region).filled.base)
+                 for region in regions[:3]]
+        assert len(made) == 1
+        assert alive[0]() is not None
+        scenes.scene(regions[3])
+        assert alive[0]() is None
+        assert len(made) == 1

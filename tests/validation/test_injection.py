@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 from photutils.psf import CircularGaussianPRF
 from scipy.spatial import KDTree
 
-from lpiphot.validation import inject_stars, random_positions
+from lpiphot.validation import gain_from_error, inject_stars, random_positions
 
 PSF = CircularGaussianPRF(fwhm=3.1)
 
@@ -161,3 +161,32 @@ class TestInjectStars:
             inject_stars(self.data, PSF, self.params['x_0', 'y_0'])
         with pytest.raises(ValueError, match='gain must be finite and pos'):
             inject_stars(self.data, PSF, self.params, gain=0)
+
+
+class TestGainFromError:
+    """
+    The variance grows with the signal, wherever the zero of that is.
+    """
+
+    params = QTable({'x_0': [20.0, 50.0], 'y_0': [15.0, 30.0],
+                     'flux': [9e4, 4e4]})
+    stars = inject_stars(np.zeros((45, 70)), PSF, params)
+    error = np.sqrt(9.0 + stars / 2.3)
+
+    @pytest.mark.parametrize('sky', [-700.0, 0.0, 2500.0])
+    def test_known_gain(self, sky):
+        noise = np.random.default_rng(6).normal(0, 3.0, self.stars.shape)
+        data = self.stars + noise + sky
+        mask = np.zeros(data.shape, dtype=bool)
+        mask[:, 60:] = True
+        data[:, 60:] = 1e6
+        data[3, 3] = np.nan
+        gain = gain_from_error(data, self.error, mask=mask)
+        assert np.isclose(gain, 2.3, rtol=0.1)
+        unit = gain_from_error(data * u.adu, self.error * u.adu, mask=mask)
+        assert unit == gain
+
+    def test_none(self):
+        assert gain_from_error(self.stars, 3.0) is None
+        assert gain_from_error(np.ones((4, 5)), np.ones((4, 5))) is None
+        assert gain_from_error(np.full((4, 5), np.nan), 1.0) is None

@@ -1,0 +1,220 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+A test of LPI that needs no truth: predict pixels that are in fact seen.
+"""
+
+from importlib.metadata import version
+
+import numpy as np
+from astropy.table import QTable, vstack
+from scipy.linalg import cho_factor, cho_solve
+
+from lpiphot._fwhm import model_fwhm
+from lpiphot._inputs import ImageReader, as_gain, as_seed
+from lpiphot._tables import (catalogue_of, column_values, find_column,
+                             flux_unit_of)
+from lpiphot.validation.environment import subtract_stars
+from lpiphot.validation.injection import inject_stars, random_positions
+from lpiphot.validation.recovery import BLEND_FWHM, add_environment
+from lpiphot.validation.recovery_result import RecoveryResult
+
+__all__ = ['check_blank_positions']
+
+# Tries to place one more position, in terms of the room there is
+_FILLING = 0.25
+
+
+def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
+                          background=None, n_positions=200, rng=None):
+    """
+    Test an LPI correction where there are no stars.
+
+    At random blank positions, the pixels that a faint star would hide
+    are predicted from those around, and compared with what is in fact
+    there: the flux of the PSF in the difference of seen and predicted
+    pixels, divided by its predicted error, is a unit Gaussian if the
+    covariance is right. No photometry is repeated, and no truth needed,
+    so this takes seconds on any image; it does not test what finding
+    and fitting of stars do to their fluxes, as
+    `~lpiphot.validation.InjectionRecovery` does.
+
+    For the masks to be as they are for stars, a stand-in of known flux
+    (``min_mask_flux`` of the corrector) is added to the image at each
+    position, and to the catalogue.
+
+    Parameters
+    ----------
+    corrector : `~lpiphot.LPIBackgroundCorrector`
+        The corrector.
+
+    data : 2-D array_like, `~astropy.units.Quantity` or \
+            `~astropy.nddata.NDData`
+        The image, as the corrector takes it.
+
+    phot : `~astropy.table.Table` or photutils object
+        The photometry of all its stars, corrected already or not.
+
+    error : 2-D array_like or `~astropy.units.Quantity`, optional
+        The 1-sigma errors of the data.
+
+    mask : 2-D bool array_like, optional
+        `True` for pixels to leave out.
+
+    background : float or 2-D array_like, optional
+        The sky that was already subtracted.
+
+    n_positions : int, optional
+        The number of positions.
+
+    rng : int or `~numpy.random.Generator`, optional
+        The seed of the positions.
+
+    Returns
+    -------
+    result : `~lpiphot.validation.RecoveryResult`
+        The table has ``x_true``, ``y_true``, and ``flux_true`` of the
+        stand-ins; ``cflux`` and ``dcflux`` as of stars; ``z_after``;
+        ``chi2``, that of all hidden pixels under their predicted mean
+        and covariance, and ``n_hidden``, what it should be about.
+        Report and plots are as of injected stars.
+
+    Raises
+    ------
+    ValueError
+        If the positions do not fit into the image, or an input is bad
+        (see the corrector).
+    """
+    reader = ImageReader(data, error=error, mask=mask)
+    table = catalogue_of(phot)
+    unit = flux_unit_of(table, find_column(table, 'flux'), reader.unit)
+    given = {name: value for name, value in (
+        ('error', error), ('mask', mask), ('background', background))
+        if value is not None}
+    flux = _stand_in_flux(corrector, data, table, given)
+    psf_model = corrector.psf_model
+    known = _short_catalogue(table, psf_model, reader.unit)
+    xy_known = np.transpose((known['x_fit'], known['y_fit']))
+    fwhm = float(model_fwhm(psf_model, reader.shape))
+
+    rng = np.random.default_rng(as_seed(rng))
+    no_place = reader.read().mask
+    half = max(corrector.stamp_shape) // 2
+    # so far apart that none is within the stamp of another
+    separation = 2.0 * half
+    room = np.count_nonzero(~no_place) / separation ** 2
+    n_together = max(1, int(_FILLING * room))
+    rows = []
+    while len(rows) < n_positions:
+        n = min(n_together, n_positions - len(rows))
+        xy = random_positions(
+            reader.shape, n, min_separation=separation, avoid=xy_known,
+            avoid_radius=BLEND_FWHM * fwhm,
+            border=min(half, (min(reader.shape) - 1) // 2), mask=no_place,
+            seed=rng)
+        rows += _predict(corrector, data, known, xy, flux, reader.unit, given,
+                         rng)
+
+    result = QTable(rows)
+    n = len(result)
+    result.add_column(np.ones(n, dtype=int), 0, name='round')
+    result['recovered'] = np.isfinite(result['z_after'])
+    distance = np.full(n, np.inf)
+    if len(xy_known) > 0:
+        distance = np.min(np.hypot(
+            result['x_true'][:, np.newaxis] - xy_known[:, 0],
+            result['y_true'][:, np.newaxis] - xy_known[:, 1]), axis=1)
+    result['existing_distance'] = distance
+    # positions of one image are apart, and those of others do not matter
+    result['injected_distance'] = np.full(n, np.inf)
+    residual = subtract_stars(reader.read().data, known, psf_model)
+    add_environment(result, residual, no_place, xy_known, fwhm=fwhm,
+                    blend_radius=BLEND_FWHM * fwhm)
+    if unit is not None:
+        for name in ('flux_true', 'cflux', 'dcflux'):
+            result[name] = (result[name] * reader.unit).to(unit)
+    result.meta = {
+        'recovery_shape': ' '.join(str(size) for size in reader.shape),
+        'recovery_fwhm': fwhm,
+        'recovery_seed': 'blank positions',
+        'recovery_n_sources': len(known),
+        'recovery_noise_from': 'none',
+        'recovery_measured_after': 'cflux dcflux',
+        'recovery_counts': {'round': [1], 'n_true': [n], 'n_found': [n],
+                            'n_matched': [n], 'n_existing': [0],
+                            'n_false': [0]},
+        **{f'{package}_version': version(package)
+           for package in ('lpiphot', 'numpy', 'astropy', 'photutils')},
+    }
+    return RecoveryResult(result, residual=residual, mask=no_place)
+
+
+def _stand_in_flux(corrector, data, table, given):
+    """
+    Return the flux that all faint stars are masked as, in data units.
+    """
+    flux = table.meta.get('lpiphot_min_mask_flux')
+    if flux is None:
+        flux = corrector(data, table, **given).meta['lpiphot_min_mask_flux']
+    return float(flux)
+
+
+def _short_catalogue(table, psf_model, unit):
+    """
+    Return a catalogue of what the corrector reads, in the data unit.
+    """
+    short = QTable()
+    for name in ('x', 'y', 'flux'):
+        short[f'{name}_fit'] = column_values(
+            table, find_column(table, name), unit if name == 'flux' else None)
+    for name in psf_model.param_names:
+        column = f'{name}_fit'
+        if column in table.colnames and column not in short.colnames:
+            short[column] = column_values(table, column)
+    return short[np.all([np.isfinite(short[name])
+                         for name in short.colnames], axis=0)]
+
+
+def _predict(corrector, data, known, xy, flux, unit, given, rng):
+    """
+    Predict the pixels at some positions; return rows of the table.
+    """
+    stars = QTable({'x_fit': xy[:, 0], 'y_fit': xy[:, 1],
+                    'flux_fit': np.full(len(xy), flux)})
+    for name in known.colnames:
+        if name not in stars.colnames:
+            stars[name] = np.full(len(xy), np.median(known[name]))
+    catalogue = vstack([known, stars]) if len(known) else stars
+    model = corrector.psf_model
+    params = QTable({getattr(model, f'{key}_name', name): stars[f'{key}_fit']
+                     for key, name in (('x', 'x_0'), ('y', 'y_0'),
+                                       ('flux', 'flux'))})
+    for name in model.param_names:
+        if f'{name}_fit' in stars.colnames and name not in params.colnames:
+            params[name] = stars[f'{name}_fit']
+    image = inject_stars(data, model, params,
+                         gain=as_gain(corrector.gain, unit), rng=rng)
+    if unit is not None:
+        catalogue['flux_fit'] = catalogue['flux_fit'] * unit
+    first = len(known)
+    predictions = corrector.predict(
+        image, catalogue, list(range(first, first + len(xy))), **given)
+    return [_row(x, y, flux, prediction)
+            for (x, y), prediction in zip(xy, predictions, strict=True)]
+
+
+def _row(x, y, flux, prediction):
+    """
+    Return seen against predicted at one position.
+    """
+    hidden = prediction.hidden
+    psf = prediction.psf[hidden]
+    off = prediction.stamp[hidden] - prediction.mean
+    factor = cho_factor(prediction.covariance, lower=True)
+    weights = cho_solve(factor, psf)
+    error = (psf @ weights) ** -0.5
+    difference = (off @ weights) * error ** 2
+    return {'x_true': x, 'y_true': y, 'flux_true': flux,
+            'cflux': flux + difference, 'dcflux': error,
+            'z_after': difference / error,
+            'chi2': float(off @ cho_solve(factor, off)),
+            'n_hidden': int(np.count_nonzero(hidden))}

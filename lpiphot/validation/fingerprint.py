@@ -1,0 +1,170 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+What an object is configured to do, as text that can be compared.
+"""
+
+import functools
+import hashlib
+import inspect
+import re
+
+import numpy as np
+from astropy.modeling import Model
+from astropy.nddata import NDData
+from astropy.table import Table
+from astropy.units import UnitBase
+
+__all__ = ['describe']
+
+# Parameters that do not change results
+_IGNORED = ('n_threads', 'n_processes', 'progress_bar', 'folder')
+
+_ADDRESS = re.compile(r' at 0x[0-9a-fA-F]+')
+
+
+@functools.singledispatch
+def describe(value):
+    """
+    Describe a value by what it does, in lists, dicts and text.
+
+    Arrays are described by a hash of their values; models by class,
+    parameters and arrays; functions by their name and code; other
+    objects by their class and the attributes that have the names of the
+    parameters of its ``__init__``, or else by their ``repr``. Numbers
+    of threads and the like, which do not change results, are left out.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Returns
+    -------
+    description : object
+        The description: made of `dict`, `list`, `str`, numbers and
+        `None`, as JSON can hold. It is the same in another process.
+    """
+    if inspect.ismethod(value):
+        return [describe(value.__self__), value.__func__.__qualname__]
+    if inspect.isroutine(value) and not inspect.isfunction(value):
+        return getattr(value, '__qualname__', repr(value))
+    return _function(value) if inspect.isfunction(value) else _object(value)
+
+
+@describe.register(bool)
+@describe.register(int)
+@describe.register(float)
+@describe.register(str)
+@describe.register(type(None))
+def _same(value):
+    return value
+
+
+@describe.register(np.generic)
+def _number(value):
+    return value.item()
+
+
+@describe.register(list)
+@describe.register(tuple)
+def _sequence(value):
+    return [describe(item) for item in value]
+
+
+@describe.register(dict)
+def _mapping(value):
+    return {str(key): describe(item) for key, item in value.items()}
+
+
+@describe.register(NDData)
+def _image(value):
+    parts = (value.data, value.unit, value.mask,
+             getattr(value.uncertainty, 'array', None),
+             type(value.uncertainty).__name__)
+    return [type(value).__name__, *(describe(part) for part in parts)]
+
+
+@describe.register(Table)
+def _table(value):
+    return {name: _array(value[name]) for name in value.colnames}
+
+
+@describe.register(UnitBase)
+def _unit(value):
+    return value.to_string()
+
+
+@describe.register(type)
+def _class(value):
+    return value.__qualname__
+
+
+@describe.register(functools.partial)
+def _partial(value):
+    return [describe(value.func), describe(value.args),
+            describe(value.keywords)]
+
+
+def _function(value):
+    """
+    Describe a function by its name, code, defaults and closure.
+    """
+    code = value.__code__
+    consts = [item for item in code.co_consts if not hasattr(item, 'co_code')]
+    text = code.co_code + repr((consts, code.co_names)).encode()
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    return [f'{value.__module__}.{value.__qualname__}', _digest(text),
+            describe(list(value.__defaults__ or ())), describe(cells)]
+
+
+def _digest(text):
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+@describe.register(np.ndarray)
+def _array(value):
+    """
+    Describe an array, Quantity or column by shape, dtype and hash.
+    """
+    mask = getattr(value, 'mask', None)
+    unit = getattr(value, 'unit', None)
+    plain = np.asarray(getattr(value, 'unmasked', value))
+    plain = np.ascontiguousarray(plain.astype(plain.dtype.newbyteorder('<')))
+    parts = [str(plain.dtype), list(plain.shape), _digest(plain.tobytes())]
+    if mask is not None:
+        parts.append(_digest(np.ascontiguousarray(mask).tobytes()))
+    if unit is not None:
+        parts.append(str(unit))
+    return ' '.join(str(part) for part in parts)
+
+
+@describe.register(Model)
+def _model(model):
+    """
+    Describe a model: class, parameters, and the arrays it is made of.
+    """
+    description = {'model': type(model).__name__}
+    for name, number in zip(model.param_names, model.parameters,
+                            strict=False):
+        description[name] = float(number)
+    for name in ('data', 'oversampling', 'origin', 'grid_xypos'):
+        if hasattr(model, name):
+            description[name] = describe(np.asarray(getattr(model, name)))
+    return description
+
+
+def _object(value):
+    """
+    Describe an object by the parameters it was made with.
+    """
+    description = {'class': type(value).__name__}
+    try:
+        names = [name for name in inspect.signature(type(value)).parameters
+                 if name not in _IGNORED]
+    except (TypeError, ValueError):  # no signature, as of compiled classes
+        names = []
+    known = [name for name in names if hasattr(value, name)]
+    if not known:
+        description['repr'] = _ADDRESS.sub('', repr(value))
+    description |= {name: describe(getattr(value, name)) for name in known}
+    return description

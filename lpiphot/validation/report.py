@@ -1,0 +1,252 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+The numbers of an injection test.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import QTable
+
+from lpiphot.validation.bins import (bin_statistics, quantile_edges,
+                                     star_statistics)
+from lpiphot.validation.completeness import completeness_limits
+from lpiphot.validation.pit import coverage
+
+__all__ = ['RecoveryReport', 'make_report']
+
+_AXES = ('mag_true', 'roughness', 'density')
+_LEVELS = (0.9, 0.7, 0.5)
+_COVERAGE = (0.5, 0.6827, 0.9, 0.9545, 0.9973)
+
+# The ways in which stars are chosen for the statistics
+WAYS = {'apart': 'stars apart from others',
+        'clean': 'apart, and without a flag',
+        'all': 'all stars, blends included'}
+
+# Rows of the text: key, label, format, value if all is well
+ROWS = (('bias', 'bias of flux (median)', '+.2%', '0'),
+         ('scatter', 'error of flux (median)', '.2%', ''),
+         ('median', 'median of z', '+.3f', '0'),
+         ('width', 'width of z (rescaling)', '.3f', '1'),
+         ('beyond3', 'beyond 3 sigma', '.2%', '0.27%'),
+         ('beyond5', 'beyond 5 sigma', '.2%', '0'),
+         ('pit', 'PIT, largest deviation', '.3f', ''),
+         ('rho_around', 'rho of z, residual around', '+.3f', '0'),
+         ('rho_at', 'rho of z, residual at star', '+.3f', ''))
+
+
+# Columns of tables of bins: key, label, format
+COLUMNS = (('bias', 'bias', '+.1%'), ('median', 'median z', '+.2f'),
+           ('width', 'width of z', '.2f'), ('beyond3', '> 3σ', '.1%'),
+           ('beyond5', '> 5σ', '.1%'), ('pit', 'PIT', '.2f'))
+
+
+@dataclass(frozen=True, eq=False)
+class RecoveryReport:
+    """
+    The numbers of an injection test; printed as text.
+
+    Attributes
+    ----------
+    ways : dict
+        The values of `star_statistics` for the stars ``'apart'`` from
+        others (4/3 FWHM), those that are ``'clean'``, apart and
+        without a flag of pipeline or corrector, and ``'all'``.
+
+    limits : dict
+        For each of these ways, the magnitudes where completeness falls
+        to 0.9, 0.7 and 0.5; NaN outside of the range of the stars.
+
+    purity : float
+        The fraction of the new sources of the catalogues that are
+        injected stars.
+
+    coverage : `~astropy.table.QTable`
+        The nominal ``level`` of intervals, and how often the truth was
+        in them, for stars apart.
+
+    bins : `~astropy.table.QTable`
+        The statistics of the stars apart in bins of magnitude, local
+        roughness and density.
+
+    by : dict
+        The same in bins of each of these alone.
+
+    labels : dict
+        What is measured: flux columns by name.
+
+    facts : dict
+        Facts of the run, for the header.
+    """
+
+    ways: dict
+    limits: dict
+    purity: float
+    coverage: QTable
+    bins: QTable
+    by: dict
+    labels: dict
+    facts: dict
+
+    def __str__(self):
+        """
+        Return the report as text.
+        """
+        return '\n'.join(self.lines())
+
+    def lines(self):
+        """
+        Return the report as lines of text.
+
+        Returns
+        -------
+        lines : list of str
+            The lines.
+        """
+        names = list(self.labels)
+        lines = [f'{key:26} {value}' for key, value in self.facts.items()]
+        shown = []
+        for way, label in WAYS.items():
+            values = self.ways[way]
+            if values['n'] in shown:  # no star more, no star less
+                continue
+            shown.append(values['n'])
+            limits = ', '.join(
+                f'{level:.0%} at {_mag(self.limits[way][level])}'
+                for level in _LEVELS)
+            lines += ['', (f'{label}: {values["n"]} injected, '
+                      f'{values["n_recovered"]} recovered '
+                      f'({values["completeness"]:.1%}; {limits})')]
+            lines.append(f'{"":26} ' + ' '.join(
+                f'{self.labels[name]:>10}' for name in names) + '   ideal')
+            for key, row, form, ideal in ROWS:
+                if f'{key}_{names[0]}' in values:
+                    numbers = ' '.join(
+                        f'{format(values[f"{key}_{name}"], form):>10}'
+                        for name in names)
+                    lines.append(f'{row:26} {numbers} {ideal:>7}')
+            if 'ratio' in values:
+                lines.append(f'{"equation 11 (robust)":26} '
+                             f'{values["ratio"]:10.3f} '
+                             f'({values["ratio_robust"]:.3f})')
+        lines += ['', 'coverage of intervals, stars apart:']
+        lines += self.coverage.pformat(show_unit=False)
+        for axis, table in self.by.items():
+            lines += ['', f'in bins of {axis}, stars apart:']
+            lines += _short(table, axis, names)
+        return lines
+
+
+def make_report(table, measured, *, n_bins=(4, 3, 2), purity=np.nan,
+                facts=None):
+    """
+    Make a report of injected stars, by any photometry.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The stars, as `pair_stars` makes them, with ``mag_true``; and
+        ``blended``, ``roughness`` and ``density`` as far as they are
+        known.
+
+    measured : dict
+        For each name the columns of flux and error.
+
+    n_bins : 3-tuple of int, optional
+        The number of bins of magnitude, roughness and density, with
+        equally many stars in each.
+
+    purity : float, optional
+        The purity, which the table does not tell.
+
+    facts : dict, optional
+        Facts to put first.
+
+    Returns
+    -------
+    report : `RecoveryReport`
+        The report.
+    """
+    selections = {way: table[choose(table, way)] for way in WAYS}
+    apart = selections['apart']
+    edges = {axis: quantile_edges(apart[axis], n)
+             for axis, n in zip(_AXES, n_bins, strict=True)
+             if axis in table.colnames}
+    recovered = apart[np.asarray(apart['recovered'], dtype=bool)]
+    covered = QTable({'level': np.array(_COVERAGE)})
+    for name in measured:
+        covered[measured[name][0]] = coverage(recovered[f'z_{name}'],
+                                              _COVERAGE)
+        covered[measured[name][0]].info.format = '.3f'
+    return RecoveryReport(
+        ways={way: star_statistics(stars, measured)
+              for way, stars in selections.items()},
+        limits={way: completeness_limits(stars['mag_true'],
+                                         stars['recovered'], _LEVELS)
+                for way, stars in selections.items()},
+        purity=purity, coverage=covered,
+        bins=bin_statistics(apart, measured, edges),
+        by={axis: bin_statistics(apart, measured, {axis: limits})
+            for axis, limits in edges.items()},
+        labels={name: names[0] for name, names in measured.items()},
+        facts=facts or {})
+
+
+def choose(table, way):
+    """
+    Choose stars for the statistics.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The stars.
+
+    way : {'apart', 'clean', 'all'}
+        Those apart from other stars; these if they have no bit set in
+        ``flags`` or ``dnt``, as far as there are such columns (stars
+        that were not recovered have none); or all.
+
+    Returns
+    -------
+    chosen : (n,) bool `~numpy.ndarray`
+        Which ones.
+
+    Raises
+    ------
+    ValueError
+        If ``way`` is none of these.
+    """
+    if way not in WAYS:
+        msg = f'way must be one of {", ".join(WAYS)}; got {way!r}.'
+        raise ValueError(msg)
+    chosen = np.ones(len(table), dtype=bool)
+    if way == 'all':
+        return chosen
+    if 'blended' in table.colnames:
+        chosen &= ~np.asarray(table['blended'], dtype=bool)
+    if way == 'clean':
+        for name in ('flags', 'dnt'):
+            if name in table.colnames:
+                chosen &= np.asarray(table[name]) == 0
+    return chosen
+
+
+def _mag(value):
+    return '-' if np.isnan(value) else f'{value:.2f} mag'
+
+
+def _short(table, axis, names):
+    """
+    Return the lines of the main columns of a table of bins.
+    """
+    short = QTable()
+    for name in (f'{axis}_low', f'{axis}_high', 'n', 'completeness'):
+        short[name.replace('mag_true', 'mag')] = table[name]
+    for key in ('bias', 'median', 'width', 'beyond5'):
+        for name in names:
+            short[f'{key}_{name}'] = table[f'{key}_{name}']
+    for name in short.colnames:
+        if short[name].dtype.kind == 'f':
+            short[name].info.format = '.3g'
+    return short.pformat(max_width=-1, show_unit=False)

@@ -1,0 +1,139 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+``lpiphot validate``.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from matplotlib.figure import Figure
+
+from lpiphot.cli import main
+from lpiphot.validation import Calibration, RecoveryResult
+
+
+@pytest.fixture
+def validate(folder):
+    """
+    The arguments of a quick ``lpiphot validate``.
+    """
+    return ['validate', 'image.fits', '-o', 'out.ecsv', '--stamp-shape', '9',
+            '--window-shape', '25', '--condition-radius', '4',
+            '--min-mask-flux', '60', '--box-size', '26', '30', '--psf-fwhm',
+            '3.1', '--n-stars', '4', '--n-rounds', '2', '--border', '6',
+            '--seed', '2', '--no-progress']
+
+
+@pytest.fixture
+def no_plots(monkeypatch):
+    """
+    Leave the plots out, which are most of the work.
+    """
+    monkeypatch.setattr(RecoveryResult, 'plot', lambda *args: Figure())
+
+
+def test_files(validate, capsys):
+    assert main([*validate, '--mask-ext', 'DQ', '--gain', '2']) == 0
+    result = RecoveryResult.read('out.ecsv')
+    assert len(result.table) == 8
+    assert result.table['flux_fit'].unit == 'adu'
+    assert result.table.meta['lpiphot_n_rounds'] == 2
+    assert result.table.meta['recovery_gain'] == 2.0
+    assert result.table.meta['recovery_seed'] == 2
+    assert result.table.meta['lpiphot_stamp_shape'] == '(9, 9)'
+    header = Path('out.png').read_bytes()[:24]
+    assert int.from_bytes(header[16:20]) >= 1600
+    page = Path('out.html').read_text(encoding='utf-8')
+    assert '<h1>Injection test of image.fits</h1>' in page
+    assert page.rstrip().endswith('</html>')
+    out = capsys.readouterr().out
+    assert 'width of z' in out
+    for name in ('out.ecsv', 'out.png', 'out.html'):
+        assert f'wrote {name}' in out
+
+
+def test_folder(validate, no_plots, capsys):
+    args = [*validate, '--folder', 'kept', '--quiet', '--overwrite']
+    assert main(args) == 0
+    first = RecoveryResult.read('out.ecsv').table
+    assert len(list(Path('kept').iterdir())) == 3
+    assert main(args) == 0
+    again = RecoveryResult.read('out.ecsv').table
+    assert np.array_equal(again['z_after'], first['z_after'], equal_nan=True)
+    assert main([*args, '--gain', '3']) == 2
+    assert 'another configuration' in capsys.readouterr().err
+
+
+def test_blank(validate, no_plots, capsys):
+    assert main([*validate, '--blank', '--n-stars', '40', '--report',
+                 'page.html', '--plot', 'page.svg', '--calibration',
+                 'cal.json']) == 0
+    table = RecoveryResult.read('out.ecsv').table
+    assert len(table) == 40
+    assert 'z_before' not in table.colnames
+    assert Calibration.load('cal.json').n_stars == 40
+    assert Path('page.svg').stat().st_size > 0
+    assert 'wrote page.html' in capsys.readouterr().out
+
+
+def test_whole_or_not_at_all(validate, folder, no_plots, monkeypatch):
+    """
+    If the last file cannot be written, then none is there.
+    """
+    before = sorted(path.name for path in folder.iterdir())
+
+    def fail(result, **kwargs):
+        raise OSError
+
+    monkeypatch.setattr(RecoveryResult, 'to_html', fail)
+    assert main(validate) == 1
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(('options', 'words'), [
+    (['--n-rounds', '0'], 'n_rounds'),
+    (['--n-stars', '0'], 'n_stars'),
+    (['--fraction', '-1'], 'fraction'),
+    (['--bright', '-8'], '--faint'),
+    (['--bright', '-5', '--faint', '-8'], 'magnitudes'),
+    (['--n-stars', '300'], 'do not fit'),
+    (['--border', '26'], 'border'),
+    (['--stamp-shape', '8'], 'stamp_shape'),
+    (['-o', 'out.fits'], '.ecsv'),
+    (['--report', 'out.txt'], '.html'),
+    (['--calibration', 'cal.ecsv'], '.json'),
+    (['--plot', 'image.fits'], '--plot'),
+    (['--calibration', 'cal.json'], 'at least 30'),
+])
+def test_bad_input(validate, no_plots, options, words, capsys):
+    assert main([*validate, *options]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert words in err
+    assert not Path('out.ecsv').exists()
+    assert not Path('out.png').exists()
+
+
+def test_config(validate, no_plots):
+    Path('options.toml').write_text(
+        'n_rounds = 3\nfraction = 0.5\navoid_blends = true\n'
+        'min_separation = 4.0\n')
+    args = [*validate[:validate.index('--n-stars')], '--border', '6']
+    assert main([*args, '--config', 'options.toml', '--quiet']) == 0
+    meta = RecoveryResult.read('out.ecsv').table.meta
+    assert meta['recovery_avoid_blends'] is True
+    assert len(meta['recovery_counts']['round']) == 3
+    assert meta['lpiphot_fraction'] == 0.5
+
+
+def test_psf_of_the_image(validate, no_plots):
+    """
+    Without a PSF it is learned once, and then stays.
+    """
+    args = [arg for arg in validate if arg not in ('--psf-fwhm', '3.1')]
+    assert main(args) == 0
+    meta = RecoveryResult.read('out.ecsv').table.meta
+    assert abs(meta['recovery_fwhm'] - 3.1) < 0.3
+    with fits.open('image.fits') as hdulist:
+        assert hdulist['SCI'].shape == (52, 61)

@@ -1,0 +1,53 @@
+"""
+The noise of the pixels, without their structure.
+"""
+
+import numpy as np
+from numpy.testing import assert_array_equal
+
+from lpiphot.lpi.noise import local_noise
+
+SHAPE = 160, 208
+
+
+def test_white_noise_on_a_slope():
+    """
+    Block by block, whatever the level and slope; masked pixels play no
+    part.
+    """
+    rng = np.random.default_rng(8)
+    y, x = np.indices(SHAPE)
+    scale = np.where(x < 96, 1.7, 0.4)
+    image = -3e3 + 20 * y - 7 * x + scale * rng.normal(size=SHAPE)
+    mask = rng.random(SHAPE) < 0.02
+    image[mask] = np.nan
+    noise = local_noise(image, mask)
+    assert noise.shape == (10, 13)
+    # MAD of some 230 differences, which are correlated: 8 %; the mean
+    # of 60 and of 70 blocks 1 %
+    for part, sigma in ((noise[:, :6], 1.7), (noise[:, 7:], 0.4)):
+        assert abs(np.mean(part) / sigma - 1) < 0.04
+        assert np.std(part) < 0.16 * sigma
+
+
+def test_smooth_image():
+    """
+    Waves are no noise.
+    """
+    x = np.indices(SHAPE)[1]
+    image = 10 * np.sin(x / 9)
+    assert np.max(local_noise(image, np.zeros(SHAPE, bool))) < 0.05
+
+
+def test_missing_blocks():
+    """
+    A block without pixels has the median of others, or 0.
+    """
+    rng = np.random.default_rng(8)
+    image = rng.normal(size=SHAPE)
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[:32, :16] = True
+    noise = local_noise(image, mask)
+    assert noise[0, 0] == noise[1, 0] == np.median(np.delete(
+        noise.ravel(), [0, 13]))
+    assert_array_equal(local_noise(image, ~np.eye(*SHAPE, dtype=bool)), 0)

@@ -1,0 +1,116 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Tests for the bins and report modules.
+"""
+
+import numpy as np
+import pytest
+from astropy.table import QTable
+
+from lpiphot.validation import (bin_statistics, cell_statistics, make_report,
+                                quantile_edges, star_statistics)
+
+MEASURED = {'before': ('flux_fit', 'flux_err'), 'after': ('cflux', 'dcflux')}
+
+
+def make_table(n=4000):
+    """
+    Stars with biased fluxes and errors too small by the roughness; the
+    correction leaves a tenth of the bias, and errors that are honest.
+    """
+    rng = np.random.default_rng(5)
+    true = 10 ** rng.uniform(2, 4, n)
+    rough = rng.choice([1.0, 3.0], n)
+    noise, bias = rng.normal(0, 2.0 * rough, n), rng.normal(0, 9.0, n)
+    table = QTable({'flux_true': true, 'mag_true': -2.5 * np.log10(true),
+                    'recovered': true > 300, 'roughness': rough,
+                    'density': rng.uniform(0, 1, n),
+                    'blended': rng.random(n) < 0.1,
+                    'flux_fit': true + noise + bias,
+                    'cflux': true + noise + 0.1 * bias,
+                    'flux_err': np.full(n, 2.0),
+                    'dcflux': np.hypot(2.0 * rough, 0.9),
+                    'residual_around': bias, 'residual_at': bias,
+                    'flags': rng.integers(0, 2, n)})
+    for name, (flux, error) in MEASURED.items():
+        table[f'z_{name}'] = (table[flux] - true) / table[error]
+    table['flux_fit'][~table['recovered']] = np.nan
+    return table
+
+
+def test_star_statistics():
+    table = make_table()
+    values = star_statistics(table, MEASURED)
+    assert values['n'] == 4000
+    assert np.isclose(values['completeness'],
+                      np.mean(table['flux_true'] > 300))
+    assert abs(values['width_after'] - 1.0) < 0.1
+    assert values['width_before'] > 4.0
+    assert values['beyond5_before'] > 0.2
+    assert values['rho_around_before'] > 0.7
+    stars = table[table['recovered']]
+    wrong = (stars['flux_fit'] - stars['flux_true']) / stars['dcflux']
+    change = (stars['flux_fit'] - stars['cflux']) / stars['dcflux']
+    assert np.isclose(values['ratio'], np.std(change) / np.std(wrong))
+    assert values['ratio_robust'] != values['ratio']
+    relative = (stars['cflux'] - stars['flux_true']) / stars['flux_true']
+    assert np.isclose(values['bias_after'], np.median(relative))
+    empty = star_statistics(table[:0], MEASURED)
+    assert empty['n'] == 0
+    assert np.isnan(empty['width_after'])
+
+
+def test_bins():
+    table = make_table()
+    edges = {'mag_true': quantile_edges(table['mag_true'], 3),
+             'roughness': np.array([0.5, 2.0, 3.0])}
+    bins = bin_statistics(table, MEASURED, edges)
+    assert len(bins) == 6
+    assert np.sum(bins['n']) == 4000  # upper edges are included
+    assert np.array_equal(bins['roughness_high'], [2, 3] * 3)
+    select = ((table['mag_true'] <= edges['mag_true'][1])
+              & (table['roughness'] == 3.0))
+    expected = star_statistics(table[select], MEASURED)
+    assert bins['n'][1] == expected['n']
+    assert bins['width_before'][1] == expected['width_before']
+    assert len(quantile_edges([2.0, 2.0, np.nan], 4)) == 2
+
+
+def test_cells():
+    rng = np.random.default_rng(2)
+    x, y = rng.uniform(-0.5, 99.5, (2, 9000))
+    z = rng.normal(size=9000) * np.where(x > 49.5, 3.0, 1.0)
+    z[5] = np.nan
+    factor, y_edges, x_edges = cell_statistics(x, y, z, (100, 100), 50)
+    assert np.allclose(factor, [[1, 3], [1, 3]], rtol=0.12)
+    assert np.array_equal(x_edges, [-0.5, 49.5, 99.5])
+    assert np.array_equal(y_edges, x_edges)
+    factor, *_ = cell_statistics(x[:9], y[:9], z[:9], (100, 100), 50)
+    assert np.all(np.isnan(factor))
+
+
+def test_report():
+    table = make_table()
+    report = make_report(table, MEASURED, n_bins=(3, 2, 1), purity=0.5,
+                         facts={'field': 'none'})
+    apart = table[~table['blended']]
+    assert report.ways['all'] == star_statistics(table, MEASURED)
+    assert report.ways['apart'] == star_statistics(apart, MEASURED)
+    assert report.ways['clean']['n'] == np.count_nonzero(
+        apart['flags'] == 0)
+    assert abs(report.limits['all'][0.5] + 2.5 * np.log10(300)) < 0.02
+    assert len(report.by['mag_true']) == 3
+    # roughness has two values, so that its quantiles make one bin
+    assert len(report.bins) == 3 * len(report.by['roughness'])
+    text = str(report)
+    width = report.ways['apart']['width_after']
+    for word in ('field', f'{width:.3f}', 'blends included', 'equation 11',
+                 'in bins of density'):
+        assert word in text
+
+
+def test_bad_way():
+    from lpiphot.validation.report import choose
+
+    with pytest.raises(ValueError, match='way must be one of apart, clean'):
+        choose(make_table(9), 'good')

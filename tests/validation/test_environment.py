@@ -1,0 +1,93 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Tests for the environment module.
+"""
+
+import astropy.units as u
+import numpy as np
+from astropy.table import QTable
+from photutils.psf import CircularGaussianPRF, GaussianPRF
+from scipy.ndimage import gaussian_filter
+
+from lpiphot.datasets import make_cloud_image
+from lpiphot.validation import (inject_stars, local_density, local_roughness,
+                                residual_around, residual_at, subtract_stars)
+
+SHAPE = (120, 150)
+NOISE = np.random.default_rng(2).normal(50.0, 1.7, SHAPE)
+XY = np.random.default_rng(3).uniform(30, 90, (40, 2))
+
+
+class TestRoughness:
+    def test_white_noise(self):
+        roughness = local_roughness(NOISE, XY, fwhm=3.0)
+        assert abs(np.median(roughness) - 1.0) < 0.12
+        assert np.all(np.abs(roughness - 1.0) < 0.5)
+
+    def test_structure(self):
+        """
+        The scatter of smoothed structure and noise, over that of noise.
+        """
+        cloud = 5.0 * make_cloud_image(SHAPE, power=-4.0, seed=1)
+        sigma = 3.0 / 2.3548
+        expected = (np.std(gaussian_filter(cloud, sigma))
+                    / (1.7 / (2 * np.sqrt(np.pi) * sigma)))
+        centre = [(75.0, 60.0)]
+        found = local_roughness(NOISE + cloud, centre, fwhm=3.0, radius=60)
+        assert 0.6 * expected < found[0] < 1.3 * expected
+
+    def test_mask_and_edges(self):
+        bad = NOISE.copy()
+        bad[:, :75] = 1e6
+        mask = bad > 1e5
+        roughness = local_roughness(bad, [(80.0, 60.0), (10.0, 60.0),
+                                          (149.0, 0.0), (np.nan, 3.0),
+                                          (400.0, 3.0)], fwhm=3.0, mask=mask)
+        assert abs(roughness[0] - 1.0) < 0.4
+        assert np.isnan(roughness[[1, 3, 4]]).all()
+        assert np.isfinite(roughness[2])
+
+
+def test_density():
+    sources = np.random.default_rng(4).uniform(0, 120, (3000, 2))
+    shape = (120, 120)
+    xy = [(60.0, 60.0), (0.0, 60.0), (0.0, 0.0)]
+    density = local_density(xy, [*sources, (np.nan, 2)], 25.0, shape)
+    assert np.all(np.abs(density / (3000 / 120 ** 2) - 1.0) < 0.2)
+    assert np.array_equal(local_density(xy, [], 9.0, shape), [0, 0, 0])
+
+
+def test_residuals():
+    """
+    A bump is at its place, and a ring around it.
+    """
+    y, x = np.mgrid[:SHAPE[0], :SHAPE[1]]
+    distance = np.hypot(x - 70, y - 50)
+    image = np.where(distance < 4.0, 8.0, np.where(distance < 14.0, -3.0,
+                                                   0.0))
+    xy = [(70.0, 50.0), (20.0, 100.0), (-90.0, 3.0)]
+    at = residual_at(image, xy, fwhm=3.0)
+    assert at[0] > 7.0
+    around = residual_around(image, xy, fwhm=3.0)
+    assert np.isclose(around[0], -3.0)
+    assert np.allclose([at[1], around[1]], 0.0)
+    assert np.isnan(at[2])
+    mask = distance < 30.0
+    assert np.isnan(residual_at(image, xy, fwhm=3.0, mask=mask)[0])
+
+
+def test_subtract_stars():
+    psf = CircularGaussianPRF(fwhm=3.0)
+    stars = QTable({'x_0': [40.2, 90.0], 'y_0': [50.0, 70.7],
+                    'flux': [900.0, 500.0]})
+    image = inject_stars(NOISE, psf, stars)
+    found = QTable({'x_fit': [40.2, 90.0, np.nan], 'y_fit': [50., 70.7, 3.],
+                    'flux_fit': [900.0, 500.0, 5.0] * u.adu})
+    assert np.allclose(subtract_stars(image * u.adu, found, psf), NOISE)
+    assert np.array_equal(subtract_stars(image, found[2:], psf), image)
+
+    wide = GaussianPRF(x_fwhm=3.0, y_fwhm=3.0)
+    stars['x_fwhm'] = [4.0, 5.0]
+    image = inject_stars(NOISE, wide, stars)
+    found['x_fwhm_fit'] = [4.0, 5.0, 4.0]
+    assert np.allclose(subtract_stars(image, found, wide), NOISE)

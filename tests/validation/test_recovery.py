@@ -1,0 +1,393 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Tests of the injection test itself.
+"""
+
+import os
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.table import QTable
+from photutils.psf import CircularGaussianPRF
+from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, PeakPipeline,
+                            double_errors, make_data)
+
+from lpiphot import LPIBackgroundCorrector
+from lpiphot.validation import InjectionRecovery, RecoveryResult
+from lpiphot.validation.html import recovery_page
+
+KEYS = {'corrector': double_errors, 'n_stars': 20, 'fluxes': 800.0,
+        'integer': True, 'min_separation': 14.0, 'rng': 5}
+
+
+def make_tool(**kwargs):
+    return InjectionRecovery(PeakPipeline(), PSF, **(KEYS | kwargs))
+
+
+def same(first, second):
+    """
+    Whether two results are the same, bit for bit; times are not.
+    """
+    first, second = first.table, second.table
+    assert first.colnames == second.colnames
+    for name in first.colnames:
+        one, other = first[name], second[name]
+        assert type(one) is type(other)
+        assert one.dtype == other.dtype
+        assert one.info.description == other.info.description
+        assert np.array_equal(np.asarray(one), np.asarray(other),
+                              equal_nan=one.dtype.kind == 'f'), name
+    counts = [dict(table.meta['recovery_counts'])
+              for table in (first, second)]
+    for count in counts:
+        for name in ('pipeline_seconds', 'corrector_seconds'):
+            count.pop(name)
+    assert counts[0] == counts[1]
+    metas = [{key: value for key, value in table.meta.items()
+              if key != 'recovery_counts'} for table in (first, second)]
+    return metas[0] == metas[1]
+
+
+@pytest.fixture(name='result', scope='module')
+def fixture_result():
+    return make_tool(n_rounds=20, avoid_blends=True)(make_data())
+
+
+class TestKnownAnswer:
+    """
+    White noise and a matched filter: z is a unit Gaussian.
+
+    The image has room for some 250 independent places: the width is
+    good to 0.07, median and coverage to less. Tolerances are three
+    times that.
+    """
+
+    def test_honest_errors(self, result):
+        report = result.report()
+        apart = report.ways['apart']
+        assert apart['n'] == apart['n_recovered'] == 400
+        assert apart['completeness'] == 1.0
+        assert abs(apart['width_before'] - 1.0) < 0.21
+        assert abs(apart['median_before']) < 0.21
+        assert apart['pit_before'] < 0.11
+        # one star may have the wing of a known one in its 11 x 11 pixels
+        assert apart['beyond5_before'] < 0.01
+        level = np.asarray(report.coverage['level'])
+        assert np.all(np.abs(report.coverage['flux_fit'] - level) < 0.1)
+        assert report.purity == 1.0
+
+    def test_wrong_errors(self, result):
+        """
+        Errors that are twice too large are seen.
+        """
+        apart = result.report().ways['apart']
+        assert np.isclose(apart['width_after'], 0.5 * apart['width_before'])
+        assert apart['pit_after'] > 0.12
+        assert apart['ratio'] == 0.0
+        calibration = result.calibration()
+        assert np.isclose(calibration.factor, apart['width_after'])
+        stars = result.stars()
+        table = calibration.apply(stars)
+        z = ((table['cflux'] - table['flux_true'])
+             / table['dcflux_calibrated'])
+        assert np.isclose(np.subtract(*np.percentile(z, [75, 25])), 1.349,
+                          rtol=1e-3)
+
+    def test_noise_of_the_image(self, result):
+        """
+        z is the noise under the star, by itself: the residual says it.
+        """
+        apart = result.report().ways['apart']
+        assert apart['rho_at_before'] > 0.9
+        assert abs(apart['rho_around_before']) < 0.2
+
+    def test_table(self, result):
+        table = result.table
+        assert len(table) == 400
+        assert list(np.unique(table['round'])) == list(range(1, 21))
+        assert np.all(table['flux_true'] == 800.0)
+        assert np.allclose(table['mag_true'], -2.5 * np.log10(800.0))
+        z = (table['flux_fit'] - 800.0) / table['flux_err']
+        assert np.allclose(table['z_before'], z)
+        assert np.all(table['x_true'] == np.round(table['x_true']))
+        assert np.all(table['existing_distance'] > 4.0 / 3.0 * 3.1)
+        assert not np.any(table['blended'])
+        assert abs(np.median(table['roughness']) - 1.0) < 0.1
+        for name in ('lpiphot_version', 'recovery_fwhm', 'recovery_seed'):
+            assert name in table.meta
+
+
+def test_existing_star_is_never_matched():
+    """
+    A faint star beside a bright one is not recovered; blends are told.
+    """
+    stars = QTable({'x_0': [31.0, 91.0, 60.0], 'y_0': [40.0, 80.0, 100.0],
+                    'flux': [20.0, 20.0, 800.0]})
+    result = make_tool()(make_data(), stars=stars)
+    assert result.table['recovered'].tolist() == [False, False, True]
+    assert result.table['blended'].tolist() == [True, True, False]
+    assert np.all(np.isnan(result.table['flux_fit'][:2]))
+    report = result.report()
+    assert report.ways['all']['completeness'] == pytest.approx(1 / 3)
+    assert report.ways['apart']['completeness'] == 1.0
+    assert result.rounds['n_existing'].tolist() == [3]
+    # without knowing what was there, the known stars would pass for them
+    result = make_tool()(make_data(), stars=stars, catalogue=QTable())
+    assert result.table['recovered'].tolist() == [True, True, True]
+
+
+def test_blends():
+    tool = make_tool(n_rounds=6, min_separation=0.0, border=0)
+    assert np.any(tool(make_data()).table['blended'])
+    tool = make_tool(n_rounds=6, min_separation=None, border=0,
+                     avoid_blends=True)
+    assert not np.any(tool(make_data()).table['blended'])
+    # injected stars blend with each other, in the same round only
+    stars = QTable({'x_0': [60.0, 63.0, 60.0], 'y_0': [100.0, 100.0, 100.0],
+                    'flux': [800.0] * 3, 'round': [1, 1, 2]})
+    table = make_tool()(make_data(), stars=stars).table
+    assert table['blended'].tolist() == [True, True, False]
+    assert table['injected_distance'].tolist() == [3.0, 3.0, np.inf]
+
+
+def test_processes_and_resumption(tmp_path):
+    """
+    Neither processes, nor interruptions, nor more rounds change a bit.
+    """
+    data = make_data(unit='adu')
+    keys = {'n_stars': 6, 'gain': 1.7}
+    whole = make_tool(n_rounds=5, **keys)(data)
+    assert same(whole, make_tool(n_rounds=5, n_processes=2,
+                                 folder=tmp_path, **keys)(data))
+    kept = {path.name: path.stat().st_mtime_ns for path in
+            tmp_path.glob('round-*')}
+    assert len(kept) == 5
+    (tmp_path / 'round-00002.ecsv').unlink()
+    assert same(whole, make_tool(n_rounds=5, folder=tmp_path, **keys)(data))
+    again = {path.name: path.stat().st_mtime_ns for path in
+             tmp_path.glob('round-*')}
+    changed = {name for name, when in again.items() if kept[name] != when}
+    assert changed == {'round-00002.ecsv'}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        'setup.json', *kept}
+
+    short = make_tool(n_rounds=2, **keys)(data)
+    assert np.array_equal(short.table['z_before'],
+                          whole.table['z_before'][:12])
+
+
+@pytest.mark.parametrize(('change', 'word'), [
+    ({'rng': 6}, 'seed'), ({'n_stars': 7}, 'options'),
+    ({'fluxes': 900.0}, 'fluxes'), ({'corrector': None}, 'corrector'),
+    ('data', 'data'), ('pipeline', 'pipeline'), ('psf', 'psf_model')])
+def test_changed_configuration(tmp_path, change, word):
+    data = make_data()
+    make_tool(n_rounds=1, n_stars=3, folder=tmp_path)(data)
+    options = {'n_rounds': 1, 'n_stars': 3, 'folder': tmp_path}
+    tool = make_tool(**options)
+    if isinstance(change, dict):
+        tool = make_tool(**(options | change))
+    elif change == 'data':
+        data[3, 4] += 1e-9
+    elif change == 'pipeline':
+        tool = InjectionRecovery(PeakPipeline(scale=1.1), PSF,
+                                 **(KEYS | options))
+    else:
+        tool = InjectionRecovery(PeakPipeline(), CircularGaussianPRF(
+            fwhm=3.2), **(KEYS | options))
+    with pytest.raises(ValueError, match=f'configuration: .*{word}.* differ'):
+        tool(data)
+
+
+def test_same_stars(result):
+    """
+    Another photometry, tested with the same stars.
+    """
+    tool = InjectionRecovery(PeakPipeline(scale=0.5), PSF, corrector=None)
+    other = tool(make_data(), stars=result.table[:40])
+    assert np.array_equal(other.table['x_true'], result.table['x_true'][:40])
+    assert np.allclose(other.table['z_before'],
+                       2.0 * result.table['z_before'][:40])
+    assert 'z_after' not in other.table.colnames
+    assert list(other.report().labels) == ['before']
+
+
+def test_units_error_and_noise():
+    """
+    The errors of an image give the photon noise, and grow with it.
+    """
+    clean = make_data()
+    error = np.sqrt(SIGMA ** 2 + np.maximum(clean, 0.0) / 2.3)
+    ccd = CCDData(clean, unit='adu', uncertainty=StdDevUncertainty(error))
+    seen = []
+
+    def pipeline(data, **kwargs):
+        seen.append(data.uncertainty.array)
+        return PeakPipeline()(data)
+
+    tool = InjectionRecovery(pipeline, PSF, **(KEYS | {'n_rounds': 1}))
+    result = tool(ccd)
+    assert result.table.meta['recovery_noise_from'] == 'error'
+    assert np.isclose(result.table.meta['recovery_gain'], 2.3, rtol=0.15)
+    assert result.table['flux_fit'].unit == u.adu
+    assert result.table['flux_true'].unit == u.adu
+    assert np.sum(seen[1] ** 2 - seen[0] ** 2) > 20 * 800 / 2.3 * 0.9
+    assert 'adu' in result.plot('profile').axes[-1].get_ylabel()
+    assert np.array_equal(ccd.uncertainty.array, error)
+
+    given = []
+
+    def plain(data, error):
+        given.append(error)
+        return PeakPipeline()(data)
+
+    tool = InjectionRecovery(plain, PSF, **(KEYS | {'n_rounds': 1}))
+    tool(clean, error=error)
+    assert np.sum(given[1] ** 2 - given[0] ** 2) > 20 * 800 / 2.3 * 0.9
+
+
+def test_flux_distributions():
+    data = make_data()
+    tool = make_tool(fluxes='catalogue', n_stars=40, min_separation=0.0,
+                     flux_quantiles=(0.0, 0.5))
+    flux = tool(data).table['flux_true']
+    assert flux.min() > 690
+    assert flux.max() < 920
+    assert len(np.unique(flux)) > 300
+    tool = make_tool(fluxes='catalogue', magnitudes=(-8.0, -5.0))
+    magnitude = tool(data).table['mag_true']
+    assert magnitude.min() > -8.0
+    assert magnitude.max() < -5.0
+    assert np.ptp(magnitude) > 2.5
+    tool = make_tool(n_stars=None, fraction=2.0, n_rounds=1)
+    assert len(tool(data).table) == 6
+
+
+def test_lpi():
+    """
+    The default corrector is LPI, with its columns.
+    """
+    tool = make_tool(corrector=LPIBackgroundCorrector(
+        PSF, stamp_shape=11, window_shape=31, condition_radius=5,
+        min_mask_flux=100.0), n_rounds=2, n_stars=8)
+    result = tool(make_data())
+    assert np.all(np.isfinite(result.table['cflux']))
+    assert np.median(np.abs(result.table['z_after'])) < 2.0
+    assert result.table.meta['lpiphot_stamp_shape'] == '(11, 11)'
+    setup = make_tool(corrector='lpi')
+    assert setup.corrector == 'lpi'
+
+
+def test_finds_nothing():
+    """
+    A catalogue may be empty, before and after.
+    """
+    tool = InjectionRecovery(lambda data: None, PSF, **KEYS)
+    result = tool(np.zeros(SHAPE) + make_data() * 0)
+    assert not np.any(result.table['recovered'])
+    assert result.report().ways['all']['completeness'] == 0.0
+    with pytest.raises(ValueError, match='none was recovered'):
+        result.plot()
+
+
+def test_round_trip(result, tmp_path):
+    path = tmp_path / 'result.ecsv'
+    result.write(path)
+    read = RecoveryResult.read(path)
+    assert same(result, read)
+    assert str(read.report()) == str(result.report())
+    assert read.shape == SHAPE
+    KNOWN.write(tmp_path / 'other.ecsv')
+    with pytest.raises(ValueError, match='must be a table of Injection'):
+        RecoveryResult.read(tmp_path / 'other.ecsv')
+
+
+@pytest.mark.parametrize('which', [
+    'summary', 'maps', 'pdf', 'changes', 'rescaling', 'profile',
+    'completeness', 'pit'])
+def test_plots(result, which):
+    figure = result.plot(which, way='all')
+    drawn = [axes for axes in figure.axes if axes.axison]
+    assert len(drawn) >= {'summary': 10, 'maps': 3, 'rescaling': 2,
+                          'profile': 4}.get(which, 1)
+    texts = ' '.join(axes.get_title() for axes in figure.axes)
+    assert texts.strip()
+
+
+def test_plots_without_images(result):
+    alone = RecoveryResult(result.table)
+    for which in ('maps', 'profile'):
+        alone.plot(which)
+    with pytest.raises(ValueError, match="which must be 'summary' or one"):
+        result.plot('pie')
+    with pytest.raises(ValueError, match="axis must be 'x' or 'y'"):
+        result.plot('profile', axis='z')
+
+
+def test_rescaling_map(result):
+    factor, y_edges, x_edges = result.rescaling_map('before', size=60)
+    assert factor.shape == (2, 2)
+    assert (y_edges[-1], x_edges[-1]) == (SHAPE[0] - 0.5, SHAPE[1] - 0.5)
+    assert np.all(np.abs(factor - 1.0) < 0.5)
+    assert np.all(np.isnan(result.rescaling_map(size=60, n_min=999)[0]))
+
+
+def test_html(result):
+    figures = {'one': result.plot('pit'), 'two & three': result.plot('pdf')}
+    page = recovery_page(result, title='a <b> c', figures=figures)
+    assert page.startswith('<!DOCTYPE html>')
+    assert '<h1>a &lt;b&gt; c</h1>' in page
+    assert page.count('data:image/png;base64,') == 2
+    assert '<figcaption>two &amp; three</figcaption>' in page
+    width = result.report().ways['apart']['width_before']
+    assert f'{width:.3f}' in page
+    assert 'recovery_seed' in page
+
+
+def test_bad_input(tmp_path):
+    data = make_data()
+    with pytest.raises(TypeError, match='pipeline must be callable'):
+        InjectionRecovery(3, PSF)
+    with pytest.raises(TypeError, match="corrector must be 'lpi', a call"):
+        InjectionRecovery(PeakPipeline(), PSF, corrector='gpr')
+    for name in ('n_rounds', 'n_processes', 'n_stars'):
+        with pytest.raises(ValueError, match=f'{name} must be at least 1'):
+            make_tool(**{name: 0})
+        with pytest.raises(TypeError, match=f'{name} must be an integer'):
+            make_tool(**{name: 1.5})
+    with pytest.raises(ValueError, match='fraction must be positive'):
+        make_tool(fraction=0.0)
+    with pytest.raises(ValueError, match="fluxes must be 'catalogue', num"):
+        make_tool(fluxes='list')
+    with pytest.raises(ValueError, match='fluxes and magnitudes are both'):
+        make_tool(magnitudes=(-9, -5))
+    with pytest.raises(ValueError, match='magnitudes must be the brightest'):
+        make_tool(fluxes='catalogue', magnitudes=(-5, -9))
+    with pytest.raises(ValueError, match='psf_model must be given'):
+        InjectionRecovery(PeakPipeline())(data)
+    with pytest.raises(TypeError, match='pipeline must return a table'):
+        InjectionRecovery(np.sum, PSF)(data)
+    with pytest.raises(ValueError, match='fluxes must be given'):
+        make_tool(fluxes='catalogue')(data, catalogue=QTable())
+    with pytest.raises(TypeError, match='catalogue must be an astropy'):
+        make_tool()(data, catalogue=[1])
+    with pytest.raises(TypeError, match='stars must be an astropy Table'):
+        make_tool()(data, stars=[1])
+    with pytest.raises(ValueError, match='stars must have the columns'):
+        make_tool()(data, stars=QTable({'x_0': [1.0]}))
+    with pytest.raises(ValueError, match='corrector must return the same'):
+        make_tool(corrector=lambda data, table: table)(data)
+    with pytest.raises(TypeError, match='corrector must be a function or'):
+        make_tool(n_processes=2, corrector=lambda *args: None)(data)
+    with pytest.raises(ValueError, match='positions do not fit'):
+        make_tool(n_stars=99)(data)
+    with pytest.raises(ValueError, match='way must be one of'):
+        make_tool(n_rounds=1)(data).stars('best')
+    assert os.listdir(tmp_path) == []
+
+
+def test_repr(result):
+    assert repr(result) == 'RecoveryResult(400 stars, 400 recovered)'
+    assert FLUX_ERR > 0
