@@ -64,6 +64,22 @@ class TestTrainingSet:
         assert np.std(result.image[mask] - level) < 0.5 * SIGMA
         assert_allclose(np.median(result.std[mask]), SIGMA, rtol=0.2)
 
+    @pytest.mark.parametrize('rate', [0.0, 0.02])
+    def test_few_photons(self, rate):
+        """
+        Most pixels are 0, so that median deviations are, too.
+        """
+        rng = np.random.default_rng(45)
+        y, x = np.ogrid[:110, :120]
+        data = rng.poisson(rate + 50 * np.exp(
+            -((y - 50) ** 2 + (x - 60) ** 2) / 18)).astype(float)
+        mask = some_mask(data.shape)
+        result = GPRImputer().run(data, mask=mask)
+        assert np.isfinite(result.std).all()
+        bright = mask & (np.hypot(y - 50, x - 60) < 8)
+        assert np.abs(result.image - data)[bright].mean() < 8
+        assert np.abs(result.image - data)[mask & ~bright].mean() < 0.3
+
     def test_shift_and_scale(self, image):
         """
         A level added, or another unit, changes nothing else.

@@ -47,6 +47,9 @@ N_PATTERNS = 1000
 # Training pixels without which there is no training
 MIN_TRAINING = 30
 
+# The largest sum over an orbit, in units of the noise
+MAX_SUM = 1e30
+
 # Pixels read at a time
 N_CHUNK = 512
 
@@ -367,9 +370,11 @@ def _rows(pixels, found, width, reach=0):
     merged = Moments(*np.concatenate([some.moments[reach] for some in pixels],
                                      axis=1))
     if pixels[0].sums is not None:
+        # an image almost without noise has sums beyond float32
+        sums = np.concatenate([some.sums for some in pixels])
         return _Rows(merged, found,
-                     np.concatenate([some.sums for some in pixels],
-                                    dtype=np.float32), None, None)
+                     np.clip(sums, -MAX_SUM, MAX_SUM).astype(np.float32),
+                     None, None)
     arrays = stack_windows([Window(kernel, width)
                             for kernel in found.kernels])
     parts = [_fill_again(some, arrays, width) for some in pixels]

@@ -208,7 +208,9 @@ def noise_of(data, bad):
     -------
     noise : float
         The 1-sigma noise in data units. If no pixel has all eight
-        neighbours, that of the values about their median.
+        neighbours, that of the values about their median. Where most
+        pixels are the same, as in counts of few photons, it is from a
+        mean instead of a median; 0 only if all are the same.
     """
     n_y, n_x = data.shape
     step = max(1, data.size // N_LEVEL) | 1
@@ -224,11 +226,14 @@ def noise_of(data, bad):
         total += values[shifted]
         difference += factor * values[shifted]
     total, difference = total[~hit], difference[~hit]
-    if total.size:
-        difference = difference[total <= np.quantile(total, 0.6)]
+    sizes = np.abs(difference)
+    if sizes.any():
+        faint = sizes[total <= np.quantile(total, 0.6)]
+        if faint.any():
+            sizes = faint
     else:
-        difference = data[~bad] - np.median(data[~bad])
-    return 1.4826 * float(np.median(np.abs(difference)))
+        sizes = np.abs(data[~bad] - np.median(data[~bad]))
+    return 1.4826 * float(np.median(sizes)) or 1.2533 * float(np.mean(sizes))
 
 
 def spread_of(plane):
