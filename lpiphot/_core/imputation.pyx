@@ -35,42 +35,54 @@ def neighbour_moments(const double[:, ::1] data,
     the share of the weights that the others have.
     """
     cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k, ky, kx
-    cdef Py_ssize_t n = dy.shape[0], n_good
+    cdef Py_ssize_t n = dy.shape[0], n_good, far = dy[n - 1]
+    cdef bint inside
     cdef double total, norm, whole = 0, first, second, value
-    cdef double *values = <double *> malloc(2 * n * sizeof(double))
+    cdef const double *pixel
+    cdef const unsigned char *flag
+    cdef double *values = <double *> malloc(3 * n * sizeof(double))
     cdef double *share = values + n
-    if not values:
-        raise MemoryError
-    with nogil:
-        for i in range(n):
-            whole += taper[i]
-        for k in range(y.shape[0]):
-            n_good = 0
-            total = norm = first = second = 0
+    cdef double *kept = values + 2 * n
+    cdef Py_ssize_t *shift = <Py_ssize_t *> malloc(n * sizeof(Py_ssize_t))
+    try:
+        if not values or not shift:
+            raise MemoryError
+        with nogil:
             for i in range(n):
-                ky, kx = y[k] + dy[i], x[k] + dx[i]
-                if (ky < 0 or ky >= n_y or kx < 0 or kx >= n_x
-                        or bad[ky, kx]
-                        or (-reach <= dy[i] <= reach
-                            and -reach <= dx[i] <= reach)):
-                    continue
-                values[n_good] = data[ky, kx]
-                share[n_good] = taper[i]
-                total += data[ky, kx]
-                norm += taper[i]
-                n_good += 1
-            lost[k] = 1 - norm / whole
-            scatter[k] = peak[k] = 0
-            if n_good > 0:
-                total /= n_good
-                for i in range(n_good):
-                    value = values[i] - total
-                    first += share[i] * value
-                    second += share[i] * value * value
-                first /= norm
-                peak[k] = first
-                scatter[k] = sqrt(max(second / norm - first * first, 0))
-    free(values)
+                whole += taper[i]
+                shift[i] = dy[i] * n_x + dx[i]
+                kept[i] = not (-reach <= dy[i] <= reach
+                               and -reach <= dx[i] <= reach)
+            for k in range(y.shape[0]):
+                ky, kx = y[k], x[k]
+                inside = (ky >= far and ky < n_y - far
+                          and kx >= far and kx < n_x - far)
+                pixel, flag = &data[ky, kx], &bad[ky, kx]
+                n_good = 0
+                total = norm = first = second = 0
+                for i in range(n):
+                    if kept[i] and (inside or (0 <= ky + dy[i] < n_y
+                                               and 0 <= kx + dx[i] < n_x)) \
+                            and not flag[shift[i]]:
+                        values[n_good] = value = pixel[shift[i]]
+                        share[n_good] = taper[i]
+                        total += value
+                        norm += taper[i]
+                        n_good += 1
+                lost[k] = 1 - norm / whole
+                scatter[k] = peak[k] = 0
+                if n_good > 0:
+                    total /= n_good
+                    for i in range(n_good):
+                        value = values[i] - total
+                        first += share[i] * value
+                        second += share[i] * value * value
+                    first /= norm
+                    peak[k] = first
+                    scatter[k] = sqrt(max(second / norm - first * first, 0))
+    finally:
+        free(values)
+        free(shift)
 
 
 def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,

@@ -10,7 +10,7 @@ import numpy as np
 from lpiphot._core.imputation import fill_pixels
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.model import MIN_CONTRAST, Model, Steps, describe
-from lpiphot.gpr.sample import bright_pixels, random_pixels, spread_of
+from lpiphot.gpr.sample import bright_pixels, random_pixels
 from lpiphot.gpr.training import (Grid, Search, grid, penalty, sum_orbits,
                                   symmetry_of, train)
 from lpiphot.gpr.weights import Window, stack_windows
@@ -50,8 +50,12 @@ MIN_TRAINING = 30
 # The largest sum over an orbit, in units of the noise
 MAX_SUM = 1e30
 
+# So many times the training pixels are tried, as not all windows are
+# whole, and are enough for the rest of the image not to be searched
+N_TRIED, N_ENOUGH = 4, 2
+
 # Pixels read at a time
-N_CHUNK = 512
+N_CHUNK = 4096
 
 # What fits many images, where there is nothing to learn from
 DEFAULT = (3.0, 1.0)
@@ -164,8 +168,8 @@ def _whole_windows(plane, candidates, search, rng):
     """
     parts, spikes = [], plane.bad.copy()
     for index, n_pixels in candidates:
-        if index.size > 4 * n_pixels:
-            index = index[rng.integers(index.size, size=4 * n_pixels)]
+        if index.size > N_TRIED * n_pixels:
+            index = index[rng.integers(index.size, size=N_TRIED * n_pixels)]
         index = rng.permutation(index)
         found = [_look_at(plane, index[:n_pixels], search, spikes)]
         n_found = len(found[0][0])
@@ -198,11 +202,11 @@ def _for_classes(plane, settings, rng):
     """
     Return bright pixels and random ones, for the classes.
     """
-    threshold = settings.training_mad * spread_of(plane)
     n_bright = int(BRIGHT_SHARE * settings.max_training)
-    return [(bright_pixels(plane, threshold), n_bright),
-            (random_pixels(plane, 4 * settings.max_training, rng),
-             settings.max_training - n_bright)]
+    n_others = settings.max_training - n_bright
+    return [(bright_pixels(plane, settings.training_mad * plane.spread,
+                           N_ENOUGH * n_bright), n_bright),
+            (random_pixels(plane, N_TRIED * n_others, rng), n_others)]
 
 
 def _for_single(plane, settings, rng):
@@ -210,18 +214,18 @@ def _for_single(plane, settings, rng):
     Return bright pixels as the paper has them (section 4.1), then, in
     case there are few, more and more others.
     """
-    threshold = settings.training_mad * spread_of(plane)
+    n_pixels = settings.max_training
+    threshold = settings.training_mad * plane.spread
     top = (plane.data.max() + plane.level) / settings.training_clip
-    for index in (bright_pixels(plane, threshold, top - plane.level),
-                  bright_pixels(plane, threshold),
-                  bright_pixels(plane, 0.3 * threshold)):
-        found = _whole_windows(plane, [(index, settings.max_training)],
-                               settings.search, rng)
+    for lowest, highest in ((threshold, top - plane.level),
+                            (threshold, np.inf), (0.3 * threshold, np.inf)):
+        index = bright_pixels(plane, lowest, N_ENOUGH * n_pixels, highest)
+        found = _whole_windows(plane, [(index, n_pixels)], settings.search,
+                               rng)
         if len(found.y) >= MIN_PIXELS:
             return found
-    return _whole_windows(
-        plane, [(random_pixels(plane, 4 * settings.max_training, rng),
-                 settings.max_training)], settings.search, rng)
+    index = random_pixels(plane, N_TRIED * n_pixels, rng)
+    return _whole_windows(plane, [(index, n_pixels)], settings.search, rng)
 
 
 def learn(planes, settings, *, training=None, seed=0):
@@ -404,15 +408,17 @@ def _error_nodes(contrast, ratio):
     residuals to the square roots of variances.
     """
     order = np.argsort(contrast, kind='stable')
+    contrast, ratio = contrast[order], ratio[order]
     first, nodes, errors = 0, [], []
     while first < len(order):
         last = first + int((len(order) - first) * (1 - KEPT))
         if len(order) - last < MIN_NODE:
             last = len(order)
-        some = order[first:last]
-        nodes.append(max(float(np.median(contrast[some])), MIN_CONTRAST))
+        middle = (last - first) // 2
+        nodes.append(max(float(contrast[first + middle]), MIN_CONTRAST))
         # of a constant image it is 0, which has no logarithm
-        errors.append(max(1.4826 * float(np.median(ratio[some])), 1e-3))
+        errors.append(max(1.4826 * float(np.partition(
+            ratio[first:last], middle)[middle]), 1e-3))
         first = last
     return tuple(nodes), tuple(errors)
 

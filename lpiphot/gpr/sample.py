@@ -10,10 +10,14 @@ import numpy as np
 from lpiphot._core.imputation import mark_spikes
 
 __all__ = ['Plane', 'bright_pixels', 'good_values', 'noise_of',
-           'random_pixels', 'spread_of']
+           'random_pixels']
 
-# Pixels that are looked at, at most, to find bright ones and levels
-N_SCAN = 2 ** 22
+# Pixels that training pixels are drawn from, first, and at most, if bright
+# ones are few; they are in bands of so many rows, as windows side by side
+# are read faster than windows far apart
+N_SCAN = 2 ** 19, 2 ** 22
+BAND = 16
+# Pixels that are looked at to find levels
 N_LEVEL = 2 ** 15
 
 # How far spikes stand out: from the window in units of the noise, from
@@ -39,6 +43,10 @@ class Plane(NamedTuple):
     level : float
         The median of the good pixels, or of a regular part of them.
 
+    spread : float
+        Their median absolute deviation from it, without a factor to
+        make it a standard deviation.
+
     noise : float
         The 1-sigma noise of the sky in data units.
     """
@@ -46,6 +54,7 @@ class Plane(NamedTuple):
     data: np.ndarray
     bad: np.ndarray
     level: float
+    spread: float
     noise: float
 
     @classmethod
@@ -70,11 +79,12 @@ class Plane(NamedTuple):
         bad = np.ascontiguousarray(bad)
         some = good_values(data, bad)
         level = float(np.median(some))
+        spread = float(np.median(np.abs(some - level)))
         data -= level
         data[bad] = 0
         # the precision of the numbers is the least noise they can have
         noise = max(noise_of(data, bad), np.spacing(abs(level)), 1e-100)
-        return cls(data, bad, level, noise)
+        return cls(data, bad, level, spread, noise)
 
     def mark_spikes(self, y, x, width, spikes=None):
         """
@@ -135,7 +145,19 @@ def good_values(data, bad):
     return values if values.size else data[~bad]
 
 
-def bright_pixels(plane, threshold, highest=np.inf):
+def _bands(shape, n_scan):
+    """
+    Return first and last rows of bands, evenly spaced, for a number of
+    pixels; all rows, if there are no more.
+    """
+    step = -(-shape[0] * shape[1] // n_scan)
+    if step == 1 or shape[0] < step * BAND:
+        return [(0, shape[0])]
+    firsts = range(step // 2 * BAND, shape[0], step * BAND)
+    return [(first, min(first + BAND, shape[0])) for first in firsts]
+
+
+def bright_pixels(plane, threshold, n_pixels, highest=np.inf):
     """
     Return good pixels above a threshold.
 
@@ -144,22 +166,33 @@ def bright_pixels(plane, threshold, highest=np.inf):
     plane : `Plane`
         The image.
 
-    threshold, highest : float
-        The values, counted from the level, to lie between.
+    threshold : float
+        The value, counted from the level, that they exceed.
+
+    n_pixels : int
+        The number that is enough.
+
+    highest : float, optional
+        The value, counted from the level, that they do not reach.
 
     Returns
     -------
     index : (n,) `~numpy.ndarray` of int
-        Flat indices. Of a large image only every second row, or fewer,
-        is searched.
+        Flat indices. Of a large image only some of the rows are
+        searched, more of them if pixels are few there.
     """
-    step = -(-plane.data.size // N_SCAN)
-    rows = plane.data[::step]
-    found = np.flatnonzero(rows > threshold)
-    found = found[rows.ravel()[found] < highest]
     n_x = plane.data.shape[1]
-    found = found // n_x * (step * n_x) + found % n_x
-    return found[~plane.bad.ravel()[found]]
+    for n_scan in N_SCAN:
+        parts = []
+        for first, last in _bands(plane.data.shape, n_scan):
+            found = np.flatnonzero(plane.data[first:last] > threshold)
+            parts.append(found + first * n_x)
+        index = np.concatenate(parts)
+        index = index[~plane.bad.ravel()[index]]
+        index = index[plane.data.ravel()[index] < highest]
+        if index.size >= n_pixels:
+            break
+    return index
 
 
 def random_pixels(plane, n_pixels, rng):
@@ -180,11 +213,16 @@ def random_pixels(plane, n_pixels, rng):
     Returns
     -------
     index : (n,) `~numpy.ndarray` of int
-        Flat indices.
+        Flat indices; of a large image only in some of the rows.
     """
     if plane.data.size <= n_pixels:
         return np.arange(plane.data.size)
-    return rng.integers(plane.data.size, size=n_pixels)
+    n_x = plane.data.shape[1]
+    firsts, lasts = np.array(_bands(plane.data.shape, N_SCAN[0])).T * n_x
+    ends = np.cumsum(lasts - firsts)
+    index = rng.integers(ends[-1], size=n_pixels)
+    band = np.searchsorted(ends, index, side='right')
+    return index + (lasts - ends)[band]
 
 
 def noise_of(data, bad):
@@ -234,22 +272,3 @@ def noise_of(data, bad):
     else:
         sizes = np.abs(data[~bad] - np.median(data[~bad]))
     return 1.4826 * float(np.median(sizes)) or 1.2533 * float(np.mean(sizes))
-
-
-def spread_of(plane):
-    """
-    Return the median absolute deviation of the good pixels.
-
-    Parameters
-    ----------
-    plane : `Plane`
-        The image.
-
-    Returns
-    -------
-    spread : float
-        The deviation from the median, in data units, without a factor
-        to make it a standard deviation.
-    """
-    values = good_values(plane.data, plane.bad)
-    return float(np.median(np.abs(values - np.median(values))))

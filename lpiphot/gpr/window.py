@@ -16,6 +16,7 @@ __all__ = ['Moments', 'moments', 'offsets', 'orbits']
 TAPER = 1.5
 
 
+@lru_cache(maxsize=32)
 def offsets(width):
     """
     Return the offsets of the neighbours of a pixel, in C order.
@@ -28,12 +29,16 @@ def offsets(width):
     Returns
     -------
     dy, dx : (width**2 - 1,) `~numpy.ndarray` of int
-        The offsets from the central pixel, which is left out.
+        The offsets from the central pixel, which is left out; not to be
+        written to.
     """
     half = width // 2
     dy, dx = np.mgrid[-half:half + 1, -half:half + 1].reshape(2, -1)
     others = (dy != 0) | (dx != 0)
-    return dy[others].astype(np.intp), dx[others].astype(np.intp)
+    found = dy[others].astype(np.intp), dx[others].astype(np.intp)
+    for array in found:
+        array.flags.writeable = False
+    return found
 
 
 def orbits(width, symmetry):
