@@ -168,7 +168,7 @@ class GPRImputer:
     def __init__(self, *, kernel='squared_exponential', width=9,
                  amplitude=None, length_scale=None, angle=None, stretch=None,
                  period=PERIOD, noise=None, method=None, training_mad=10.0,
-                 training_clip=5.0, max_training=14000, clear_mask=False,
+                 training_clip=5.0, max_training=8000, clear_mask=False,
                  n_threads=1, progress_bar=False, rng=None):
         _check_choice('kernel', kernel, KERNELS)
         self.kernel = kernel

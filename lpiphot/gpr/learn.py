@@ -280,10 +280,12 @@ def learn(planes, settings, *, training=None, seed=0):
                  penalty(np.array([kernel.amplitude])))
     rows = _rows(pixels, found, settings.search.width)
     residuals, variance = rows.take(slice(None))
-    nodes = _error_nodes(describe(rows.moments, 1.0)[0],
-                         residuals[:, 0] / np.sqrt(variance[..., 0]))
-    return Model(settings.search.width, (kernel,), noise, (), (),
-                 (Steps((0.0,), (0,), *nodes),), n_training)
+    nodes = _error_nodes(
+        describe(rows.moments, 1.0)[0],
+        residuals[:, 0] * np.sqrt(found.variance[0] / variance[..., 0]))
+    steps = Steps((0.0,), (0,), (float(found.variance[0]),), *nodes)
+    return Model(settings.search.width, (kernel,), noise, (), (), (steps,),
+                 n_training)
 
 
 def _weights_of(kernel, search, reach=0):
@@ -305,7 +307,7 @@ def _untrained(search, noise):
         search.length_scale or (scale, scale), search.angle or 0.0,
         search.period)
     return Model(search.width, (kernel,), noise, (), (),
-                 (Steps((0.0,), (0,), (1.0,), (1.0,)),), 0)
+                 (Steps((0.0,), (0,), (1.0,), (1.0,), (1.0,)),), 0)
 
 
 def _single_kernel(pixels, search):
@@ -402,13 +404,12 @@ def _fill_again(pixels, arrays, width):
     return (value - plane.data[y, x]).T / plane.noise, variance.T
 
 
-def _error_nodes(contrast, ratio):
+def _error_nodes(contrast, sizes):
     """
-    Return contrasts, and the error at each, from ratios of absolute
-    residuals to the square roots of variances.
+    Return contrasts, and the error at each, from absolute residuals.
     """
     order = np.argsort(contrast, kind='stable')
-    contrast, ratio = contrast[order], ratio[order]
+    contrast, sizes = contrast[order], sizes[order]
     first, nodes, errors = 0, [], []
     while first < len(order):
         last = first + int((len(order) - first) * (1 - KEPT))
@@ -418,7 +419,7 @@ def _error_nodes(contrast, ratio):
         nodes.append(max(float(contrast[first + middle]), MIN_CONTRAST))
         # of a constant image it is 0, which has no logarithm
         errors.append(max(1.4826 * float(np.partition(
-            ratio[first:last], middle)[middle]), 1e-3))
+            sizes[first:last], middle)[middle]), 1e-3))
         first = last
     return tuple(nodes), tuple(errors)
 
@@ -468,14 +469,17 @@ def _make_steps(contrast, rows, mine, kernels):
         n_steps += 1
     edges = np.quantile(contrast, 1 - KEPT ** np.arange(n_steps))
     step = np.searchsorted(edges[1:], contrast, side='right')
-    table, ratio = [], np.empty(contrast.size)
+    table, sizes = [], np.empty(contrast.size)
     for number in np.unique(step):
         these = np.flatnonzero(step == number)
         residuals, variance = rows.take(mine[these])
         best = int(np.argmin(residuals.mean(axis=0) * found.penalty))
-        ratio[these] = residuals[:, best] / np.sqrt(variance[..., best])
+        # as if no neighbours were bad, in case there are
+        sizes[these] = residuals[:, best] * np.sqrt(
+            found.variance[best] / variance[..., best])
         if found.kernels[best] not in kernels:
             kernels.append(found.kernels[best])
         table.append((float(edges[number]),
-                      kernels.index(found.kernels[best])))
-    return Steps(*zip(*table, strict=True), *_error_nodes(contrast, ratio))
+                      kernels.index(found.kernels[best]),
+                      float(found.variance[best])))
+    return Steps(*zip(*table, strict=True), *_error_nodes(contrast, sizes))

@@ -33,17 +33,22 @@ class Steps(NamedTuple):
     kernel : tuple of int
         The kernels, as numbers in the list of the model.
 
+    variance : tuple of float
+        For each of these kernels the variance of a pixel all of whose
+        neighbours are good, or all but the nearest, where many are
+        lost: that of the training pixels.
+
     nodes : tuple of float
         Contrasts at which the error is known.
 
     error : tuple of float
         The error there: the width of residuals of training pixels, in
-        units of the noise and of the square root of the variance of the
-        weights.
+        units of the noise.
     """
 
     contrast: tuple
     kernel: tuple
+    variance: tuple
     nodes: tuple
     error: tuple
 
@@ -52,8 +57,11 @@ class Steps(NamedTuple):
         Return the kernel and the error for contrasts.
 
         Kernels go by steps. Errors are interpolated between the nodes,
-        in logarithms; above the last one they go on to grow, up to in
-        proportion to the contrast, as errors of the shape of stars do.
+        in logarithms; beyond the first and the last one they go on as
+        between the nearest two, up to in proportion to the contrast, as
+        errors of the shape of stars do.
+        Kernels of neighbouring steps may have very different variances,
+        but their errors are alike.
 
         Parameters
         ----------
@@ -66,16 +74,22 @@ class Steps(NamedTuple):
             The kernels.
 
         error : (n,) `~numpy.ndarray`
-            The errors.
+            The errors over the square root of the variance of the
+            kernels.
         """
         step = np.searchsorted(self.contrast[1:], contrast, side='right')
         nodes, errors = np.log(self.nodes), np.log(self.error)
         logs = np.log(np.maximum(contrast, MIN_CONTRAST))
         found = np.interp(logs, nodes, errors)
-        if len(nodes) > 1 and nodes[-1] > nodes[-2]:
-            slope = (errors[-1] - errors[-2]) / (nodes[-1] - nodes[-2])
-            found += np.clip(slope, 0, 1) * np.maximum(logs - nodes[-1], 0)
-        return np.take(self.kernel, step), np.exp(found)
+        for last, other, beyond in (
+                (0, 1, np.minimum(logs - nodes[0], 0)),
+                (-1, -2, np.maximum(logs - nodes[-1], 0))):
+            if len(nodes) > 1 and nodes[last] != nodes[other]:
+                slope = ((errors[last] - errors[other])
+                         / (nodes[last] - nodes[other]))
+                found += np.clip(slope, 0, 1) * beyond
+        return (np.take(self.kernel, step),
+                np.exp(found) / np.sqrt(np.take(self.variance, step)))
 
 
 @dataclass(frozen=True)
