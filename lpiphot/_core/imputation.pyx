@@ -32,12 +32,12 @@ def neighbour_moments(const double[:, ::1] data,
     weights ``taper`` about each pixel, ``scatter`` is the standard
     deviation of the good neighbours, ``peak`` their mean less the plain
     mean of them all (both are 0 without a good neighbour), and ``lost``
-    the share of the weights that the others have.
+    the share that the others have of the weights inside the image.
     """
     cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k, ky, kx
     cdef Py_ssize_t n = dy.shape[0], n_good, far = dy[n - 1]
     cdef bint inside
-    cdef double total, norm, whole = 0, first, second, value
+    cdef double total, norm, whole, first, second, value
     cdef const double *pixel
     cdef const unsigned char *flag
     cdef double *values = <double *> malloc(3 * n * sizeof(double))
@@ -49,7 +49,6 @@ def neighbour_moments(const double[:, ::1] data,
             raise MemoryError
         with nogil:
             for i in range(n):
-                whole += taper[i]
                 shift[i] = dy[i] * n_x + dx[i]
                 kept[i] = not (-reach <= dy[i] <= reach
                                and -reach <= dx[i] <= reach)
@@ -60,16 +59,19 @@ def neighbour_moments(const double[:, ::1] data,
                 pixel, flag = &data[ky, kx], &bad[ky, kx]
                 n_good = 0
                 total = norm = first = second = 0
+                whole = 0
                 for i in range(n):
-                    if kept[i] and (inside or (0 <= ky + dy[i] < n_y
-                                               and 0 <= kx + dx[i] < n_x)) \
-                            and not flag[shift[i]]:
+                    if not inside and not (0 <= ky + dy[i] < n_y
+                                           and 0 <= kx + dx[i] < n_x):
+                        continue
+                    whole += taper[i]
+                    if kept[i] and not flag[shift[i]]:
                         values[n_good] = value = pixel[shift[i]]
                         share[n_good] = taper[i]
                         total += value
                         norm += taper[i]
                         n_good += 1
-                lost[k] = 1 - norm / whole
+                lost[k] = 1 - norm / whole if n_good > 0 else 1
                 scatter[k] = peak[k] = 0
                 if n_good > 0:
                     total /= n_good

@@ -88,8 +88,8 @@ class Moments(NamedTuple):
         Their weighted mean less their plain mean: positive on a peak.
 
     lost : (n,) `~numpy.ndarray`
-        The share of the weights of neighbours that are bad or outside
-        the image, from 0 to 1.
+        The share that bad neighbours have of the weights inside the
+        image, from 0 to 1.
     """
 
     scatter: np.ndarray

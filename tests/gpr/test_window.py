@@ -39,11 +39,15 @@ def test_moments():
     for i in range(len(y)):
         pixels = [(j, k) for j in range(y[i] - 2, y[i] + 3)
                   for k in range(x[i] - 2, x[i] + 3)
-                  if 0 <= j < 13 and 0 <= k < 11 and (j, k) != (y[i], x[i])
-                  and not bad[j, k]]
-        values = np.array([data[pixel] for pixel in pixels])
+                  if 0 <= j < 13 and 0 <= k < 11 and (j, k) != (y[i], x[i])]
         taper = np.array([np.exp(-((j - y[i]) ** 2 + (k - x[i]) ** 2)
                                  / 2 / TAPER ** 2) for j, k in pixels])
+        good = np.array([not bad[pixel] for pixel in pixels])
+        # neighbours outside the image are not lost
+        assert_allclose(result.lost[i], taper[~good].sum() / taper.sum(),
+                        rtol=1e-12)
+        values = np.array([data[pixel] for pixel in pixels])[good]
+        taper = taper[good]
         mean = np.average(values, weights=taper)
         scatter = np.sqrt(np.average((values - mean) ** 2, weights=taper))
         # a level of 1e5 costs five of 16 digits
@@ -58,3 +62,4 @@ def test_moments_of_nothing():
     data, bad = np.ones((9, 9)), np.ones((9, 9), dtype=bool)
     result = moments(data, bad, np.array([4]), np.array([4]), 5)
     assert result.scatter[0] == result.peak[0] == 0
+    assert result.lost[0] == 1
