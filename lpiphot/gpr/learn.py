@@ -35,6 +35,9 @@ SHAPE_EDGES = (0.2, 0.6)
 KEPT = 0.6
 MAX_STEPS = 8
 MIN_PIXELS = 120
+# In the choice of a kernel for a step the one beside it votes like half so
+# many pixels; a kernel worse by this factor has no more votes against it
+N_VOTE, VOTE_EXCESS = 100, 1.15
 # So many pixels, at least, tell the error at the highest contrast
 MIN_NODE = 40
 
@@ -469,11 +472,13 @@ def _make_steps(contrast, rows, mine, kernels):
         n_steps += 1
     edges = np.quantile(contrast, 1 - KEPT ** np.arange(n_steps))
     step = np.searchsorted(edges[1:], contrast, side='right')
+    members = [np.flatnonzero(step == number) for number in np.unique(step)]
+    parts = [rows.take(mine[these]) for these in members]
+    cost = np.array([residuals.mean(axis=0) * found.penalty
+                     for residuals, _ in parts])
     table, sizes = [], np.empty(contrast.size)
-    for number in np.unique(step):
-        these = np.flatnonzero(step == number)
-        residuals, variance = rows.take(mine[these])
-        best = int(np.argmin(residuals.mean(axis=0) * found.penalty))
+    for number, best in enumerate(_choose(cost, [*map(len, members)])):
+        these, (residuals, variance) = members[number], parts[number]
         # as if no neighbours were bad, in case there are
         sizes[these] = residuals[:, best] * np.sqrt(
             found.variance[best] / variance[..., best])
@@ -483,3 +488,32 @@ def _make_steps(contrast, rows, mine, kernels):
                       kernels.index(found.kernels[best]),
                       float(found.variance[best])))
     return Steps(*zip(*table, strict=True), *_error_nodes(contrast, sizes))
+
+
+def _choose(cost, n_pixels):
+    """
+    Return the best kernel of each step.
+
+    The other steps have a vote, that of the nearest counting most. It
+    keeps a step with few pixels from taking a kernel by chance.
+
+    Parameters
+    ----------
+    cost : (n_steps, n_kernels) `~numpy.ndarray`
+        The mean absolute residuals.
+
+    n_pixels : (n_steps,) list of int
+        The numbers of pixels.
+
+    Returns
+    -------
+    best : list of int
+        The numbers of the kernels.
+    """
+    excess = cost / np.maximum(cost.min(axis=1, keepdims=True), 1e-300)
+    number = np.arange(len(cost))
+    votes = N_VOTE * 0.5 ** np.abs(number[:, np.newaxis] - number)
+    votes[np.diag_indices(len(cost))] = 0
+    total = (votes @ np.minimum(excess, VOTE_EXCESS)
+             + np.array(n_pixels)[:, np.newaxis] * excess)
+    return np.argmin(total, axis=1).tolist()
