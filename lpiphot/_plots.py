@@ -6,13 +6,15 @@ Plots of results. Imported only when one is asked for.
 import numpy as np
 from astropy.visualization import (AsinhStretch, ImageNormalize,
                                    PercentileInterval)
+from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from scipy.ndimage import distance_transform_edt
 
-__all__ = ['add_scale', 'field_norm', 'plot_imputation', 'plot_prediction',
-           'plot_result', 'show_image', 'symmetric_limit']
+__all__ = ['add_scale', 'field_norm', 'plot_depth', 'plot_imputation',
+           'plot_imputed', 'plot_prediction', 'plot_result', 'show_image',
+           'symmetric_limit']
 
 # ignored, good, hidden: grey, blue and orange of the Okabe-Ito palette,
 # which all readers can tell apart
@@ -133,6 +135,43 @@ def plot_prediction(prediction, n_draws, rng):
     return figure
 
 
+def plot_depth(depth):
+    """
+    Plot field, depth, and the part of the area against the depth.
+    """
+    data, image, independent = (
+        np.asarray(getattr(plane, 'value', plane)) for plane in
+        (depth.data, depth.image, depth.image_diag))
+    unit = getattr(depth.image, 'unit', None)
+    name = f'{depth.n_sigma:g} sigma depth'
+    figure = Figure(figsize=(16.5, 4.6), layout='constrained')
+    axes = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1))
+    field = show_image(axes[0], data, 'Field', norm=field_norm(data))
+    add_scale(field, axes[0], getattr(depth.data, 'unit', None))
+    # stars are faint where numbers are small: dark is deep
+    bar = show_image(axes[1], image, f'{name}, in flux', cmap='cividis')
+    add_scale(bar, axes[1], unit)
+    axes[1].set_ylabel('')
+
+    plot = axes[2]
+    for plane, label, style in (
+            (image, 'with structure', {'color': '#0072B2', 'lw': 2.5}),
+            (independent, 'if pixels were independent',
+             {'color': '#E69F00', 'lw': 2, 'ls': '--'})):
+        fluxes = np.sort(plane[np.isfinite(plane)])
+        if fluxes.size:
+            part = np.arange(1, fluxes.size + 1) / fluxes.size
+            plot.plot(fluxes, 100 * part, label=label, **style)
+    plot.set_xscale('log')
+    plot.xaxis.set_minor_formatter(plot.xaxis.get_major_formatter())
+    plot.set_xlabel(f'flux [{unit or "data units"}]')
+    plot.set_ylabel('area with this depth or a better one [%]')
+    plot.set_ylim(0, 103)
+    plot.set_title('What structure costs')
+    plot.legend(loc='lower right')
+    return figure
+
+
 def plot_imputation(result, position, size, truth, n_draws):
     """
     Plot a hole: where it is, its pixels, mean, uncertainty and draws.
@@ -201,4 +240,46 @@ def plot_imputation(result, position, size, truth, n_draws):
             artist = show_image(plot, plane, title, extent=extent, **limits)
         plot.set(xlabel='', ylabel='')
     add_scale(artist, axes, result.unit)
+    return figure
+
+
+def plot_imputed(result, plane):
+    """
+    Plot an image before and after, the errors and the kernels.
+    """
+    shape = result.mask.shape[-2:]
+    image = result.image
+    image = getattr(image, 'unmasked', getattr(image, 'data', image))
+    clean, error, filled = (
+        np.asarray(getattr(array, 'value', array)).reshape(-1, *shape)[plane]
+        for array in (image, result.std, result.mask))
+    norm = field_norm(clean)
+    colours = colormaps['gray'].with_extremes(bad=CLASS_COLOURS[2])
+
+    figure = Figure(figsize=(12.5, 10), layout='constrained')
+    figure.get_layout_engine().set(w_pad=0.25, h_pad=0.1)
+    axes = figure.subplots(2, 2)
+    holes = np.where(filled, np.nan, clean)
+    add_scale(show_image(axes[0, 0], holes, 'Before, bad pixels orange',
+                         norm=norm, cmap=colours), axes[0, 0], result.unit)
+    add_scale(show_image(axes[0, 1], clean, 'After', norm=norm), axes[0, 1],
+              result.unit)
+    shown = np.where(filled, error, np.nan)
+    limit = np.nanpercentile(shown, 98) if filled.any() else 1.0
+    colours = colormaps['cividis'].with_extremes(bad='1.0')
+    add_scale(show_image(axes[1, 0], shown, 'Error of the filled pixels',
+                         cmap=colours, vmin=0, vmax=limit), axes[1, 0],
+              result.unit)
+
+    model = result.models[plane if len(result.models) > 1 else 0]
+    scales = np.array([kernel.length_scale for kernel in model.kernels])
+    axes[1, 1].scatter(
+        [kernel.amplitude for kernel in model.kernels],
+        np.sqrt(scales.prod(axis=1)), s=60, color=CLASS_COLOURS[1])
+    axes[1, 1].set_xscale('log')
+    axes[1, 1].set_yscale('log')
+    axes[1, 1].set_xlabel('amplitude / noise')
+    axes[1, 1].set_ylabel('length scale [pixel]')
+    axes[1, 1].set_title(f'Kernels: {model.kernels[0].name}, from '
+                         f'{model.n_training} pixels')
     return figure
