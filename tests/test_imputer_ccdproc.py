@@ -63,6 +63,18 @@ def test_after_cosmicray_lacosmic(ccd, truth):
     assert np.all(clean.flags[rays] & flags.FILLED)
 
 
+def test_unit_left_behind(ccd):
+    """
+    It changes the unit of the image, but not of its uncertainty.
+    """
+    ccd = ccd.copy()
+    ccd.unit = ccd.uncertainty.unit = u.adu
+    found = ccdproc.cosmicray_lacosmic(ccd, sigclip=5, readnoise=SIGMA)
+    assert found.unit == u.electron
+    with pytest.raises(u.UnitsError, match='gain_correct first'):
+        GPRImputer(amplitude=3, length_scale=1)(found)
+
+
 def test_keyword(ccd):
     """
     As every function of ccdproc logs itself.
