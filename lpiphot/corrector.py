@@ -261,7 +261,7 @@ class LPIBackgroundCorrector:
 
         Returns
         -------
-        result : `LPIResult`
+        result : `~lpiphot.results.LPIResult`
             The table, and the residual, mask and predicted background
             as images, with a plot.
         """
@@ -410,7 +410,7 @@ class LPIBackgroundCorrector:
 
         Returns
         -------
-        predictions : `Prediction` or list of `Prediction`
+        predictions : `~lpiphot.results.Prediction` or list of them
             One for each star; a single one if ``ids`` is a number.
 
         Raises
