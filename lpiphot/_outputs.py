@@ -58,6 +58,10 @@ def replace_pixels(data, pixels, values, std, *, unmask, mask, flags):
     ------
     ValueError
         If the data have integers that no float can hold.
+
+    astropy.units.UnitsError
+        If the unit of the uncertainty does not go with that of the
+        data.
     """
     if not isinstance(data, NDData):
         old_mask = (np.ma.getmask(data) if isinstance(data, np.ma.MaskedArray)
@@ -134,8 +138,15 @@ def _new_uncertainty(data, pixels, std):
     # an error of 0 is an infinite inverse variance
     with np.errstate(divide='ignore'):
         new = StdDevUncertainty(std, unit=own_unit).represent_as(type(old))
-    values = (new.array if old.unit is None
-              else new.quantity.to_value(old.unit))
+    try:
+        values = (new.array if old.unit is None
+                  else new.quantity.to_value(old.unit))
+    except u.UnitConversionError:
+        msg = ('the uncertainty of data must have a unit that goes with that '
+               f"of data, '{own_unit}'; got '{old.unit}'. "
+               'ccdproc.cosmicray_lacosmic leaves it behind if data are not '
+               'in electrons: use ccdproc.gain_correct first')
+        raise u.UnitsError(msg) from None
     array = _replaced(np.broadcast_to(old.array, data.data.shape), pixels,
                       values)
     return type(old)(array, unit=old.unit)

@@ -72,7 +72,7 @@ class LPIBackgroundCorrector:
     residual_threshold : float or `~astropy.units.Quantity`, optional
         The absolute residual in data units beyond which a pixel is
         masked: a star that was missed or fitted badly is no background.
-        By default 12 times the local robust scatter, about the local
+        By default 6 times the local robust scatter, about the local
         median.
 
     condition_radius : float, optional

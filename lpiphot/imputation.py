@@ -191,12 +191,20 @@ class GPRImputation(_Imputation):
 
     models: tuple
 
-    def plot(self, *, plane=0):
+    def plot(self, position=None, *, size=40, plane=0):
         """
-        Show image, bad pixels, clean image, errors and kernels.
+        Show the image before and after, a part of it, and the errors.
 
         Parameters
         ----------
+        position : 2-tuple of float, optional
+            The position ``(y, x)`` of the middle of the part. By
+            default where most pixels were filled, above all uncertain
+            ones.
+
+        size : int, optional
+            The width of the part in pixels.
+
         plane : int, optional
             Which image of a cube.
 
@@ -207,4 +215,4 @@ class GPRImputation(_Imputation):
         """
         from lpiphot._plots import plot_imputed
 
-        return plot_imputed(self, plane)
+        return plot_imputed(self, plane, position, size)

@@ -388,9 +388,7 @@ class GPRImputer:
         OSError
             If the file exists.
         """
-        if self.model is None:
-            msg = 'there is no trained kernel to save; call fit first'
-            raise ValueError(msg)
+        self._check_trained('save')
         path = Path(path)
         if path.exists() and not overwrite:
             msg = f'{path} exists; use overwrite=True to replace it'
@@ -428,6 +426,25 @@ class GPRImputer:
             msg = f'{path} holds no trained kernel of GPRImputer: {exc}'
             raise ValueError(msg) from exc
         return self
+
+    def plot(self):
+        """
+        Show the trained kernels: errors and weights by class.
+
+        Returns
+        -------
+        figure : `~matplotlib.figure.Figure`
+            The figure. Needs ``matplotlib``.
+
+        Raises
+        ------
+        ValueError
+            If there is no trained kernel; see `fit`.
+        """
+        from lpiphot._plots import plot_kernels
+
+        self._check_trained('plot')
+        return plot_kernels(self.model)
 
     def weights(self, mask=None):
         """
@@ -505,6 +522,11 @@ class GPRImputer:
         if self.model is not None:
             texts.append('trained=before')
         return ', '.join([*texts, f'filled={n_filled}'])
+
+    def _check_trained(self, what):
+        if self.model is None:
+            msg = f'there is no trained kernel to {what}; call fit first'
+            raise ValueError(msg)
 
     def _fixed(self):
         """

@@ -514,13 +514,41 @@ class TestPlot:
 
     def test_plot(self, image, mask, trained):
         figure = trained.run(image * u.Jy, mask=mask).plot()
-        assert len(figure.axes) == 7  # four plots, three scales
+        assert len(figure.axes) == 9  # six plots, three scales
         labels = [axes.get_ylabel() for axes in figure.axes]
         assert labels.count('Jy') == 3
 
+    def test_part(self, image, mask, trained):
+        """
+        The part is the one asked for, within the image.
+        """
+        result = trained.run(image, mask=mask)
+        part = result.plot((2, 60), size=20).axes[3]
+        assert part.get_xlim() == (49.5, 69.5)
+        assert part.get_ylim() == (-0.5, 19.5)
+
     def test_plot_of_cube(self, image):
+        """
+        Of an image in which nothing was filled, too.
+        """
         figure = GPRImputer().run(np.stack([image, image])).plot(plane=1)
-        assert len(figure.axes) == 7
+        assert len(figure.axes) == 9
+
+    @pytest.mark.parametrize('method', ['local', 'single'])
+    def test_kernels(self, image, mask, method):
+        """
+        Weights that sum to 1, each with its parameters.
+        """
+        imputer = GPRImputer(method=method).fit(image, mask=mask)
+        errors, *stamps, _ = imputer.plot().axes
+        assert 'noise' in errors.get_ylabel()
+        assert len(stamps) >= 1
+        for axes in stamps:
+            values = axes.images[0].get_array()
+            assert_allclose(np.nansum(values), 1, rtol=1e-9)
+            assert 'a = ' in axes.get_xlabel()
+        with pytest.raises(ValueError, match='call fit first'):
+            GPRImputer().plot()
 
 
 def test_weights(mask):

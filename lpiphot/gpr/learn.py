@@ -119,21 +119,18 @@ class _Rows(NamedTuple):
     residuals: np.ndarray
     variance: np.ndarray
 
-    def take(self, chosen):
+    def take(self, chosen, kernel=slice(None)):
         """
-        Return absolute residuals and variances of some of them.
+        Return absolute residuals and variances of some pixels, of all
+        kernels or of one.
         """
+        variance = self.found.variance[kernel]
         if self.sums is not None:
-            residuals = self.sums[chosen] @ self.values.T
-            return np.abs(residuals, out=residuals), self.found.variance
-        return np.abs(self.residuals[chosen]), self.variance[chosen]
-
-    @property
-    def values(self):
-        """
-        The weights of the kernels, in the precision of the sums.
-        """
-        return self.found.values.astype(self.sums.dtype)
+            weights = self.found.values[kernel].astype(self.sums.dtype)
+            residuals = self.sums[chosen] @ weights.T
+            return np.abs(residuals, out=residuals), variance
+        return (np.abs(self.residuals[chosen, kernel]),
+                self.variance[chosen, kernel])
 
 
 def _moments(plane, y, x, width, reach=0):
@@ -282,10 +279,9 @@ def learn(planes, settings, *, training=None, seed=0):
     found = Grid([kernel], *_weights_of(kernel, settings.search),
                  penalty(np.array([kernel.amplitude])))
     rows = _rows(pixels, found, settings.search.width)
-    residuals, variance = rows.take(slice(None))
-    nodes = _error_nodes(
-        describe(rows.moments, 1.0)[0],
-        residuals[:, 0] * np.sqrt(found.variance[0] / variance[..., 0]))
+    residuals, variance = rows.take(slice(None), 0)
+    nodes = _error_nodes(describe(rows.moments, 1.0)[0],
+                         residuals * np.sqrt(found.variance[0] / variance))
     steps = Steps((0.0,), (0,), (float(found.variance[0]),), *nodes)
     return Model(settings.search.width, (kernel,), noise, (), (), (steps,),
                  n_training)
@@ -473,15 +469,14 @@ def _make_steps(contrast, rows, mine, kernels):
     edges = np.quantile(contrast, 1 - KEPT ** np.arange(n_steps))
     step = np.searchsorted(edges[1:], contrast, side='right')
     members = [np.flatnonzero(step == number) for number in np.unique(step)]
-    parts = [rows.take(mine[these]) for these in members]
-    cost = np.array([residuals.mean(axis=0) * found.penalty
-                     for residuals, _ in parts])
+    cost = np.array([rows.take(mine[these])[0].mean(axis=0) * found.penalty
+                     for these in members])
     table, sizes = [], np.empty(contrast.size)
     for number, best in enumerate(_choose(cost, [*map(len, members)])):
-        these, (residuals, variance) = members[number], parts[number]
+        these = members[number]
+        residuals, variance = rows.take(mine[these], best)
         # as if no neighbours were bad, in case there are
-        sizes[these] = residuals[:, best] * np.sqrt(
-            found.variance[best] / variance[..., best])
+        sizes[these] = residuals * np.sqrt(found.variance[best] / variance)
         if found.kernels[best] not in kernels:
             kernels.append(found.kernels[best])
         table.append((float(edges[number]),
