@@ -8,8 +8,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
 
-from lpiphot.datasets import (load_galactic_plane, load_horsehead,
-                              load_m67)
+from lpiphot.datasets import load_galactic_plane, load_horsehead, load_m67
 
 
 def test_horsehead_image():
