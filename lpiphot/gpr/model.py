@@ -102,7 +102,7 @@ class Model:
     width : int
         The width of the window in pixels.
 
-    kernels : tuple of `~lpiphot.gpr.kernels.Kernel`
+    kernels : tuple of ``lpiphot.gpr.kernels.Kernel``
         The kernels.
 
     noise : float
@@ -134,7 +134,7 @@ class Model:
 
         Parameters
         ----------
-        moments : `~lpiphot.gpr.window.Moments`
+        moments : ``lpiphot.gpr.window.Moments``
             How the neighbours scatter.
 
         noise : float
@@ -217,7 +217,7 @@ def describe(moments, noise):
 
     Parameters
     ----------
-    moments : `~lpiphot.gpr.window.Moments`
+    moments : ``lpiphot.gpr.window.Moments``
         How the neighbours scatter.
 
     noise : float
