@@ -119,8 +119,11 @@ class Plane(NamedTuple):
 
         Parameters
         ----------
-        y, x, width
-            As for `mark_spikes`.
+        y, x : (n,) `~numpy.ndarray` of int
+            Pixels, whose windows are searched.
+
+        width : int
+            The width of the windows.
 
         spikes : (ny, nx) bool `~numpy.ndarray`, optional
             Where to mark the spikes.
