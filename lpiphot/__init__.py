@@ -10,6 +10,7 @@ same way, by a mean or by random draws; `GPRImputer` replaces bad pixels
 by Gaussian process regression, trained on the image itself.
 """
 
+from importlib import import_module
 from importlib.metadata import version
 
 from lpiphot.corrector import LPIBackgroundCorrector
@@ -24,8 +25,24 @@ __all__ = [
     'GPRImputer',
     'LPIBackgroundCorrector',
     'LPIImputer',
+    'LPILocalBackground',
     '__version__',
     'decode_dnt_flags',
     'decode_fill_flags',
     'local_covariance',
 ]
+
+# Loaded when first asked for: photutils' photometry takes its time to load,
+# and matplotlib and tqdm with it.
+_LATE = {'LPILocalBackground': 'local_background'}
+
+
+def __getattr__(name):
+    if name in _LATE:
+        return getattr(import_module(f'lpiphot.{_LATE[name]}'), name)
+    msg = f'module {__name__!r} has no attribute {name!r}'
+    raise AttributeError(msg)
+
+
+def __dir__():
+    return sorted({*globals(), *_LATE})

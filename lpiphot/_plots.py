@@ -15,9 +15,9 @@ from scipy.ndimage import distance_transform_edt, uniform_filter
 from lpiphot.gpr.weights import weights
 from lpiphot.gpr.window import offsets
 
-__all__ = ['add_scale', 'field_norm', 'plot_imputation', 'plot_imputed',
-           'plot_kernels', 'plot_prediction', 'plot_result', 'show_image',
-           'symmetric_limit']
+__all__ = ['add_scale', 'field_norm', 'plot_depth', 'plot_imputation',
+           'plot_imputed', 'plot_kernels', 'plot_prediction', 'plot_result',
+           'show_image', 'symmetric_limit']
 
 # ignored, good, hidden: grey, blue and orange of the Okabe-Ito palette,
 # which all readers can tell apart
@@ -135,6 +135,43 @@ def plot_prediction(prediction, n_draws, rng):
     for plot in axes[1:]:
         plot.set_ylabel('')
     add_scale(artist, axes.tolist(), prediction.unit)
+    return figure
+
+
+def plot_depth(depth):
+    """
+    Plot field, depth, and the part of the area against the depth.
+    """
+    data, image, independent = (
+        np.asarray(getattr(plane, 'value', plane)) for plane in
+        (depth.data, depth.image, depth.image_diag))
+    unit = getattr(depth.image, 'unit', None)
+    name = f'{depth.n_sigma:g} sigma depth'
+    figure = Figure(figsize=(16.5, 4.6), layout='constrained')
+    axes = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1))
+    field = show_image(axes[0], data, 'Field', norm=field_norm(data))
+    add_scale(field, axes[0], getattr(depth.data, 'unit', None))
+    # stars are faint where numbers are small: dark is deep
+    bar = show_image(axes[1], image, f'{name}, in flux', cmap='cividis')
+    add_scale(bar, axes[1], unit)
+    axes[1].set_ylabel('')
+
+    plot = axes[2]
+    for plane, label, style in (
+            (image, 'with structure', {'color': '#0072B2', 'lw': 2.5}),
+            (independent, 'if pixels were independent',
+             {'color': '#E69F00', 'lw': 2, 'ls': '--'})):
+        fluxes = np.sort(plane[np.isfinite(plane)])
+        if fluxes.size:
+            part = np.arange(1, fluxes.size + 1) / fluxes.size
+            plot.plot(fluxes, 100 * part, label=label, **style)
+    plot.set_xscale('log')
+    plot.xaxis.set_minor_formatter(plot.xaxis.get_major_formatter())
+    plot.set_xlabel(f'flux [{unit or "data units"}]')
+    plot.set_ylabel('area with this depth or a better one [%]')
+    plot.set_ylim(0, 103)
+    plot.set_title('What structure costs')
+    plot.legend(loc='lower right')
     return figure
 
 

@@ -11,11 +11,13 @@ import numpy as np
 from astropy.table import QTable
 
 from lpiphot import flags
-from lpiphot._inputs import (ImageReader, as_gain, as_number, as_optional,
-                             as_plane, as_seed, as_shape, as_shapes)
+from lpiphot._inputs import (ImageReader, as_count, as_gain, as_number,
+                             as_optional, as_plane, as_seed, as_shape,
+                             as_shapes)
 from lpiphot._parallel import as_n_threads, run_jobs
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
                              find_column, flux_unit_of, rows_of)
+from lpiphot.depth import DepthMap, append_nodes, grid_nodes
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.residual import PSF, Sources, centre_pixels, close_pairs
@@ -70,7 +72,7 @@ class LPIBackgroundCorrector:
     residual_threshold : float or `~astropy.units.Quantity`, optional
         The absolute residual in data units beyond which a pixel is
         masked: a star that was missed or fitted badly is no background.
-        By default 12 times the local robust scatter, about the local
+        By default 6 times the local robust scatter, about the local
         median.
 
     condition_radius : float, optional
@@ -261,7 +263,7 @@ class LPIBackgroundCorrector:
 
         Returns
         -------
-        result : `LPIResult`
+        result : `~lpiphot.results.LPIResult`
             The table, and the residual, mask and predicted background
             as images, with a plot.
         """
@@ -410,7 +412,7 @@ class LPIBackgroundCorrector:
 
         Returns
         -------
-        predictions : `Prediction` or list of `Prediction`
+        predictions : `~lpiphot.results.Prediction` or list of them
             One for each star; a single one if ``ids`` is a number.
 
         Raises
@@ -441,6 +443,74 @@ class LPIBackgroundCorrector:
             predictions.append(
                 Prediction.from_solution(name, solution, call.image.unit))
         return predictions[0] if np.ndim(ids) == 0 else predictions
+
+    def depth(self, data, phot, *, error=None, mask=None, background=None,
+              step=16, n_sigma=5.0):
+        """
+        Map the flux of the faintest star that can be measured.
+
+        At each node of a grid, ``dcflux`` is computed as for a star of
+        no flux there, with all stars of the catalogue subtracted: it
+        hides the pixels that any faint star does, and has no photon
+        noise of its own. Between nodes it is interpolated.
+
+        Parameters
+        ----------
+        data : 2-D array_like, `~astropy.units.Quantity`, \
+                `~astropy.nddata.NDData` or `~astropy.nddata.CCDData`
+            The image, as for calling the object.
+
+        phot : `~astropy.table.Table` or photutils object
+            The photometry, of all stars.
+
+        error : 2-D array_like or `~astropy.units.Quantity`, optional
+            The 1-sigma errors of the data.
+
+        mask : 2-D bool array_like, optional
+            `True` for pixels to leave out.
+
+        background : float or 2-D array_like, optional
+            The sky that was already subtracted.
+
+        step : int, optional
+            The largest distance in pixels of neighbouring nodes, each
+            of which costs as much as a star.
+
+        n_sigma : float, optional
+            The flux is this number times its uncertainty.
+
+        Returns
+        -------
+        depth : `~lpiphot.depth.DepthMap`
+            The flux at all positions as an image, with a plot.
+
+        Raises
+        ------
+        TypeError
+            If an input is of the wrong kind.
+
+        ValueError
+            If an input has a value that cannot be used.
+
+        astropy.units.UnitsError
+            If units do not match.
+        """
+        n_sigma = as_number('n_sigma', n_sigma)
+        step = as_count('step', step)
+        if step == 0:
+            msg = f'step must be at least 1; got {step}'
+            raise ValueError(msg)
+        table = catalogue_of(phot)
+        x, y = grid_nodes(ImageReader(data).shape, step)
+        call = self._open(data, append_nodes(table, x, y,
+                                             self._psf.extra_names),
+                          error, mask, background)
+        is_node = np.arange(len(call.table)) >= len(table)
+        call = call._replace(valid=call.valid & is_node)
+        self._solve_all(call)
+        return DepthMap.from_nodes(
+            call.table[is_node], x, y, n_sigma,
+            _with_unit(call.image.read().data, call.image.unit))
 
     def _region(self, call, index):
         """

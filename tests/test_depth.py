@@ -1,0 +1,251 @@
+"""
+The map of the flux uncertainty: nodes, what is between them, statistics.
+"""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import QTable
+from corrector_cases import EXACT, KEYS, LIMITS, PSF, make, with_unit
+from numpy.testing import assert_allclose, assert_array_equal
+from photutils.psf import CircularGaussianPRF
+from scipy.ndimage import gaussian_filter
+
+from lpiphot import LPIBackgroundCorrector
+from lpiphot.depth import grid_nodes, interpolate_nodes
+from oracles import dense_lpi
+from oracles.matched_filter import flux_error
+from oracles.scenes import catalogue, star_image, structured_field
+
+ROUND = CircularGaussianPRF(fwhm=3.0)
+
+
+def test_nodes():
+    """
+    ``dcflux`` of a source of no flux, from the oracle, at every node.
+    """
+    scene = structured_field(PSF)
+    keys = {'mask': scene.mask}
+    depth = make(gain=1.7).depth(scene.data, scene.phot, step=40, n_sigma=3,
+                                 **keys)
+    assert_array_equal(depth.x, [0, 37, 75, 112])
+    assert_array_equal(depth.y, [0, 32, 64, 96])
+    filled = np.array(make(gain=1.7).run(scene.data, scene.phot,
+                                         **keys).filled)
+    mask, no_data = dense_lpi.image_mask(
+        scene.residual, scene.star_images, scene.phot['flux_fit'],
+        LIMITS['mask_threshold'], KEYS['residual_threshold'], scene.mask)
+    ny, nx = KEYS['stamp_shape']
+    psf = star_image(PSF, nx // 2, ny // 2, (ny, nx))
+    for i, y in enumerate(depth.y):
+        for j, x in enumerate(depth.x):
+            want, _ = dense_lpi.correct_star(
+                x, y, 0.0, psf, scene.residual, filled, mask, no_data,
+                window_shape=KEYS['window_shape'], gain=1.7,
+                star_model=scene.star_model, **LIMITS)
+            for image, name in ((depth.image, 'dcflux'),
+                                (depth.image_diag, 'dcflux_diag')):
+                assert_allclose(image[y, x], 3 * want[name],
+                                rtol=EXACT, err_msg=f'{name} at {y, x}')
+            assert depth.dnt[i, j] & 127 == want['dnt']
+
+
+@pytest.mark.parametrize(('shape', 'step'), [((11, 31), 10), ((11, 31), 7),
+                                             ((1, 2), 1), ((5, 9), 100)])
+def test_grid(shape, step):
+    """
+    All edges are nodes, and no two are farther apart than the step.
+    """
+    for nodes, size in zip(grid_nodes(shape, step), shape[::-1],
+                           strict=True):
+        assert (nodes[0], nodes[-1]) == (0, size - 1)
+        assert np.all(np.diff(nodes) > 0)
+        assert np.all(np.diff(nodes) <= step)
+
+
+def test_interpolation():
+    """
+    What is linear in rows and columns comes back; lost nodes stay small.
+    """
+    shape = 13, 22
+    y, x = np.indices(shape)
+    image = 3.0 + 0.5 * x - 0.7 * y + 0.1 * x * y
+    at_x, at_y = grid_nodes(shape, 5)
+    values = image[np.ix_(at_y, at_x)]
+    assert_allclose(interpolate_nodes(values, at_x, at_y, shape), image,
+                    rtol=0, atol=1e-12)
+
+    values[1, 2] = np.nan  # at row 4, column 8
+    got = interpolate_nodes(values, at_x, at_y, shape)
+    assert np.isnan(got[4, 8])
+    assert_allclose(got[4, 4], image[4, 4])  # the next node
+    # half way and farther, others have as much weight
+    assert np.count_nonzero(np.isnan(got)) < 4 * 4
+    far = np.maximum(abs(y - 4) / 4, abs(x - 8) / 4) >= 1.25
+    assert_allclose(got[far], image[far], rtol=0, atol=1e-12)
+    # its neighbours stand for it: within the range of their values
+    near = np.isfinite(got) & ~far
+    assert np.all((got[near] > image.min()) & (got[near] < image.max()))
+
+
+def test_white_noise():
+    """
+    The error of the matched filter, and more where the image ends.
+    """
+    sigma, shape = 1.7, (180, 200)
+    corrector = LPIBackgroundCorrector(ROUND, stamp_shape=21,
+                                       window_shape=91)
+    depths = [corrector.depth(
+        np.random.default_rng(seed).normal(3e4, sigma, shape),
+        catalogue([], [], [], 1.0), step=20).image for seed in range(4)]
+    # The flux of a star, of some 20 pixels, has 400 samples in a window:
+    # its error is learned to 1 / sqrt(800), and there are a few windows
+    # side by side in each of four images.
+    psf = star_image(ROUND, 15, 15, (31, 31))
+    want = 5 * flux_error(sigma, psf)
+    inner = [depth[20:-20, 20:-20] for depth in depths]
+    assert_allclose(np.median(inner), want, rtol=0.03)
+    assert_allclose(inner, want, rtol=0.2)
+    # on the first column, the right half is left
+    half = 5 * flux_error(sigma, psf[:, 15:])
+    assert_allclose(np.median([depth[20:-20, 0] for depth in depths]), half,
+                    rtol=0.06)
+
+
+def test_scatter_of_faint_stars():
+    """
+    Stars at twice the noise scatter by what the map says, where it is
+    deep and where it is not.
+    """
+    rng = np.random.default_rng(8)
+    shape = 181, 229
+    # rough on the right, smooth on the left
+    clouds = gaussian_filter(rng.normal(size=shape), 3.0)
+    clouds *= np.where(np.arange(shape[1]) > 114, 9.0, 1.0) / clouds.std()
+    data = clouds + 1.7 * rng.normal(size=shape)
+    corrector = LPIBackgroundCorrector(ROUND, stamp_shape=17,
+                                       window_shape=65)
+    depth = corrector.depth(data, catalogue([], [], [], 1.0), n_sigma=2)
+    y, x = (axis.ravel() for axis in np.mgrid[8:shape[0] - 8:12,
+                                              8:shape[1] - 8:12])
+    x, y = (axis + rng.uniform(-0.5, 0.5, axis.shape) for axis in (x, y))
+    pixel = np.round(y).astype(int), np.round(x).astype(int)
+    flux = depth.image[pixel]
+    for star in zip(x, y, flux, strict=True):
+        data = data + star_image(ROUND, *star[:2], shape, star[2])
+    table = corrector(data, catalogue(x, y, flux, 1.0))
+    z = np.asarray(table['cflux'] - flux) / (flux / 2)
+    rough = x > 114
+    assert np.median(flux[rough]) > 1.4 * np.median(flux[~rough])
+    for part in (rough, ~rough):
+        # a width from 120 stars is good to 1 / sqrt(240), 6 %, and what
+        # is learned from both halves is not quite right at their border
+        assert abs(np.std(z[part]) - 1) < 0.2
+        assert abs(np.mean(z[part])) < 0.2
+
+
+def test_units_and_threads():
+    """
+    In the unit of the fluxes; the same for any number of threads.
+    """
+    scene = structured_field(PSF)
+    limits = {name: KEYS[name] * u.mJy for name in
+              ('mask_threshold', 'min_mask_flux', 'residual_threshold')}
+    plain = make().depth(scene.data, scene.phot, mask=scene.mask, step=30)
+    phot = with_unit(scene.phot, u.mJy)
+    phot['flux_fit'] = phot['flux_fit'].to(u.Jy)
+    units = make(n_threads=3, **limits).depth(
+        scene.data * u.mJy, phot[::-1], mask=scene.mask, step=30)
+    assert units.image.unit == units.image_diag.unit == u.Jy
+    assert units.data.unit == u.mJy
+    assert_allclose(units.image.to_value(u.mJy), plain.image, rtol=1e-12)
+    assert_array_equal(units.dnt, plain.dnt)
+
+
+def test_no_data():
+    """
+    NaN where a star would have no pixel with data.
+    """
+    rng = np.random.default_rng(1)
+    data = rng.normal(0, 1.7, (120, 130))
+    data[:60, :70] = np.nan
+    corrector = LPIBackgroundCorrector(ROUND, stamp_shape=13,
+                                       window_shape=41)
+    depth = corrector.depth(data, catalogue([100], [100], [500], 9), step=10)
+    assert np.isnan(depth.image[:45, :55]).all()
+    assert np.isfinite(depth.image[70:, :]).all()
+    assert np.isfinite(depth.image[:, 80:]).all()
+
+
+def test_parameters_of_the_psf():
+    """
+    Nodes have the median of what was fitted beside position and flux.
+    """
+    rng = np.random.default_rng(2)
+    shape = 91, 97
+    phot = catalogue([20, 50, 70], [30, 60, 20], [900, 800, 700], 9)
+    phot['fwhm_fit'] = [2.0, 4.0, np.nan]
+    data = rng.normal(0, 1.7, shape)
+    corrector = LPIBackgroundCorrector(ROUND, stamp_shape=15,
+                                       window_shape=51)
+    got = corrector.depth(data, phot, step=30)
+    wide = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=3.0),
+                                  stamp_shape=15, window_shape=51)
+    phot['fwhm_fit'] = [2.0, 4.0, 3.0]
+    want = wide.depth(data, phot, step=30)
+    away = 45, 0
+    assert_allclose(got.image[away], want.image[away], rtol=1e-2)
+    # a FWHM of 3, not the 3.7 of another model
+    other = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=3.7),
+                                   stamp_shape=15, window_shape=51)
+    assert_allclose(other.depth(data, phot, step=30).image,
+                    want.image, rtol=1e-12)
+
+
+@pytest.mark.parametrize(('keys', 'error', 'text'), [
+    ({'step': 0}, ValueError, 'step must be at least 1; got 0'),
+    ({'step': 2.5}, TypeError, 'step must be an integer; got 2.5'),
+    ({'n_sigma': -1}, ValueError, 'n_sigma must be positive'),
+    ({'error': np.ones((3, 3))}, ValueError, 'error must have the shape'),
+])
+def test_bad_input(keys, error, text):
+    """
+    The argument, its value, and what was expected.
+    """
+    data = np.random.default_rng(1).normal(size=(99, 99))
+    with pytest.raises(error, match=text):
+        make().depth(data, catalogue([], [], [], 1.0), **keys)
+
+
+def test_inputs_are_not_changed():
+    """
+    Neither the data nor the catalogue.
+    """
+    scene = structured_field(PSF)
+    data, phot = scene.data.copy(), QTable(scene.phot, copy=True)
+    make().depth(data, phot, mask=scene.mask, step=50)
+    assert_array_equal(data, scene.data)
+    assert phot.colnames == scene.phot.colnames
+    assert all(np.array_equal(phot[name], scene.phot[name])
+               for name in phot.colnames)
+
+
+def test_plot():
+    """
+    Field, depth and area, with units on what has one.
+    """
+    pytest.importorskip('matplotlib')
+    scene = structured_field(PSF)
+    depth = make(mask_threshold=None, min_mask_flux=None,
+                 residual_threshold=None).depth(
+        scene.data * u.mJy, with_unit(scene.phot, u.mJy), mask=scene.mask,
+        step=40)
+    figure = depth.plot()
+    field, image, area = figure.axes[:3]
+    assert_array_equal(image.images[0].get_array(), depth.image.value)
+    assert '5 sigma' in image.get_title()
+    assert 'mJy' in area.get_xlabel()
+    assert field.get_xlabel() == 'x [pixel]'
+    x, part = area.lines[0].get_data()
+    middle = np.interp(50, part, x)
+    assert_allclose(middle, np.median(depth.image.value), rtol=1e-3)
