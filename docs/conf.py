@@ -58,8 +58,7 @@ intersphinx_mapping = {
 # -- Figures ------------------------------------------------------------------
 
 # Made at build time, by the code on the page
-plot_formats = [('png', 100), ('pdf', 100)]
-plot_html_show_formats = False
+plot_formats = [('png', 130), ('pdf', 100)]
 plot_html_show_source_link = False
 plot_rcparams = {'figure.constrained_layout.use': True,
                  'image.origin': 'lower', 'image.interpolation': 'nearest'}

@@ -7,7 +7,7 @@ from importlib.resources import as_file, files
 
 from astropy.nddata import CCDData
 
-__all__ = ['load_galactic_plane', 'load_horsehead']
+__all__ = ['load_galactic_plane', 'load_horsehead', 'load_m67']
 
 
 def load_galactic_plane():
@@ -62,6 +62,32 @@ def load_horsehead():
     (420, 400)
     """
     return _load('horsehead')
+
+
+def load_m67():
+    """
+    Load an image of stars of the cluster M67, with a scratch.
+
+    Part of the red plate E438 of the first Palomar Observatory Sky
+    Survey (1951), from the Digitized Sky Survey. The pixels (1.7
+    arcsec) are photographic density, and the brightest stars are
+    saturated. A scratch crosses the plate about x = 135, y = 115; none
+    of its pixels is masked.
+
+    Returns
+    -------
+    ccd : `~astropy.nddata.CCDData`
+        The image, 240 by 240 pixels, float64, in adu, without WCS; the
+        provenance is in ``meta``.
+
+    Examples
+    --------
+    >>> from lpiphot.datasets import load_m67
+    >>> ccd = load_m67()
+    >>> ccd.shape
+    (240, 240)
+    """
+    return _load('m67')
 
 
 def _load(name):

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.nddata import CCDData
 
-from lpiphot.datasets import load_galactic_plane, load_horsehead
+from lpiphot.datasets import load_galactic_plane, load_horsehead, load_m67
 
 
 def test_horsehead_image():
@@ -80,3 +80,15 @@ def test_galactic_plane_provenance():
     assert meta['GAIN'] == 3.7
     assert 'spitzer_example_image' in str(meta['HISTORY'])
     assert 'NASA' in str(meta['COMMENT'])
+
+
+def test_m67():
+    ccd = load_m67()
+    assert ccd.shape == (240, 240)
+    assert ccd.unit == u.adu
+    assert ccd.wcs is None
+    # the scratch, and the sky beside it
+    assert ccd.data[117, 125:130].min() > 1.2 * np.median(ccd.data)
+    assert ccd.data[128, 125:130].max() < 1.2 * np.median(ccd.data)
+    assert ccd.meta['PLTLABEL'] == 'E438'
+    assert 'M6707HH.fits.gz' in str(ccd.meta['HISTORY'])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from astropy.io import fits
 from astropy.nddata import Cutout2D
+from astropy.time import Time
 from astropy.wcs import WCS
 
 # What a header keeps: survey, plate and exposure, and the TAN approximation
@@ -33,6 +34,9 @@ SPITZER_KEYWORDS = ('TELESCOP', 'INSTRUME', 'ORIGIN', 'CREATOR', 'FILENAME',
                     'GAIN', 'FLUXCONV')
 SPITZER_WCS_KEYWORDS = ('CTYPE1', 'CTYPE2', 'CRVAL1', 'CRVAL2', 'CRPIX1',
                         'CRPIX2', 'CD1_1', 'CD1_2', 'CD2_1', 'CD2_2')
+
+M67_KEYWORDS = ('ORIGIN', 'PLTLABEL', 'PLATEID', 'REGION', 'DATE-OBS',
+                'EXPOSURE', 'PLTSCALE', 'TELESCOP')
 
 
 def select(header, keywords):
@@ -55,10 +59,11 @@ def cut(path, corner, shape, keywords, wcs_keywords):
         data, header = hdus[0].data, hdus[0].header
     centre = tuple(first + (size - 1) / 2 for first, size in
                    zip(corner, shape[::-1], strict=True))
-    wcs = WCS(select(header, wcs_keywords))
+    wcs = WCS(select(header, wcs_keywords)) if wcs_keywords else None
     cutout = Cutout2D(data, centre, shape, wcs=wcs, mode='strict', copy=True)
     hdu = fits.PrimaryHDU(cutout.data, select(header, keywords))
-    hdu.header.update(cutout.wcs.to_header())
+    if wcs is not None:
+        hdu.header.update(cutout.wcs.to_header())
     x, y = cutout.origin_original
     hdu.header['HISTORY'] = (
         f'Pixels x={x}..{x + shape[1] - 1}, y={y}..{y + shape[0] - 1} '
@@ -98,6 +103,27 @@ def cut_galactic_plane(folder):
     return hdu
 
 
+def cut_m67(folder):
+    """
+    Return the extract of the plate of M67 as an HDU.
+
+    The solution for the whole plate is no FITS WCS, and is left out.
+    """
+    hdu = cut(folder / 'M6707HH.fits.gz', (640, 140), (240, 240),
+              M67_KEYWORDS, ())
+    day, month, year = hdu.header['DATE-OBS'].split('/')
+    hdu.header['DATE-OBS'] = f'19{year}-{month}-{day}'
+    hdu.header['MJD-OBS'] = Time(hdu.header['DATE-OBS']).mjd
+    hdu.header['OBJECT'] = 'M67'
+    hdu.header['BUNIT'] = ('adu', 'Photographic density')
+    hdu.header['HISTORY'] = 'of photutils-datasets; cut by make_extracts.py'
+    hdu.header['COMMENT'] = (
+        'Based on photographic data of the National Geographic Society - '
+        'Palomar Observatory Sky Survey (NGS-POSS); Digitized Sky Survey. '
+        'See README.rst.')
+    return hdu
+
+
 def write(hdu, path):
     """
     Write a FITS file, compressed without name and time.
@@ -110,5 +136,6 @@ def write(hdu, path):
 if __name__ == '__main__':
     originals = Path(sys.argv[1])
     for name, hdu in (('horsehead', cut_horsehead(originals)),
-                      ('galactic_plane', cut_galactic_plane(originals))):
+                      ('galactic_plane', cut_galactic_plane(originals)),
+                      ('m67', cut_m67(originals))):
         write(hdu, Path(__file__).with_name(f'{name}.fits.gz'))
