@@ -21,6 +21,10 @@ __all__ = ['lpi_photometry']
 # no overlap, masked, too few pixels, not finite
 _FAILED = 2 | 8 | 64 | 128 | 256 | 512 | 1024
 
+# The same and negative, or at the bounds: gone astray, on a background that
+# is far off
+_ASTRAY = _FAILED | 4 | 32
+
 # Two fits that end nearer than this, in FWHM, are of the same star
 _SAME = 0.5
 
@@ -105,6 +109,10 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     from its beginning than one FWHM (and than the former), or comes
     within half a FWHM of another star.
 
+    A first fit that failed, ended at a bound or has a negative flux
+    went astray. LPI then looks for the background where the fit began,
+    as of a faint star there.
+
     It does not diverge: when a flux changes by more than it did last
     time, or goes back by more than half of that, the star takes half
     steps from then on.
@@ -128,6 +136,9 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     fwhm = float(model_fwhm(photometry.psf_model, image.shape))
     step = np.ones(len(table))
     n_iter = np.zeros(len(table), dtype=int)
+    first, astray = table, np.zeros(len(table), dtype=bool)
+    if max_iterations > 0:
+        table, astray = _begun_again(first)
     former = last = np.full(len(table), np.inf)
     taken = np.zeros(len(table), dtype=bool)
     for i in range(max_iterations + 1):
@@ -147,6 +158,11 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         taken = _accepted(fit, table, fwhm)
         table = _updated(table, fit, taken, step)
         n_iter += taken
+    lost = astray & (n_iter == 0)
+    if lost.any():
+        table[lost] = first[lost]
+        result = corrector.run(image, table, error=error, mask=mask,
+                               background=background)
     return _with_columns(result, {
         'n_iter': (n_iter, 'number of refits of lpi_photometry'),
         'converged': (taken & (np.abs(change) < tolerance),
@@ -171,6 +187,18 @@ def _take_apart(photometry):
         xy_bounds=photometry.xy_bounds,
         aperture_radius=photometry.aperture_radius,
         group_warning_threshold=photometry.group_warning_threshold), table
+
+
+def _begun_again(table):
+    """
+    Put fits that went astray back to their beginning, with no flux.
+    """
+    astray = (np.asarray(table['flags']) & _ASTRAY) != 0
+    new = table.copy()
+    for name in ('x', 'y'):
+        new[f'{name}_fit'][astray] = table[f'{name}_init'][astray]
+    new['flux_fit'][astray] = 0.0
+    return new, astray
 
 
 def _plain(column):

@@ -104,7 +104,7 @@ def test_is_a_fixed_point(solved):
     """
     One more refit, done by hand with photutils, changes nothing much.
     """
-    data, first, result = solved
+    data, _, result = solved
     again = PSFPhotometry(psf(), 11, aperture_radius=FWHM, xy_bounds=FWHM)(
         data - result.background, mask=~result.hidden,
         init_params=QTable({'x': result.table['x_init'],
@@ -252,6 +252,7 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
 
     monkeypatch.setattr(iteration, '_refit', refit)
     start = copy.deepcopy(first)
+    start.results['flags'] = 0
     start.results['x_fit'] = STARS['x'] + [0.2, 0.6, 0.8, 0.1, 0.5, 1.0]
     table = lpi_photometry(np.zeros(SHAPE), start, Linear(psf()),
                            max_iterations=40).table
