@@ -139,6 +139,19 @@ def test_table(solved):
     assert np.all(result.table['flux_err'] != first.results['flux_err'])
 
 
+def test_pixels_of_the_fit(solved):
+    """
+    Those whose background was predicted, of the box of the photometry.
+    """
+    data, first, _ = solved
+    table = lpi_photometry(data, first, corrector(), max_iterations=1).table
+    hidden = corrector()(data, first)['kpred'][3]
+    x, y = (int(first.results[name][3]) for name in ('x_init', 'y_init'))
+    within = corrector().run(data, first).hidden[y - 5:y + 6, x - 5:x + 6]
+    assert table['n_pixels_fit'][3] == np.count_nonzero(within)
+    assert 50 < np.count_nonzero(within) <= min(hidden, 100)
+
+
 @pytest.mark.parametrize('keys', [{'max_iterations': 0},
                                   {'tolerance': 1e9}])
 def test_once(solved, keys):
