@@ -288,7 +288,8 @@ class LPIBackgroundCorrector:
             residual=_with_unit(scene.residual, unit),
             mask=scene.mask,
             filled=_with_unit(scene.filled, unit),
-            background=_with_unit(predicted, unit))
+            background=_with_unit(predicted, unit),
+            hidden=nearest > 0)
 
     def _open(self, data, phot, error, mask, background):
         """

@@ -43,6 +43,9 @@ class LPIResult:
     background : 2-D `~numpy.ndarray` or `~astropy.units.Quantity`
         The same with the predicted background behind each star; under
         several stars, that of the nearest.
+
+    hidden : 2-D bool `~numpy.ndarray`
+        `True` for the pixels whose background was predicted.
     """
 
     table: QTable
@@ -51,6 +54,7 @@ class LPIResult:
     mask: np.ndarray
     filled: np.ndarray
     background: np.ndarray
+    hidden: np.ndarray
 
     def plot(self):
         """
