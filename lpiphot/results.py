@@ -43,6 +43,12 @@ class LPIResult:
     background : 2-D `~numpy.ndarray` or `~astropy.units.Quantity`
         The same with the predicted background behind each star; under
         several stars, that of the nearest.
+
+    pairs : `~astropy.table.QTable`
+        For each pair of stars that were solved jointly the ``id_1`` and
+        ``id_2`` of both, and the ``correlation`` and ``covariance`` of
+        their corrected fluxes. It is empty unless
+        ``neighbours='group_id'``.
     """
 
     table: QTable
@@ -51,6 +57,7 @@ class LPIResult:
     mask: np.ndarray
     filled: np.ndarray
     background: np.ndarray
+    pairs: QTable
 
     def plot(self):
         """
