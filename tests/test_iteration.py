@@ -254,7 +254,7 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
             table = table.copy()
             table['cflux'] = 100 * table['x_fit']
             table['dcflux'] = 1.0
-            return LPIResult(table, *[np.asarray(data)] * 6)
+            return LPIResult(table, *[np.asarray(data)] * 7)
 
     def refit(_, __, table, *___):
         fit = table.copy()
