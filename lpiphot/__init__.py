@@ -6,7 +6,8 @@ Photometry on structured backgrounds, for photutils and ccdproc.
 table, learns the local pixel covariance of the residual image,
 predicts the background behind each star, and appends a corrected flux
 with an honest uncertainty. `LPIImputer` fills holes of any image in the
-same way, by a mean or by random draws.
+same way, by a mean or by random draws; `GPRImputer` replaces bad pixels
+by Gaussian process regression, trained on the image itself.
 """
 
 from importlib import import_module
@@ -15,11 +16,13 @@ from importlib.metadata import version
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.covariance import local_covariance
 from lpiphot.flags import decode_dnt_flags, decode_fill_flags
+from lpiphot.imputer import GPRImputer
 from lpiphot.lpi_imputer import LPIImputer
 
 __version__ = version('lpiphot')
 
 __all__ = [
+    'GPRImputer',
     'LPIBackgroundCorrector',
     'LPIImputer',
     'LPILocalBackground',

@@ -12,7 +12,7 @@ from astropy.utils.masked import Masked
 
 __all__ = ['Image', 'ImageReader', 'as_count', 'as_gain', 'as_image',
            'as_mask', 'as_number', 'as_optional', 'as_plane', 'as_positions',
-           'as_seed', 'as_shape', 'as_shapes', 'parse_image']
+           'as_seed', 'as_shape', 'as_shapes', 'parse_image', 'parse_pixels']
 
 
 class Image(NamedTuple):
@@ -80,27 +80,16 @@ class ImageReader:
     """
 
     def __init__(self, data, *, error=None, mask=None):
-        if isinstance(data, NDData):
-            if data.mask is not None:
-                mask = _only_one('mask', mask, data.mask)
-            if data.uncertainty is not None:
-                # an inverse variance of 0 becomes an infinite error,
-                # which masks the pixel
-                with np.errstate(divide='ignore', invalid='ignore'):
-                    std = _std_of(data.uncertainty)
-                unit = std.unit if std.unit is not None else data.unit
-                std = (std.array if unit is None
-                       else u.Quantity(std.array, unit, copy=False))
-                error = _only_one('error', error, std, 'uncertainty')
-            data = (data.data if data.unit is None
-                    else u.Quantity(data.data, data.unit, copy=False))
-        elif isinstance(data, np.ma.MaskedArray):
-            if data.mask is not np.ma.nomask:
-                mask = _only_one('mask', mask, data.mask)
-            data = data.data
-        elif isinstance(data, Masked):
-            mask = _only_one('mask', mask, data.mask)
-            data = data.unmasked
+        if isinstance(data, NDData) and data.uncertainty is not None:
+            # an inverse variance of 0 becomes an infinite error, which
+            # masks the pixel
+            with np.errstate(divide='ignore', invalid='ignore'):
+                std = _std_of(data.uncertainty)
+            unit = std.unit if std.unit is not None else data.unit
+            std = (std.array if unit is None
+                   else u.Quantity(std.array, unit, copy=False))
+            error = _only_one('error', error, std, 'uncertainty')
+        data, mask = _without_mask(data, mask)
 
         self.unit = data.unit if isinstance(data, u.Quantity) else None
         self._data = _as_plain_image('data', data)
@@ -164,6 +153,64 @@ def parse_image(data, *, error=None, mask=None):
     return *reader.read(), reader.unit
 
 
+def parse_pixels(data, *, mask=None):
+    """
+    Take apart an image or a cube of images whose pixels are replaced.
+
+    Parameters
+    ----------
+    data : array_like, `~astropy.units.Quantity`, masked array or \
+            `~astropy.nddata.NDData`
+        The image ``(ny, nx)`` or cube ``(n, ny, nx)``.
+
+    mask : bool array_like, optional
+        `True` for bad pixels, in the shape of the data or of one image
+        of a cube.
+
+    Returns
+    -------
+    values : `~numpy.ndarray`
+        The values, not copied.
+
+    bad : bool `~numpy.ndarray`
+        `True` for pixels that are masked or not finite; new.
+
+    unit : `~astropy.units.Unit` or `None`
+        The unit of the data.
+
+    Raises
+    ------
+    TypeError
+        If the data are no real numbers or the mask is not boolean.
+
+    ValueError
+        If a shape is wrong or the mask is given twice.
+    """
+    data, mask = _without_mask(data, mask)
+    values = _as_plain_image('data', data, cube=True)
+    bad = ~np.isfinite(values)
+    if mask is not None and mask is not np.ma.nomask:
+        bad |= as_mask('mask', mask, values.shape)
+    return values, bad, getattr(data, 'unit', None)
+
+
+def _without_mask(data, mask):
+    """
+    Return an array or Quantity, and the mask, which is given but once.
+    """
+    own = None
+    if isinstance(data, NDData):
+        own = data.mask
+        data = (data.data if data.unit is None
+                else u.Quantity(data.data, data.unit, copy=False))
+    elif isinstance(data, np.ma.MaskedArray):
+        own = None if data.mask is np.ma.nomask else data.mask
+        data = data.data
+    elif isinstance(data, Masked):
+        own, data = data.mask, data.unmasked
+    return data, mask if own is None else _only_one('mask', mask, own)
+
+
 def _std_of(uncertainty):
     try:
         return uncertainty.represent_as(StdDevUncertainty)
@@ -182,9 +229,9 @@ def _only_one(name, given, own, own_name=None):
     return own
 
 
-def _as_plain_image(name, image):
+def _as_plain_image(name, image, *, cube=False):
     """
-    Return a two-dimensional numeric array, without its unit.
+    Return a two-dimensional numeric array, without its unit, or a cube.
     """
     image = np.asanyarray(image)
     if isinstance(image, u.Quantity):
@@ -192,8 +239,9 @@ def _as_plain_image(name, image):
     if image.dtype.kind not in 'iuf':
         msg = f'{name} must be real numbers; got dtype {image.dtype}'
         raise TypeError(msg)
-    if image.ndim != 2 or image.size == 0:
-        msg = (f'{name} must be a two-dimensional image; got the shape '
+    if image.ndim not in ((2, 3) if cube else (2,)) or image.size == 0:
+        msg = (f'{name} must be a two-dimensional image'
+               f'{" or a cube of them" if cube else ""}; got the shape '
                f'{image.shape}')
         raise ValueError(msg)
     return image
@@ -250,29 +298,29 @@ def _unit_name(unit):
 
 def as_mask(name, mask, shape):
     """
-    Return a boolean mask for all pixels of an image.
+    Return a boolean mask for all pixels of an image or cube.
     """
     mask = np.asanyarray(mask)
     if mask.dtype != bool:
         msg = (f'{name} must be boolean, True for pixels to leave out; got '
                f'dtype {mask.dtype}')
         raise TypeError(msg)
-    if mask.ndim != 0 and mask.shape != shape:
+    if mask.shape not in ((), shape, shape[-2:]):
         msg = (f'{name} must have the shape of data, {shape}; got '
                f'{mask.shape}')
         raise ValueError(msg)
     return np.broadcast_to(mask, shape)
 
 
-def as_count(name, value):
+def as_count(name, value, smallest=0):
     """
-    Return a number of things, 0 or more.
+    Return a number of things, not below the smallest.
     """
     if isinstance(value, bool) or not hasattr(value, '__index__'):
         msg = f'{name} must be an integer; got {value!r}'
         raise TypeError(msg)
-    if value < 0:
-        msg = f'{name} must not be negative; got {value}'
+    if value < smallest:
+        msg = f'{name} must be at least {smallest}; got {value}'
         raise ValueError(msg)
     return int(value)
 

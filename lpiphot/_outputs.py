@@ -4,13 +4,14 @@ The one door for images that go out as they came in.
 """
 
 import copy
+import sys
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import NDData, StdDevUncertainty
+from astropy.nddata import NDData, StdDevUncertainty, UnknownUncertainty
 from astropy.utils.masked import Masked
 
-__all__ = ['replace_pixels', 'with_unit']
+__all__ = ['add_to_metadata', 'replace_pixels', 'with_unit']
 
 
 def with_unit(values, unit):
@@ -26,36 +27,41 @@ def replace_pixels(data, pixels, values, std, *, unmask, mask, flags):
 
     Parameters
     ----------
-    data : 2-D array_like, `~astropy.units.Quantity` or \
+    data : array_like, `~astropy.units.Quantity` or \
             `~astropy.nddata.NDData`
-        The image.
+        The image or cube.
 
-    pixels : 2-D bool `~numpy.ndarray`
+    pixels : bool `~numpy.ndarray`
         `True` for the pixels to replace.
 
     values, std : (n,) `~numpy.ndarray`
         Their values and 1-sigma uncertainties in C order, in the unit of
         the data.
 
-    unmask, mask : 2-D bool `~numpy.ndarray`
+    unmask, mask : bool `~numpy.ndarray`
         The pixels that become unmasked, and masked.
 
-    flags : 2-D `~numpy.ndarray` of int
+    flags : `~numpy.ndarray` of int
         The flags for an NDData that can have flags and has none.
 
     Returns
     -------
     image : same type as ``data``
         The copy. Integers of 8 and 16 bits become float32, others
-        float64; floats keep their type. An NDData gets the
-        uncertainties in the class that it has; if it has none,
-        a `~astropy.nddata.StdDevUncertainty` that is 0, for nothing
-        known, for pixels that were not replaced.
+        float64; floats keep their type, and values beyond its range
+        are those at its ends. An NDData gets the uncertainties in the
+        class that it has, if that has a standard deviation; if it has
+        none, a `~astropy.nddata.StdDevUncertainty` that is 0, for
+        nothing known, for pixels that were not replaced.
 
     Raises
     ------
     ValueError
         If the data have integers that no float can hold.
+
+    astropy.units.UnitsError
+        If the unit of the uncertainty does not go with that of the
+        data.
     """
     if not isinstance(data, NDData):
         old_mask = (np.ma.getmask(data) if isinstance(data, np.ma.MaskedArray)
@@ -98,7 +104,9 @@ def _replaced(array, pixels, values):
                    f'can hold; the largest is {array.max()}')
             raise ValueError(msg)
         array = array.astype('f4' if array.dtype.itemsize <= 2 else 'f8')
-    array[pixels] = values
+    limits = np.finfo(array.dtype)
+    array[pixels] = np.where(
+        np.isfinite(values), np.clip(values, limits.min, limits.max), values)
     return array
 
 
@@ -120,16 +128,57 @@ def _new_uncertainty(data, pixels, std):
     Return the uncertainties, in their class and unit.
     """
     old = data.uncertainty
-    if old is None:
+    if isinstance(old, UnknownUncertainty):
+        return copy.deepcopy(old)
+    if old is None or old.array is None:
         array = np.zeros(data.data.shape)
         array[pixels] = std
-        return StdDevUncertainty(array)
+        return StdDevUncertainty(array, copy=False)
     own_unit = data.unit or u.dimensionless_unscaled
     # an error of 0 is an infinite inverse variance
     with np.errstate(divide='ignore'):
         new = StdDevUncertainty(std, unit=own_unit).represent_as(type(old))
-    values = (new.array if old.unit is None
-              else new.quantity.to_value(old.unit))
+    try:
+        values = (new.array if old.unit is None
+                  else new.quantity.to_value(old.unit))
+    except u.UnitConversionError:
+        msg = ('the uncertainty of data must have a unit that goes with that '
+               f"of data, '{own_unit}'; got '{old.unit}'. "
+               'ccdproc.cosmicray_lacosmic leaves it behind if data are not '
+               'in electrons: use ccdproc.gain_correct first')
+        raise u.UnitsError(msg) from None
     array = _replaced(np.broadcast_to(old.array, data.data.shape), pixels,
                       values)
     return type(old)(array, unit=old.unit)
+
+
+def add_to_metadata(result, add_keyword, name, text):
+    """
+    Add to the metadata what ccdproc's ``log_to_metadata`` would.
+
+    Parameters
+    ----------
+    result : `~astropy.nddata.NDData`
+        The object, changed in place.
+
+    add_keyword : bool, str, dict or object
+        What to add: `True` for the default, unless logging is off in
+        the configuration of ccdproc.
+
+    name, text : str
+        The default keyword and value.
+    """
+    if add_keyword is None or add_keyword is False:
+        return
+    if add_keyword is True:
+        # only who has imported ccdproc can have changed its configuration
+        ccdproc = sys.modules.get('ccdproc')
+        if ccdproc is None or ccdproc.conf.auto_logging:
+            result.meta[name] = text
+    elif isinstance(add_keyword, str):
+        result.meta[add_keyword] = None
+    elif hasattr(add_keyword, 'name') and hasattr(add_keyword, 'value'):
+        result.meta[add_keyword.name] = add_keyword.value
+    else:
+        for key, value in dict(add_keyword).items():
+            result.meta[key] = value

@@ -6,13 +6,18 @@ Plots of results. Imported only when one is asked for.
 import numpy as np
 from astropy.visualization import (AsinhStretch, ImageNormalize,
                                    PercentileInterval)
+from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, uniform_filter
+
+from lpiphot.gpr.weights import weights
+from lpiphot.gpr.window import offsets
 
 __all__ = ['add_scale', 'field_norm', 'plot_depth', 'plot_imputation',
-           'plot_prediction', 'plot_result', 'show_image', 'symmetric_limit']
+           'plot_imputed', 'plot_kernels', 'plot_prediction', 'plot_result',
+           'show_image', 'symmetric_limit']
 
 # ignored, good, hidden: grey, blue and orange of the Okabe-Ito palette,
 # which all readers can tell apart
@@ -238,4 +243,121 @@ def plot_imputation(result, position, size, truth, n_draws):
             artist = show_image(plot, plane, title, extent=extent, **limits)
         plot.set(xlabel='', ylabel='')
     add_scale(artist, axes, result.unit)
+    return figure
+
+
+def plot_imputed(result, plane, position, size):
+    """
+    Plot an image before and after, a part of it with the errors, and
+    the errors by the contrast of the neighbours.
+    """
+    shape = result.mask.shape[-2:]
+    image = result.image
+    image = getattr(image, 'unmasked', getattr(image, 'data', image))
+    clean, error, filled = (
+        np.asarray(getattr(array, 'value', array)).reshape(-1, *shape)[plane]
+        for array in (image, result.std, result.mask))
+    clean, error = clean.astype(float), np.where(filled, error, np.nan)
+    size = np.minimum(size, shape)
+    if position is None:  # where many were filled of a part with structure
+        share, mean, square = (uniform_filter(values, size.tolist()) for values
+                               in (filled.astype(float), clean, clean ** 2))
+        scatter = np.sqrt(np.maximum(square - mean ** 2, 0))
+        position = np.unravel_index(
+            np.argmax(np.sqrt(share) * np.minimum(
+                scatter, np.percentile(scatter, 98))), shape)
+    first = np.clip(np.round(position).astype(int) - size // 2, 0,
+                    shape - size)
+    part = tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))
+    extent = (first[1] - 0.5, first[1] + size[1] - 0.5,
+              first[0] - 0.5, first[0] + size[0] - 0.5)
+
+    colours = colormaps['gray'].with_extremes(bad=CLASS_COLOURS[2])
+    holes = np.where(filled, np.nan, clean)
+    limits = {'norm': field_norm(clean), 'cmap': colours}
+    near = {'norm': field_norm(clean[part]), 'cmap': colours,
+            'extent': extent}
+    figure = Figure(figsize=(14.5, 8.5), layout='constrained')
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    axes = figure.subplots(2, 3)
+    show_image(axes[0, 0], holes, 'Before, bad pixels orange', **limits)
+    artist = show_image(axes[0, 1], clean, 'After', **limits)
+    add_scale(artist, axes[0, :2].tolist(), result.unit)
+    for plot in axes[0, :2]:
+        plot.add_patch(Rectangle((extent[0], extent[2]), size[1], size[0],
+                                 fill=False, color=CLASS_COLOURS[1], lw=2))
+    show_image(axes[1, 0], holes[part], 'Part before', **near)
+    artist = show_image(axes[1, 1], clean[part], 'Part after', **near)
+    add_scale(artist, axes[1, :2].tolist(), result.unit)
+    artist = show_image(axes[1, 2], error[part], '1 sigma of filled pixels',
+                        cmap='cividis', extent=extent, vmin=0)
+    add_scale(artist, axes[1, 2], result.unit)
+    _plot_errors(axes[0, 2],
+                 result.models[plane if len(result.models) > 1 else 0])
+    return figure
+
+
+# Shapes of neighbourhoods: black, blue and vermilion, and what to call them
+SHAPE_COLOURS = ('black', '#0072B2', '#D55E00')
+SHAPE_NAMES = ('plains', 'slopes', 'peaks')
+
+
+def _plot_errors(plot, model):
+    """
+    Plot the errors of filled pixels by the contrast of the neighbours.
+    """
+    n_shapes = len(model.shape_edges) + 1
+    for number, steps in enumerate(model.steps):
+        if steps in model.steps[:number]:
+            continue  # a scarce class has the steps of another
+        level, shape = divmod(number, n_shapes)
+        name = 'all' if n_shapes == 1 else SHAPE_NAMES[shape]
+        plot.loglog(steps.nodes, steps.error, 'o--' if level else 'o-', ms=4,
+                    mfc='white' if level else None,
+                    color=SHAPE_COLOURS[shape],
+                    label=f'{name}, near ones lost' if level else name)
+    for axis in (plot.xaxis, plot.yaxis):
+        axis.set_major_formatter('{x:g}')
+        axis.set_minor_formatter('{x:g}')
+        axis.set_tick_params(which='both', labelsize='small')
+    plot.set_ylim(top=2.5 * plot.get_ylim()[1])  # for the legend
+    plot.legend(fontsize='small', ncols=2, loc='upper left')
+    plot.set_xlabel('contrast of the neighbours / noise')
+    plot.set_ylabel('error of a filled pixel / noise')
+    plot.set_title(f'Learned from {model.n_training} pixels')
+
+
+def plot_kernels(model):
+    """
+    Plot the errors, and weights of the kernels from low to high contrast.
+    """
+    n_shapes = len(model.shape_edges) + 1
+    figure = Figure(figsize=(6 + 2.4 * n_shapes, 6.2), layout='constrained')
+    grid = figure.add_gridspec(
+        3, 1 + n_shapes, width_ratios=[2.2] + [1] * n_shapes)
+    _plot_errors(figure.add_subplot(grid[:, 0]), model)
+    axes = []
+    dy, dx = offsets(model.width)
+    for shape, steps in enumerate(model.steps[:n_shapes]):
+        n_steps = len(steps.kernel)
+        for row, step in enumerate(sorted({0, n_steps // 2, n_steps - 1})):
+            kernel = model.kernels[steps.kernel[step]]
+            image = np.full((model.width, model.width), np.nan)
+            image[dy + model.width // 2, dx + model.width // 2] = (
+                weights(kernel, dy, dx).values)
+            plot = figure.add_subplot(grid[2 - row, 1 + shape])
+            artist = plot.imshow(image, origin='lower', cmap='RdBu_r',
+                                 vmin=-0.5, vmax=0.5)
+            plot.set(xticks=[], yticks=[])
+            name = ('' if n_shapes == 1 else f'{SHAPE_NAMES[shape]}, ')
+            plot.set_title(f'{name}contrast ≥ {steps.contrast[step]:.3g}',
+                           fontsize='small')
+            scale = np.sqrt(np.prod(kernel.length_scale))
+            plot.set_xlabel(f'a = {kernel.amplitude:.3g}, h = {scale:.2g} '
+                            'pixels', fontsize='small')
+            axes.append(plot)
+    bar = figure.colorbar(artist, ax=axes, shrink=0.7)
+    bar.set_label('weight of a neighbour')
+    figure.suptitle(f'{model.kernels[0].name}, window of {model.width} × '
+                    f'{model.width} pixels')
     return figure

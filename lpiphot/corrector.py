@@ -72,7 +72,7 @@ class LPIBackgroundCorrector:
     residual_threshold : float or `~astropy.units.Quantity`, optional
         The absolute residual in data units beyond which a pixel is
         masked: a star that was missed or fitted badly is no background.
-        By default 12 times the local robust scatter, about the local
+        By default 6 times the local robust scatter, about the local
         median.
 
     condition_radius : float, optional
@@ -263,7 +263,7 @@ class LPIBackgroundCorrector:
 
         Returns
         -------
-        result : `LPIResult`
+        result : `~lpiphot.results.LPIResult`
             The table, and the residual, mask and predicted background
             as images, with a plot.
         """
@@ -413,7 +413,7 @@ class LPIBackgroundCorrector:
 
         Returns
         -------
-        predictions : `Prediction` or list of `Prediction`
+        predictions : `~lpiphot.results.Prediction` or list of them
             One for each star; a single one if ``ids`` is a number.
 
         Raises

@@ -72,14 +72,31 @@ DNT_FLAGS = (
 )
 
 FILLED = 1
+NOT_FINITE = 2
+FEW_GOOD = 4
+WINDOW_GROWN = 8
+SPIKE_NEAR = 16
+NOT_TRAINED = 32
 FAR_MEDIAN = 64
 FROM_NOTHING = 128
 RIDGE = 256
 LOCAL_MEAN = 512
 
-# Bits 2 to 32 are those of GPRImputer.
+# Bits 2 to 32 are those of GPRImputer, from 64 on those of LPIImputer.
 FILL_FLAGS = (
     Flag(FILLED, 'filled', 'the value was imputed; all others are as given'),
+    Flag(NOT_FINITE, 'not_finite',
+         'the pixel was filled because it was not finite'),
+    Flag(FEW_GOOD, 'few_good',
+         'less than half of the neighbours in the window were good'),
+    Flag(WINDOW_GROWN, 'window_grown',
+         'hardly a neighbour in the window was good: the nearest good '
+         'pixels beyond it were used'),
+    Flag(SPIKE_NEAR, 'spike_near',
+         'a neighbour that was not masked stands out alone, as hot pixels '
+         'do, and was left out'),
+    Flag(NOT_TRAINED, 'not_trained',
+         'there were too few pixels to train on: a general kernel was used'),
     Flag(FAR_MEDIAN, 'far_median',
          'some training pixels near it had no good pixel in reach and were '
          'infilled with the image median'),

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-What an imputer returns beside the image: uncertainty, draws, plot.
+What imputers return beside the image: uncertainty, flags, plots.
 """
 
 from dataclasses import dataclass, field
@@ -10,11 +10,34 @@ import numpy as np
 
 from lpiphot._outputs import replace_pixels, with_unit
 
-__all__ = ['LPIImputation']
+__all__ = ['GPRImputation', 'LPIImputation']
 
 
 @dataclass(frozen=True, eq=False)
-class LPIImputation:
+class _Imputation:
+    """
+    What all imputers return.
+    """
+
+    image: object
+    mask: np.ndarray
+    flags: np.ndarray
+    unit: u.Unit
+    # of the pixels filled, a plain number
+    _std: np.ndarray = field(repr=False)
+
+    @property
+    def std(self):
+        """
+        The 1-sigma uncertainty of the filled pixels, 0 for others.
+        """
+        std = np.zeros(self.mask.shape)
+        std[self.mask] = self._std
+        return with_unit(std, self.unit)
+
+
+@dataclass(frozen=True, eq=False)
+class LPIImputation(_Imputation):
     """
     An image with its holes filled, and how well they are known.
 
@@ -45,16 +68,11 @@ class LPIImputation:
         The unit of the data.
     """
 
-    image: object
-    mask: np.ndarray
     good: np.ndarray
-    flags: np.ndarray
     n_draws: int
     condition_distance: float
-    unit: u.Unit
     # of all pixels, and of those filled: plain numbers
     _mean: np.ndarray = field(repr=False)
-    _std: np.ndarray = field(repr=False)
     _deviations: np.ndarray = field(repr=False)
 
     @property
@@ -63,15 +81,6 @@ class LPIImputation:
         The image with the mean prediction, as float64 or a Quantity.
         """
         return with_unit(self._mean.copy(), self.unit)
-
-    @property
-    def std(self):
-        """
-        The 1-sigma uncertainty of the filled pixels, 0 for others.
-        """
-        std = np.zeros(self.mask.shape)
-        std[self.mask] = self._std
-        return with_unit(std, self.unit)
 
     @property
     def draws(self):
@@ -148,3 +157,62 @@ class LPIImputation:
             msg = 'there is no hole to plot: no pixel was filled'
             raise ValueError(msg)
         return plot_imputation(self, position, size, truth, n_draws)
+
+
+@dataclass(frozen=True, eq=False)
+class GPRImputation(_Imputation):
+    """
+    An image with its bad pixels filled, and how well they are known.
+
+    Attributes
+    ----------
+    image : same type as the data
+        The image or cube with the bad pixels filled.
+
+    mask : bool `~numpy.ndarray`
+        `True` for the pixels that were filled.
+
+    flags : `~numpy.ndarray` of uint16
+        The bits of each pixel, see `lpiphot.decode_fill_flags`; 0 for
+        pixels that were not filled.
+
+    models : tuple of object
+        The kernels used for each image.
+
+    unit : `~astropy.units.Unit` or `None`
+        The unit of the data.
+
+    Notes
+    -----
+    The uncertainties ``std`` are those of the filled values as
+    measurements of the pixels: the noise that a measurement would have
+    is part of them.
+    """
+
+    models: tuple
+
+    def plot(self, position=None, *, size=40, plane=0):
+        """
+        Show the image before and after, a part of it, and the errors.
+
+        Parameters
+        ----------
+        position : 2-tuple of float, optional
+            The position ``(y, x)`` of the middle of the part. By
+            default where most pixels were filled, above all uncertain
+            ones.
+
+        size : int, optional
+            The width of the part in pixels.
+
+        plane : int, optional
+            Which image of a cube.
+
+        Returns
+        -------
+        figure : `~matplotlib.figure.Figure`
+            The figure. Needs ``matplotlib``.
+        """
+        from lpiphot._plots import plot_imputed
+
+        return plot_imputed(self, plane, position, size)

@@ -128,7 +128,7 @@ class Prediction:
         name : int
             The id of the star.
 
-        solution : `~lpiphot.lpi.solve.StarSolution`
+        solution : ``lpiphot.lpi.solve.StarSolution``
             The solution.
 
         unit : `~astropy.units.Unit` or `None`

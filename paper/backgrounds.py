@@ -27,7 +27,7 @@ COLUMNS = {'bias': 0.0, 'error': 0.0, 'smooth': 0.0, 'rough': 0.0,
            'width smooth': 1.0, 'width rough': 1.0}
 
 
-class AllWays:
+class EveryWay:
     """
     All photometry of the comparison, in one table of the detections.
 
@@ -112,7 +112,7 @@ def run(field, n_rounds, seed, n_processes):
         The local roughness of the background at these stars.
     """
     tool = InjectionRecovery(
-        AllWays(field.pipeline, field.gain), field.pipeline.psf_model,
+        EveryWay(field.pipeline, field.gain), field.pipeline.psf_model,
         corrector=None, n_rounds=n_rounds, n_stars=field.n_stars,
         gain=field.gain, avoid_blends=True, n_processes=n_processes,
         rng=seed)

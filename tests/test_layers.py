@@ -4,6 +4,7 @@ Imports point down only, and optional packages load late.
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -56,6 +57,10 @@ RUN_LPI = ['validation/__init__.py', 'validation/blank.py',
            'validation/recovery.py', 'validation/rounds.py']
 # Built with, not run with
 NOT_RUN = ['setup_package.py']
+
+# The page that shows the table to developers
+PAGE = (Path(__file__).parents[1] / 'docs' / 'development'
+        / 'architecture.rst')
 
 OPTIONAL = ['ccdproc', 'dask', 'matplotlib', 'pandas', 'pyarrow', 'torch',
             'tqdm']
@@ -116,6 +121,34 @@ def test_every_module_has_a_layer():
     assert units <= set(LAYER_OF)
     assert {'', '_core', 'lpi', '_inputs', 'corrector', 'cli',
             'datasets'} <= units
+
+
+def documented():
+    """
+    The cells of each row of the table on the page, by layer.
+    """
+    table = PAGE.read_text(encoding='utf-8').split('list-table:: Layers')[1]
+    table = re.split(r'\n(?=\S)', table)[0]
+    rows = [re.split(r'\n {5}-', row)
+            for row in re.split(r'\n {3}\* - ', table)[2:]]
+    return {name.strip(): cells for name, *cells in rows}
+
+
+def test_documented_table():
+    """
+    The architecture page has the layers and modules that there are.
+    """
+    rows = documented()
+    assert list(rows) == [str(layer) for layer in LAYERS]
+    there = {unit for _, unit, _ in modules()}
+    for layer, units in LAYERS.items():
+        named, below, packages = rows[str(layer)]
+        named = {'' if name == '__init__' else name
+                 for name in re.findall('``(.+?)``', named)}
+        assert there & set(units) <= named <= set(units)
+        assert re.findall(r'\w+', below) == [
+            str(other) for other in MAY_IMPORT[layer]]
+        assert set(re.findall('``(.+?)``', packages)) == PACKAGES[layer]
 
 
 @pytest.mark.parametrize('layer', LAYERS)

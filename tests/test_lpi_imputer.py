@@ -417,7 +417,7 @@ def test_bad_parameters(keys, error, match):
     ({'positions': [(75, 4)], 'radius': 2}, ValueError, 'lie inside'),
     ({'positions': [(3, 4)], 'footprint': np.ones((2, 3), bool)},
      ValueError, 'footprint must be'),
-    ({'n_draws': -1}, ValueError, 'n_draws must not be negative'),
+    ({'n_draws': -1}, ValueError, 'n_draws must be at least 0'),
     ({'n_draws': 1.5}, TypeError, 'n_draws must be an integer'),
 ])
 def test_bad_input(keys, error, match):

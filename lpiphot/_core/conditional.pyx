@@ -10,6 +10,7 @@ from scipy.linalg.cython_blas cimport (ddot, dgemm, dgemv, dsyrk, dtrmm, dtrsv,
                                        sdot, sgemm, sgemv, ssyrk, strmm, strsv)
 from scipy.linalg.cython_lapack cimport dpotrf, dtrtri, spotrf, strtri
 
+
 # Columns of a panel, and of a block of it: blocks so narrow leave almost
 # all work to products of matrices.
 cdef enum:

@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
 The command line: ``lpiphot correct``, ``lpiphot photometry``, ``lpiphot
-validate`` and ``lpiphot demo``.
+impute``, ``lpiphot validate`` and ``lpiphot demo``.
 
 Every module of a command has a function ``add_parser(subparsers)``,
 which sets ``func``: a function of the parsed arguments that does the
@@ -18,7 +18,7 @@ from lpiphot.cli._options import join_pairs
 
 __all__ = ['main']
 
-_COMMANDS = ('correct', 'photometry', 'validate', 'demo')
+_COMMANDS = ('correct', 'photometry', 'impute', 'validate', 'demo')
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,7 +52,8 @@ class _Version(argparse.Action):
 def _make_parser():
     parser = _Parser(prog='lpiphot', description=(
         'PSF photometry corrected for structured backgrounds by local '
-        'pixelwise infilling (LPI).'))
+        'pixelwise infilling (LPI), and bad pixels filled by Gaussian '
+        'process regression.'))
     parser.add_argument('--version', action=_Version, dest=argparse.SUPPRESS,
                         help='show the version and exit')
     subparsers = parser.add_subparsers(dest='command', required=True,

@@ -11,8 +11,8 @@ import numpy as np
 
 from lpiphot.cli._messages import CLIError, say, unreadable
 
-__all__ = ['Image', 'open_fits', 'read_background', 'read_catalog',
-           'read_image', 'read_input', 'split_spec']
+__all__ = ['Image', 'find_image', 'open_fits', 'read_background',
+           'read_catalog', 'read_image', 'read_input', 'split_spec']
 
 # Formats of catalogues and tables, and what they are called in astropy.
 TABLE_FORMATS = {'.ecsv': 'ascii.ecsv', '.fits': 'fits',
@@ -151,6 +151,29 @@ def _find_hdu(hdulist, ext, name, *, what, holds):
     return hdu
 
 
+def find_image(hdulist, ext, name):
+    """
+    Return the extension that holds an image.
+
+    Parameters
+    ----------
+    hdulist : `~astropy.io.fits.HDUList`
+        The file.
+
+    ext : str or `None`
+        The extension; `None` for the first that holds an image.
+
+    name : str
+        What to call the file in messages.
+
+    Returns
+    -------
+    hdu : HDU of `astropy.io.fits`
+        The extension.
+    """
+    return _find_hdu(hdulist, ext, name, what='image', holds=_holds_image)
+
+
 def _native(data):
     """
     Return pixels as native floats: as precise as they were, or float64.
@@ -176,7 +199,7 @@ def _parse_unit(text, name, *, strict):
         return None
 
 
-def read_image(spec, *, ext=None, unit=None, what='image'):
+def read_image(spec, *, ext=None, unit=None, what='image', any_shape=False):
     """
     Read a 2D image from a FITS file.
 
@@ -195,6 +218,9 @@ def read_image(spec, *, ext=None, unit=None, what='image'):
     what : str, optional
         What the image is, for messages.
 
+    any_shape : bool, optional
+        Whether the image may have other than two dimensions.
+
     Returns
     -------
     image : `Image`
@@ -208,12 +234,12 @@ def read_image(spec, *, ext=None, unit=None, what='image'):
     ext = spec_ext if ext is None else ext
 
     with open_fits(path, what) as hdulist:
-        hdu = _find_hdu(hdulist, ext, f'{what} {path}', what='image',
-                        holds=_holds_image)
+        hdu = find_image(hdulist, ext, f'{what} {path}')
         with unreadable(f'{what} {path} cannot be read: '):
             data, header = hdu.data, hdu.header.copy()
             shape = data.shape
-            values = _native(data) if data.ndim == 2 and data.size else None
+            values = (_native(data) if data.size
+                      and (data.ndim == 2 or any_shape) else None)
     if values is None:
         msg = f'{what} {path}: expected a 2D image, got one of shape {shape}'
         raise CLIError(msg)

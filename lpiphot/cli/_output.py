@@ -19,18 +19,27 @@ __all__ = ['atomic_files', 'check_outputs', 'write_images', 'write_plot',
 _SUFFIXES = {'output': tuple(TABLE_FORMATS),
              'images': ('.fits', '.fits.gz'),
              'plot': ('.png', '.pdf', '.svg'), 'report': ('.html', '.htm'),
-             'calibration': ('.json',)}
+             'calibration': ('.json',),
+             'clean': ('.fits', '.fit', '.fts', '.fits.gz', '.fits.fz'),
+             'save_model': ('.json',)}
+
+# Files that have no option: what they are called in the usage.
+_ARGUMENTS = {'clean': 'OUT'}
 
 # What each kind of file needs beyond the core dependencies.
 _NEEDS = {'.parquet': 'pyarrow', '.png': 'matplotlib', '.pdf': 'matplotlib',
           '.svg': 'matplotlib', '.html': 'matplotlib', '.htm': 'matplotlib'}
 
 # Options that name files to read; a catalogue may be overwritten.
-_INPUTS = ('image', 'error', 'mask', 'psf', 'background', 'config')
+_INPUTS = ('image', 'error', 'mask', 'psf', 'background', 'config', 'model')
+
+
+def _label(option):
+    return _ARGUMENTS.get(option, '--' + option.replace('_', '-'))
 
 
 def _check_output(option, path, *, overwrite):
-    name = f'--{option} {path}'
+    name = f'{_label(option)} {path}'
     suffixes = _SUFFIXES[option]
     if not path.lower().endswith(suffixes):
         known = ', '.join(suffixes)
@@ -70,8 +79,8 @@ def check_outputs(args):
     Returns
     -------
     outputs : dict
-        The names of the files by option: ``output``, and the others
-        where they were asked for.
+        The names of the files by option, of those that the command has
+        and that were asked for.
     """
     outputs = {name: getattr(args, name) for name in _SUFFIXES
                if getattr(args, name, None) is not None}
@@ -83,7 +92,8 @@ def check_outputs(args):
     for option, path in outputs.items():
         other = taken.setdefault(os.path.realpath(path), option)
         if other != option:
-            msg = f'--{option} {path}: is the same file as the {other}'
+            msg = (f'{_label(option)} {path}: is the same file as the '
+                   f'{other}')
             raise CLIError(msg)
         _check_output(option, path, overwrite=args.overwrite)
     return outputs

@@ -7,7 +7,34 @@ from importlib.resources import as_file, files
 
 from astropy.nddata import CCDData
 
-__all__ = ['load_horsehead']
+__all__ = ['load_galactic_plane', 'load_horsehead', 'load_m67']
+
+
+def load_galactic_plane():
+    """
+    Load an infrared image of a crowd of stars in the Galactic plane.
+
+    Part of a mosaic of the GLIMPSE survey at Galactic longitude 18
+    degrees, made with IRAC on the Spitzer Space Telescope at 4.5
+    microns. The pixels (1.2 arcsec) are hardly smaller than the FWHM of
+    about 2 pixels, and hardly one is without a star. Two pixels are
+    NaN. ``meta`` has GAIN (electrons per DN), EXPTIME (seconds) and
+    FLUXCONV (MJy/sr per DN/s).
+
+    Returns
+    -------
+    ccd : `~astropy.nddata.CCDData`
+        The image, 220 by 240 pixels, float64, in MJy/sr, with its WCS;
+        the provenance is in ``meta``.
+
+    Examples
+    --------
+    >>> from lpiphot.datasets import load_galactic_plane
+    >>> ccd = load_galactic_plane()
+    >>> ccd.unit
+    Unit("MJy / sr")
+    """
+    return _load('galactic_plane')
 
 
 def load_horsehead():
@@ -34,7 +61,40 @@ def load_horsehead():
     >>> ccd.shape
     (420, 400)
     """
-    resource = files('lpiphot.datasets') / 'data' / 'horsehead.fits.gz'
+    return _load('horsehead')
+
+
+def load_m67():
+    """
+    Load an image of stars of the cluster M67, with a scratch.
+
+    Part of the red plate E438 of the first Palomar Observatory Sky
+    Survey (1951), from the Digitized Sky Survey. The pixels (1.7
+    arcsec) are photographic density, and the brightest stars are
+    saturated. A scratch crosses the plate about x = 135, y = 115; none
+    of its pixels is masked.
+
+    Returns
+    -------
+    ccd : `~astropy.nddata.CCDData`
+        The image, 240 by 240 pixels, float64, in adu, without WCS; the
+        provenance is in ``meta``.
+
+    Examples
+    --------
+    >>> from lpiphot.datasets import load_m67
+    >>> ccd = load_m67()
+    >>> ccd.shape
+    (240, 240)
+    """
+    return _load('m67')
+
+
+def _load(name):
+    """
+    Load an image of the folder data.
+    """
+    resource = files('lpiphot.datasets') / 'data' / f'{name}.fits.gz'
     with as_file(resource) as path:
         ccd = CCDData.read(path)
     ccd.data = ccd.data.astype(float)

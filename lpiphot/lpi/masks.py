@@ -15,10 +15,11 @@ __all__ = ['GOOD', 'HIDDEN', 'IGNORED', 'classify_stamps', 'outlier_mask',
 
 IGNORED, GOOD, HIDDEN = 0, 1, 2
 
-# In units of the local robust scatter. Far beyond the noise: what is
-# removed here is missed stars and the cores of badly fitted ones, not
-# structure, whose covariance is to be learned.
-ROBUST_LIMIT = 12.0
+# In units of the local robust scatter. Beyond the noise: what is removed
+# here is missed stars and the cores of badly fitted ones, not structure,
+# whose covariance is to be learned. (12 made errors in crowds twice too
+# large: see docs/method/calibration.rst.)
+ROBUST_LIMIT = 6.0
 
 
 def outlier_mask(residual, mask, noise, residual_threshold=None):
@@ -39,7 +40,7 @@ def outlier_mask(residual, mask, noise, residual_threshold=None):
 
     residual_threshold : float, optional
         The absolute value of the residual beyond which a pixel is an
-        outlier. By default, 12 times the robust scatter of the block of
+        outlier. By default, 6 times the robust scatter of the block of
         the pixel, about its median.
 
     Returns

@@ -15,7 +15,7 @@ SIGMA = 1.7
 
 class TestOutliers:
     """
-    Beyond 12 times the robust scatter of the block, about its median.
+    Beyond six times the robust scatter of the block, about its median.
     """
 
     PIXELS = ((5, 7), (20, 40), (63, 31), (33, 10))
@@ -32,12 +32,12 @@ class TestOutliers:
         return residual, mask
 
     # The scatter of a block of 256 pixels is known to 7 %, 3 sigma of
-    # which make the limit 9.5 to 14.5 sigma.
+    # which make the limit 4.7 to 7.3 sigma.
     @pytest.mark.parametrize(('height', 'is_outlier'), [
-        (8, False), (-8, False), (20, True), (-20, True)])
+        (4, False), (-4, False), (10, True), (-10, True)])
     def test_limit(self, height, is_outlier):
         """
-        Structure of 8 sigma stays to be learned from; 20 sigma do not.
+        Structure of 4 sigma stays to be learned from; 10 sigma do not.
         """
         residual, mask = self.residual()
         want = np.zeros(residual.shape, dtype=bool)
@@ -54,7 +54,7 @@ class TestOutliers:
         residual, mask = self.residual()
         elsewhere = (slice(None), slice(64, 80))
         residual[elsewhere] = -300 + brighter * (residual[elsewhere] + 300)
-        for pixel, height in zip(self.PIXELS, (8, -8, 20, -20), strict=True):
+        for pixel, height in zip(self.PIXELS, (4, -4, 10, -10), strict=True):
             residual[pixel] = -300 + height * SIGMA
         want = np.zeros(residual.shape, dtype=bool)
         want[self.PIXELS[2]] = want[self.PIXELS[3]] = True
@@ -67,8 +67,8 @@ class TestOutliers:
         In a block of equal values the noise of the image counts.
         """
         residual = np.full((32, 32), 5.0)
-        residual[3, 4] += 20 * SIGMA
-        residual[9, 9] -= 8 * SIGMA
+        residual[3, 4] += 10 * SIGMA
+        residual[9, 9] -= 4 * SIGMA
         outliers = outlier_mask(residual, np.zeros((32, 32), bool), noise)
         assert outliers.sum() == n_outliers
         assert outliers[3, 4] == (n_outliers > 0)

@@ -1,0 +1,115 @@
+"""
+Measure whether ``dcflux`` is the error of ``cflux`` on real images.
+
+Stars of the fluxes of the catalogue are injected into images at random
+positions, `~lpiphot.pipeline.PSFPipeline` is run again, and its table is
+corrected in several ways: with outliers of the residual masked beyond 12,
+8, 6 (the default) and 5 times the local scatter, and with ``dcflux`` scaled
+by what ``cchi2`` says of the good pixels. Printed are median and robust
+width of z = (cflux - true) / dcflux, the percentage beyond 5, and the
+robust scatter of cflux in units of that in the first line; for all stars,
+and for those not blended (4/3 FWHM) with another one.
+"""
+
+import argparse
+import warnings
+
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+
+from lpiphot import LPIBackgroundCorrector
+from lpiphot.lpi import masks
+from lpiphot.pipeline import PSFPipeline
+from lpiphot.validation import InjectionRecovery, robust_width
+
+LIMITS = (12, 8, 6, 5)
+
+
+class ManyLimits:
+    """
+    A corrector that corrects with each limit.
+
+    Parameters
+    ----------
+    psf_model : `~astropy.modeling.Model`
+        The PSF.
+    """
+
+    def __init__(self, psf_model):
+        self._corrector = LPIBackgroundCorrector(psf_model, n_threads=2)
+
+    def __call__(self, data, table, **keys):
+        """
+        Add the columns of all limits to a table.
+        """
+        default = masks.ROBUST_LIMIT
+        result = table.copy()
+        for limit in LIMITS:
+            masks.ROBUST_LIMIT = limit
+            corrected = self._corrector(data, table, **keys)
+            for name in ('cflux', 'dcflux', 'cchi2', 'kcond'):
+                result[f'{name}_{limit}'] = corrected[name]
+        masks.ROBUST_LIMIT = default
+        for name in ('cflux', 'dcflux'):
+            result[name] = result[f'{name}_{default:g}']
+        return result
+
+
+def print_lines(label, table, names, unit=None, scale=1.0):
+    """
+    Print the statistics of one way, of all stars and without blends.
+    """
+    flux, error = (np.array(table[name]) for name in names)
+    offset = flux - np.array(table['flux_true'])
+    z = offset / (error * scale)
+    chosen = np.array(table['recovered']) & np.isfinite(z)
+    unit = unit or robust_width(offset[chosen])
+    parts = []
+    for members in (chosen, chosen & ~np.array(table['blended'])):
+        parts.append(f'{np.median(z[members]):+6.2f} '
+                     f'{robust_width(z[members]):5.2f} '
+                     f'{100 * np.mean(np.abs(z[members]) > 5):4.1f}% '
+                     f'{robust_width(offset[members]) / unit:5.2f}')
+    print(f'{label:32s} {members.sum():4d} {"  |  ".join(parts)}', flush=True)
+    return unit
+
+
+def main():
+    """
+    Parse the command line and run the images.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('images', nargs='+', help='FITS files')
+    parser.add_argument('--rounds', type=int, default=4)
+    parser.add_argument('--stars', type=int, default=150,
+                        help='the number of stars in a round')
+    parser.add_argument('--seed', type=int, default=1)
+    args = parser.parse_args()
+    warnings.simplefilter('ignore', AstropyUserWarning)
+    print(f'{"":32s} {"":4s} {"all stars":>25s}     {"not blended":>24s}\n'
+          f'{"":32s} {"n":>4s} '
+          + '  |  '.join(2 * ['median width    >5 error']))
+    for path in args.images:
+        data = fits.getdata(path).astype(float)
+        base = PSFPipeline()(data)
+        tool = InjectionRecovery(
+            PSFPipeline(fwhm=base.fwhm), base.psf_model,
+            corrector=ManyLimits(base.psf_model), n_rounds=args.rounds,
+            n_stars=args.stars, rng=args.seed)
+        table = tool(data).table
+        print(path.split('/')[-1])
+        unit = print_lines('photutils', table, ('flux_fit', 'flux_err'))
+        for limit in LIMITS:
+            names = f'cflux_{limit}', f'dcflux_{limit}'
+            print_lines(f'LPI, limit {limit}', table, names, unit)
+            chi2 = np.array(table[f'cchi2_{limit}']
+                            / table[f'kcond_{limit}'])
+            print_lines('  x sqrt(cchi2 / kcond)', table, names, unit,
+                        np.sqrt(chi2))
+            print_lines('  x that, if above 1', table, names, unit,
+                        np.sqrt(np.maximum(chi2, 1)))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,377 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: cdivision=True, initializedcheck=False, freethreading_compatible=True
+"""
+Bad pixels from their neighbours: statistics, weights, weighted sums.
+"""
+
+from libc.math cimport INFINITY, fabs, sqrt
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy
+from scipy.linalg.cython_lapack cimport dposv
+
+
+# Patterns of bad neighbours whose weights are remembered, a power of 2
+cdef enum:
+    SLOTS = 1024
+    # Weights with a variance so many times the least are not used
+    UNSTABLE = 4
+
+
+def neighbour_moments(const double[:, ::1] data,
+                      const unsigned char[:, ::1] bad,
+                      const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
+                      const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
+                      const double[::1] taper, int reach,
+                      double[::1] scatter, double[::1] peak,
+                      double[::1] lost):
+    """
+    Find how the good neighbours of pixels scatter.
+
+    Neighbours within ``reach`` in y and x are taken for bad. With the
+    weights ``taper`` about each pixel, ``scatter`` is the standard
+    deviation of the good neighbours, ``peak`` their mean less the plain
+    mean of them all (both are 0 without a good neighbour), and ``lost``
+    the share that the others have of the weights inside the image.
+    """
+    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k, ky, kx
+    cdef Py_ssize_t n = dy.shape[0], n_good, far = dy[n - 1]
+    cdef bint inside
+    cdef double total, norm, whole, first, second, value
+    cdef const double *pixel
+    cdef const unsigned char *flag
+    cdef double *values = <double *> malloc(3 * n * sizeof(double))
+    cdef double *share = values + n
+    cdef double *kept = values + 2 * n
+    cdef Py_ssize_t *shift = <Py_ssize_t *> malloc(n * sizeof(Py_ssize_t))
+    try:
+        if not values or not shift:
+            raise MemoryError
+        with nogil:
+            for i in range(n):
+                shift[i] = dy[i] * n_x + dx[i]
+                kept[i] = not (-reach <= dy[i] <= reach
+                               and -reach <= dx[i] <= reach)
+            for k in range(y.shape[0]):
+                ky, kx = y[k], x[k]
+                inside = (ky >= far and ky < n_y - far
+                          and kx >= far and kx < n_x - far)
+                pixel, flag = &data[ky, kx], &bad[ky, kx]
+                n_good = 0
+                total = norm = first = second = 0
+                whole = 0
+                for i in range(n):
+                    if not inside and not (0 <= ky + dy[i] < n_y
+                                           and 0 <= kx + dx[i] < n_x):
+                        continue
+                    whole += taper[i]
+                    if kept[i] and not flag[shift[i]]:
+                        values[n_good] = value = pixel[shift[i]]
+                        share[n_good] = taper[i]
+                        total += value
+                        norm += taper[i]
+                        n_good += 1
+                lost[k] = 1 - norm / whole if n_good > 0 else 1
+                scatter[k] = peak[k] = 0
+                if n_good > 0:
+                    total /= n_good
+                    for i in range(n_good):
+                        value = values[i] - total
+                        first += share[i] * value
+                        second += share[i] * value * value
+                    first /= norm
+                    peak[k] = first
+                    scatter[k] = sqrt(max(second / norm - first * first, 0))
+    finally:
+        free(values)
+        free(shift)
+
+
+def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
+                const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
+                int reach, double noise, double n_sigma, double sharpness,
+                double ratio, unsigned char[:, ::1] spikes,
+                unsigned char[::1] near):
+    """
+    Mark pixels near others that stand alone, as hot and dead ones do.
+
+    Looked at are good pixels in the windows of the given ones that are
+    more than ``n_sigma`` times the noise off the mean of the window. A
+    spike exceeds the second largest of its eight neighbours, or falls
+    below the second smallest, by more than ``sharpness`` times the
+    difference of these two, this taken as three times the noise at least.
+    If one to three of the eight are bad, the largest and smallest count;
+    with fewer there is no telling. A spike is also ``ratio`` times as
+    far as these from the mean of the other pixels of the window, which a
+    star that lacks neighbours on one side is not. ``near`` is 1 for the
+    pixels whose windows have spikes; ``spikes`` may be `None`.
+    """
+    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, j, k
+    cdef Py_ssize_t first_y, last_y, first_x, last_x, ky, kx
+    cdef int n, n_near
+    cdef bint mark = spikes is not None
+    cdef double mean, rest, value, high, higher, low, lower, other, spread
+    with nogil:
+        for k in range(y.shape[0]):
+            first_y, last_y = max(y[k] - reach, 0), min(y[k] + reach, n_y - 1)
+            first_x, last_x = max(x[k] - reach, 0), min(x[k] + reach, n_x - 1)
+            n = near[k] = 0
+            mean = 0
+            for j in range(first_y, last_y + 1):
+                for i in range(first_x, last_x + 1):
+                    if not bad[j, i]:
+                        mean += data[j, i]
+                        n += 1
+            if n == 0:
+                continue
+            mean /= n
+            for j in range(first_y, last_y + 1):
+                for i in range(first_x, last_x + 1):
+                    value = data[j, i]
+                    if bad[j, i] or fabs(value - mean) <= n_sigma * noise:
+                        continue
+                    n_near = 0
+                    high = higher = -INFINITY
+                    low = lower = INFINITY
+                    for ky in range(max(j - 1, 0), min(j + 2, n_y)):
+                        for kx in range(max(i - 1, 0), min(i + 2, n_x)):
+                            if bad[ky, kx] or (ky == j and kx == i):
+                                continue
+                            other = data[ky, kx]
+                            n_near += 1
+                            if other > higher:
+                                high, higher = higher, other
+                            elif other > high:
+                                high = other
+                            if other < lower:
+                                low, lower = lower, other
+                            elif other < low:
+                                low = other
+                    if n_near < 5:
+                        continue
+                    if n_near < 8:
+                        high, low = higher, lower
+                    rest = (n * mean - value) / (n - 1)
+                    spread = sharpness * max(high - low, 3 * noise)
+                    if ((value - high > spread
+                         and value - rest > ratio * (high - rest))
+                            or (low - value > spread
+                                and rest - value > ratio * (rest - low))):
+                        near[k] = 1
+                        if mark:
+                            spikes[j, i] = 1
+
+
+def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,
+               const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
+               const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
+               const Py_ssize_t[::1] orbit, double[:, ::1] sums,
+               unsigned char[::1] kept):
+    """
+    Sum the neighbours of pixels by orbit, less the pixel itself.
+
+    ``kept`` is 1 for pixels that are good and have all their neighbours,
+    inside the image and good; ``sums`` is right for these.
+    """
+    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k
+    cdef Py_ssize_t n = dy.shape[0], reach = dy[n - 1]
+    cdef double centre
+    with nogil:
+        for k in range(y.shape[0]):
+            kept[k] = (reach <= y[k] < n_y - reach
+                       and reach <= x[k] < n_x - reach
+                       and not bad[y[k], x[k]])
+            if not kept[k]:
+                continue
+            for i in range(n):
+                if bad[y[k] + dy[i], x[k] + dx[i]]:
+                    kept[k] = 0
+                    break
+            if not kept[k]:
+                continue
+            centre = data[y[k], x[k]]
+            sums[k, :] = 0
+            for i in range(n):
+                sums[k, orbit[i]] += data[y[k] + dy[i], x[k] + dx[i]] - centre
+
+
+cdef struct Model:
+    # One window: n neighbours; matrices (n, n), vectors (n,)
+    int n
+    const double *covariance
+    const double *precision
+    const double *k
+    const double *w
+    const double *u
+    double a2
+
+
+cdef int solve(const Model *model, const short *hidden, int m,
+               const short *good, double *matrix, double *right,
+               double *weights, double *variance) noexcept nogil:
+    """
+    Find the weights of the good neighbours, 0 at the others.
+
+    Return 0, or the error of LAPACK's dposv. ``matrix`` and ``right``
+    are work space.
+    """
+    cdef int n = model.n, n_good = n - m, size, two = 2, info = 0, i, j
+    cdef double total = 0, norm = 0, kw = 0, scale, best, missing, x_w
+    cdef double x_u
+    cdef const double *row
+    cdef char lower = b'L'
+    cdef double *u = right + 2 * n  # after the right-hand sides
+    if m <= n_good:
+        # w = Qk - Q_B (Q_BB)^-1 (Qk)_B, the same for u = Q1
+        for i in range(m):
+            for j in range(i + 1):
+                matrix[j * m + i] = model.precision[hidden[i] * n + hidden[j]]
+            right[i] = model.w[hidden[i]]
+            right[m + i] = model.u[hidden[i]]
+        if m > 0:
+            dposv(&lower, &m, &two, matrix, &m, right, &m, &info)
+            if info != 0:
+                return info
+        memcpy(weights, model.w, n * sizeof(double))
+        memcpy(u, model.u, n * sizeof(double))
+        for j in range(m):
+            row = model.precision + hidden[j] * n
+            x_w, x_u = right[j], right[m + j]
+            for i in range(n):
+                weights[i] -= row[i] * x_w
+                u[i] -= row[i] * x_u
+    else:
+        size = n_good
+        for i in range(size):
+            for j in range(i + 1):
+                matrix[j * size + i] = model.covariance[good[i] * n + good[j]]
+            right[i] = model.k[good[i]]
+            right[size + i] = 1
+        dposv(&lower, &size, &two, matrix, &size, right, &size, &info)
+        if info != 0:
+            return info
+        for i in range(size):
+            weights[good[i]] = right[i]
+            u[good[i]] = right[size + i]
+    for i in range(m):
+        weights[hidden[i]] = u[hidden[i]] = 0
+
+    for i in range(n):
+        total += weights[i]
+        norm += u[i]
+        kw += model.k[i] * weights[i]
+    scale = 1 / total
+    variance[0] = 1 + model.a2 - (2 * scale - scale * scale) * kw
+    missing = (1 - total) / norm
+    best = 1 + model.a2 - kw + missing * missing * norm
+    if variance[0] <= UNSTABLE * best:
+        for i in range(n):
+            weights[i] *= scale
+    else:
+        # too far off to be scaled: the best weights for an unknown mean
+        variance[0] = best
+        for i in range(n):
+            weights[i] += missing * u[i]
+    # what the pixel has of its own; less is rounding
+    variance[0] = max(variance[0], 1)
+    return 0
+
+
+def fill_pixels(const double[:, ::1] data, const unsigned char[:, ::1] bad,
+                const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
+                const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
+                const int[::1] which, const double[:, :, ::1] covariance,
+                const double[:, :, ::1] precision, const double[:, ::1] k,
+                const double[:, ::1] w, const double[:, ::1] u,
+                const double[::1] a2, int min_good, double[::1] value,
+                double[::1] variance, int[::1] n_good):
+    """
+    Fill pixels by weighted sums of their good neighbours.
+
+    The weights are those of the window ``which`` of each pixel, out of
+    several. Equal patterns in succession are solved once. A pixel with
+    fewer good neighbours than ``min_good`` is left as it is; only
+    ``n_good`` says so. The values are sums: take a level off first, to
+    keep their digits.
+    """
+    cdef int n = dy.shape[0]
+    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], p, ky, kx
+    cdef Py_ssize_t reach = dy[n - 1]
+    cdef int m, i, info = 0, c
+    cdef unsigned int slot, code
+    cdef bint inside
+    cdef double total
+    cdef const double *pixel
+    cdef const unsigned char *flag
+    cdef double *weights
+    cdef Model *models = <Model *> malloc(a2.shape[0] * sizeof(Model))
+    cdef short *hidden = <short *> malloc(2 * n * sizeof(short))
+    cdef short *good = hidden + n
+    cdef double *values = <double *> malloc(
+        (n * n + 5 * n) * sizeof(double))
+    cdef double *right = values + n
+    cdef double *matrix = values + 5 * n
+    cdef Py_ssize_t *shift = <Py_ssize_t *> malloc(n * sizeof(Py_ssize_t))
+    # the cache: patterns, their weights and variance
+    cdef short *patterns = <short *> malloc(SLOTS * (n + 2) * sizeof(short))
+    cdef double *known = <double *> malloc(SLOTS * (n + 1) * sizeof(double))
+    cdef short *pattern
+    try:
+        if (not models or not hidden or not values or not shift
+                or not patterns or not known):
+            raise MemoryError
+        for c in range(a2.shape[0]):
+            models[c] = Model(n, &covariance[c, 0, 0], &precision[c, 0, 0],
+                              &k[c, 0], &w[c, 0], &u[c, 0], a2[c])
+        with nogil:
+            for i in range(SLOTS):
+                patterns[i * (n + 2)] = -1
+            for i in range(n):
+                shift[i] = dy[i] * n_x + dx[i]
+            for p in range(y.shape[0]):
+                ky, kx = y[p], x[p]
+                inside = (ky >= reach and ky < n_y - reach
+                          and kx >= reach and kx < n_x - reach)
+                pixel, flag = &data[ky, kx], &bad[ky, kx]
+                m = 0
+                code = 2166136261u + which[p]
+                for i in range(n):
+                    if (inside or (0 <= ky + dy[i] < n_y
+                                   and 0 <= kx + dx[i] < n_x)) \
+                            and not flag[shift[i]]:
+                        values[i] = pixel[shift[i]]
+                        good[i - m] = i
+                    else:
+                        values[i] = 0
+                        hidden[m] = i
+                        code = (code ^ <unsigned int> i) * 16777619u
+                        m += 1
+                n_good[p] = n - m
+                if n - m < min_good:
+                    continue
+                slot = (code ^ (code >> 15)) % SLOTS
+                pattern = patterns + slot * (n + 2)
+                weights = known + slot * (n + 1)
+                if (pattern[0] != which[p] or pattern[1] != m
+                        or memcmp(pattern + 2, hidden,
+                                  m * sizeof(short)) != 0):
+                    pattern[0] = -1
+                    info = solve(&models[which[p]], hidden, m, good, matrix,
+                                 right, weights, weights + n)
+                    if info != 0:
+                        n_good[p] = -1
+                        continue
+                    pattern[0], pattern[1] = which[p], m
+                    memcpy(pattern + 2, hidden, m * sizeof(short))
+                total = 0
+                for i in range(n):
+                    total += weights[i] * values[i]
+                value[p] = total
+                variance[p] = weights[n]
+    finally:
+        free(models)
+        free(hidden)
+        free(values)
+        free(shift)
+        free(patterns)
+        free(known)

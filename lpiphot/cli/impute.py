@@ -1,0 +1,228 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+``lpiphot impute``: fill the bad pixels of an image.
+"""
+
+import argparse
+import io
+import os
+import time
+
+from lpiphot.cli._config import merge_config
+from lpiphot.cli._io import find_image, read_image, split_spec
+from lpiphot.cli._messages import CLIError, bad_input, unreadable
+from lpiphot.cli._options import add_general_options, want_progress
+from lpiphot.cli._output import atomic_files, check_outputs
+from lpiphot.cli._splice import read_bytes, replace_hdu, write_bytes
+
+__all__ = ['add_parser', 'run']
+
+_DESCRIPTION = """\
+Replace the bad pixels of an image by Gaussian process regression: those
+that are not finite and those of the mask. One extension is done; all
+others are copied byte by byte. Good pixels keep their values; images of
+integers become floats."""
+
+# Options that go to the imputer by their own names
+_OPTIONS = ('kernel', 'width', 'amplitude', 'length_scale', 'angle',
+            'stretch', 'noise', 'method', 'n_threads')
+
+
+def scales(text):
+    """
+    Parse ``'H'`` or ``'HY,HX'``.
+
+    Parameters
+    ----------
+    text : str
+        The value of an option.
+
+    Returns
+    -------
+    value : float or tuple of 2 float
+        The number or numbers.
+    """
+    try:
+        numbers = tuple(float(part) for part in text.split(','))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 2):
+        msg = f'expected H or HY,HX, got {text!r}'
+        raise argparse.ArgumentTypeError(msg)
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def add_parser(subparsers):
+    """
+    Add the parser of this command.
+
+    Parameters
+    ----------
+    subparsers : object
+        What `argparse.ArgumentParser.add_subparsers` returned.
+    """
+    parser = subparsers.add_parser(
+        'impute', description=_DESCRIPTION,
+        help='fill the bad pixels of an image')
+    parser.add_argument('image', metavar='IN',
+                        help='FITS image: file.fits or file.fits[EXT]')
+    parser.add_argument('clean', metavar='OUT', help='FITS file to write')
+    group = parser.add_argument_group('image')
+    group.add_argument('--ext', metavar='EXT',
+                       help='extension to fill: a number or a name '
+                       '(default: the first that holds an image)')
+    group.add_argument('--mask', metavar='FILE[EXT]|EXT',
+                       help='FITS image, or extension of IN, not 0 where a '
+                       'pixel is bad')
+    group = parser.add_argument_group('kernel')
+    group.add_argument('--kernel', choices=(
+        'squared_exponential', 'ornstein_uhlenbeck', 'matern32', 'matern52',
+        'periodic'), help='covariance function')
+    group.add_argument('--width', type=int, metavar='N',
+                       help='width of the window in pixels, odd')
+    group.add_argument('--amplitude', type=float, metavar='A',
+                       help='amplitude in units of the noise (default: '
+                       'trained)')
+    group.add_argument('--length-scale', type=scales, metavar='H[,HX]',
+                       help='length scale in pixels, or those along y and x '
+                       '(default: trained)')
+    group.add_argument('--angle', type=float, metavar='DEG',
+                       help='angle of the axes of two length scales')
+    group.add_argument('--stretch', choices=('axes', 'angle'),
+                       help='train a kernel stretched along the axes or at '
+                       'any angle, for spectra')
+    group.add_argument('--noise', type=float, metavar='S',
+                       help='1-sigma noise of a pixel in data units (then '
+                       '--amplitude is in data units, too)')
+    group.add_argument('--method', choices=('local', 'single'),
+                       help='kernels by the kind of neighbourhood, or a '
+                       'single one')
+    group.add_argument('--model', metavar='FILE',
+                       help='trained kernels to use (JSON)')
+    group.add_argument('--n-threads', type=int, metavar='N',
+                       help='threads to use')
+    group = parser.add_argument_group('output')
+    group.add_argument('--add-planes', action='store_true', default=None,
+                       help='append the errors and flags of filled pixels as '
+                       'extensions GPR_ERR and GPR_FLAG')
+    group.add_argument('--save-model', metavar='FILE',
+                       help='write the trained kernels to this file (.json)')
+    group.add_argument('--overwrite', action='store_true', default=None,
+                       help='replace files that exist')
+    add_general_options(parser)
+    parser.set_defaults(func=run, parser=parser)
+
+
+def _read_mask(args, path, shape):
+    """
+    Read the mask: a file, or an extension of the image.
+    """
+    if args.mask is None:
+        return None
+    spec = args.mask
+    if not os.path.exists(split_spec(spec)[0]):
+        spec = f'{path}[{args.mask}]'
+    mask = read_image(spec, unit='none', what='mask', any_shape=True).values
+    if mask.shape not in (shape, shape[-2:]):
+        msg = (f'mask {args.mask}: expected the shape of the image, {shape}, '
+               f'got {mask.shape}')
+        raise CLIError(msg)
+    return mask != 0  # NaN is masked, too
+
+
+def _new_hdu(hdu, number, data, text):
+    """
+    Return an HDU like another with new pixels, without loss.
+    """
+    from astropy.io import fits
+
+    header = hdu.header.copy()
+    for key in ('BSCALE', 'BZERO', 'BLANK', 'DATAMIN', 'DATAMAX', 'CHECKSUM',
+                'DATASUM', 'ZHECKSUM', 'ZDATASUM'):
+        header.remove(key, ignore_missing=True, remove_all=True)
+    header['GPRIMPUT'] = (text, 'bad pixels filled by lpiphot')
+    if isinstance(hdu, fits.CompImageHDU):
+        # floats are compressed without loss by this only
+        return fits.CompImageHDU(data, header, compression_type='GZIP_2',
+                                 quantize_level=0.0)
+    kind = fits.PrimaryHDU if number == 0 else fits.ImageHDU
+    return kind(data, header)
+
+
+def _planes(result):
+    from astropy.io import fits
+
+    return [fits.ImageHDU(result.std.astype('f4'), name='GPR_ERR'),
+            fits.ImageHDU(result.flags, name='GPR_FLAG')]
+
+
+def _summary(result, outputs, seconds):
+    from lpiphot.flags import FILL_FLAGS
+
+    n_filled = int(result.mask.sum())
+    yield (f'{n_filled} of {result.flags.size} pixels filled in '
+           f'{seconds:.1f} s')
+    for flag in FILL_FLAGS[1:]:
+        count = int(((result.flags & flag.bit) != 0).sum())
+        if count:
+            yield f'  {count:6d}  {flag.name} ({flag.bit})'
+    yield from (f'wrote {path}' for path in outputs.values())
+
+
+def run(args):
+    """
+    Run the command.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        The parsed arguments.
+    """
+    merge_config(args.parser, args)
+    outputs = check_outputs(args)
+
+    from astropy.io import fits
+
+    from lpiphot import GPRImputer
+
+    options = {name: getattr(args, name) for name in _OPTIONS
+               if getattr(args, name) is not None}
+    with bad_input():
+        imputer = GPRImputer(progress_bar=want_progress(args), **options)
+        if args.model is not None:
+            with unreadable(f'model {args.model}: '):
+                imputer.load(args.model)
+
+    path, ext = split_spec(args.image)
+    if ext is not None and args.ext is not None:
+        msg = (f'image: the extension is given twice, in {args.image} and by '
+               '--ext')
+        raise CLIError(msg)
+    content = read_bytes(path, 'image')
+    with unreadable(f'image {path} is not a FITS file: '):
+        hdulist = fits.open(io.BytesIO(content), uint=True)
+        len(hdulist)  # reads all headers
+    with hdulist:
+        hdu = find_image(hdulist, ext or args.ext, f'image {path}')
+        number = next(i for i, one in enumerate(hdulist) if one is hdu)
+        with unreadable(f'image {path} cannot be read: '):
+            data = hdu.data
+        mask = _read_mask(args, path, data.shape)
+        start = time.perf_counter()
+        with bad_input(f'image {path}: '):
+            if args.save_model is not None and args.model is None:
+                imputer.fit(data, mask=mask)
+            result = imputer.run(data, mask=mask)
+        seconds = time.perf_counter() - start
+        content = replace_hdu(
+            content, number,
+            _new_hdu(hdu, number, result.image,
+                     imputer.describe(int(result.mask.sum()))),
+            _planes(result) if args.add_planes else ())
+
+    with atomic_files(outputs, overwrite=args.overwrite) as temporary:
+        write_bytes(temporary['clean'], content)
+        if args.save_model is not None:
+            imputer.save(temporary['save_model'])
+    if not args.quiet:
+        print('\n'.join(_summary(result, outputs, seconds)))

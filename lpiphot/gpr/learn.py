@@ -1,0 +1,514 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Images -> a model: which kernels, for which neighbourhoods, what errors.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lpiphot._core.imputation import fill_pixels
+from lpiphot.gpr.kernels import Kernel
+from lpiphot.gpr.model import MIN_CONTRAST, Model, Steps, describe
+from lpiphot.gpr.sample import bright_pixels, random_pixels
+from lpiphot.gpr.training import (Grid, Search, grid, penalty, sum_orbits,
+                                  symmetry_of, train)
+from lpiphot.gpr.weights import Window, stack_windows
+from lpiphot.gpr.window import Moments, moments, offsets
+
+__all__ = ['Settings', 'learn']
+
+# Kernels for the classes to choose from
+AMPLITUDES = tuple(np.geomspace(0.1, 1000.0, 13).tolist())
+LENGTH_SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.2,
+                 4.0, 5.5, 7.5)
+
+# Ratios of length scales, where pixels are too few to train for it
+RATIOS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+# Neighbours lost: few, or so many that kernels were better found with
+# the inner 3 x 3 pixels hidden (which have 0.44 of the weights)
+LOST_EDGES = (0.35,)
+# Shapes: valleys and plains; slopes; peaks
+SHAPE_EDGES = (0.2, 0.6)
+# Each step of contrast is for the upper 60 % of the one before
+KEPT = 0.6
+MAX_STEPS = 8
+MIN_PIXELS = 120
+# In the choice of a kernel for a step the one beside it votes like half so
+# many pixels; a kernel worse by this factor has no more votes against it
+N_VOTE, VOTE_EXCESS = 100, 1.15
+# So many pixels, at least, tell the error at the highest contrast
+MIN_NODE = 40
+
+# Of the training pixels of classes, those that are bright
+BRIGHT_SHARE = 3 / 7
+# With fewer whole windows, training pixels have their bad neighbours, and
+# are few, as each needs its own weights for each kernel
+MIN_WHOLE = 500
+N_PATTERNS = 1000
+# Training pixels without which there is no training
+MIN_TRAINING = 30
+
+# The largest sum over an orbit, in units of the noise
+MAX_SUM = 1e30
+
+# So many times the training pixels are tried, as not all windows are
+# whole, and are enough for the rest of the image not to be searched
+N_TRIED, N_ENOUGH = 4, 2
+
+# Pixels read at a time
+N_CHUNK = 4096
+
+# What fits many images, where there is nothing to learn from
+DEFAULT = (3.0, 1.0)
+
+
+class Settings(NamedTuple):
+    """
+    What to learn, and from how many pixels.
+
+    Attributes
+    ----------
+    search : `~lpiphot.gpr.training.Search`
+        The kernel.
+
+    local : bool
+        Whether to find kernels for classes of neighbourhoods, or a
+        single one.
+
+    training_mad, training_clip : float
+        Bright pixels are those more than ``training_mad`` median
+        absolute deviations above the median; those of a single kernel
+        also lie below the maximum over ``training_clip``.
+
+    max_training : int
+        The largest number of training pixels.
+    """
+
+    search: Search
+    local: bool
+    training_mad: float
+    training_clip: float
+    max_training: int
+
+
+class _Pixels(NamedTuple):
+    """
+    Training pixels of an image, sums and moments in units of the noise.
+
+    ``moments`` has those of both levels of lost neighbours; without sums
+    there are patterns of bad neighbours, and one level.
+    """
+
+    plane: object
+    y: np.ndarray
+    x: np.ndarray
+    moments: tuple
+    sums: np.ndarray
+
+
+class _Rows(NamedTuple):
+    """
+    Training pixels, in units of the noise, and what kernels make of them.
+    """
+
+    moments: Moments
+    found: Grid
+    sums: np.ndarray
+    residuals: np.ndarray
+    variance: np.ndarray
+
+    def take(self, chosen, kernel=slice(None)):
+        """
+        Return absolute residuals and variances of some pixels, of all
+        kernels or of one.
+        """
+        variance = self.found.variance[kernel]
+        if self.sums is not None:
+            weights = self.found.values[kernel].astype(self.sums.dtype)
+            residuals = self.sums[chosen] @ weights.T
+            return np.abs(residuals, out=residuals), variance
+        return (np.abs(self.residuals[chosen, kernel]),
+                self.variance[chosen, kernel])
+
+
+def _moments(plane, y, x, width, reach=0):
+    found = moments(plane.data, plane.bad, y, x, width, reach)
+    return np.stack([found.scatter / plane.noise, found.peak / plane.noise,
+                     found.lost])
+
+
+def _look_at(plane, index, search):
+    """
+    Return positions, moments and sums of those that have whole windows,
+    without spikes.
+    """
+    parts = []
+    # in order, and few at a time, to read each part of memory but once
+    index = np.sort(index)
+    for first in range(0, max(index.size, 1), N_CHUNK):
+        y, x = np.divmod(index[first:first + N_CHUNK], plane.data.shape[1])
+        sums, kept = sum_orbits(plane.data, plane.bad, y, x, search.width,
+                                symmetry_of(search))
+        y, x = y[kept], x[kept]
+        clean = ~plane.near_spikes(y, x, search.width)
+        y, x, sums = y[clean], x[clean], sums[clean]
+        parts.append((y, x, *(_moments(plane, y, x, search.width, level).T
+                              for level in range(len(LOST_EDGES) + 1)),
+                      sums / plane.noise))
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def _whole_windows(plane, candidates, search, rng):
+    """
+    Draw candidates until enough have whole windows.
+
+    Candidates are flat indices, and how many are wanted.
+    """
+    parts = []
+    for index, n_pixels in candidates:
+        if index.size > N_TRIED * n_pixels:
+            index = index[rng.integers(index.size, size=N_TRIED * n_pixels)]
+        index = rng.permutation(index)
+        found = [_look_at(plane, index[:n_pixels], search)]
+        n_found = len(found[0][0])
+        if n_found < n_pixels:  # so many more, by the share that was good
+            more = (n_pixels - n_found) * n_pixels // max(n_found, 1)
+            found.append(_look_at(plane, index[n_pixels:n_pixels + more],
+                                  search))
+        parts.append([np.concatenate(part)[:n_pixels]
+                      for part in zip(*found, strict=True)])
+    y, x, *both, sums = (np.concatenate(part)
+                         for part in zip(*parts, strict=True))
+    return _Pixels(plane, y, x, tuple(Moments(*one.T) for one in both), sums)
+
+
+def _any_windows(plane, candidates, width, rng):
+    """
+    Draw good pixels that have any good neighbours.
+    """
+    index = np.concatenate([index for index, _ in candidates])
+    index = index[~plane.bad.ravel()[index]]
+    index = np.sort(rng.permutation(index)[:N_PATTERNS])
+    y, x = np.divmod(index, plane.data.shape[1])
+    found = _moments(plane, y, x, width)
+    some = found[2] < 1
+    return _Pixels(plane, y[some], x[some], (Moments(*found[:, some]),),
+                   None)
+
+
+def _for_classes(plane, settings, rng):
+    """
+    Return bright pixels and random ones, for the classes.
+    """
+    n_bright = int(BRIGHT_SHARE * settings.max_training)
+    n_others = settings.max_training - n_bright
+    return [(bright_pixels(plane, settings.training_mad * plane.spread,
+                           N_ENOUGH * n_bright), n_bright),
+            (random_pixels(plane, N_TRIED * n_others, rng), n_others)]
+
+
+def _for_single(plane, settings, rng):
+    """
+    Return bright pixels as the paper has them (section 4.1), then, in
+    case there are few, more and more others.
+    """
+    n_pixels = settings.max_training
+    threshold = settings.training_mad * plane.spread
+    top = (plane.data.max() + plane.level) / settings.training_clip
+    for lowest, highest in ((threshold, top - plane.level),
+                            (threshold, np.inf), (0.3 * threshold, np.inf)):
+        index = bright_pixels(plane, lowest, N_ENOUGH * n_pixels, highest)
+        found = _whole_windows(plane, [(index, n_pixels)], settings.search,
+                               rng)
+        if len(found.y) >= MIN_PIXELS:
+            return found
+    index = random_pixels(plane, N_TRIED * n_pixels, rng)
+    return _whole_windows(plane, [(index, n_pixels)], settings.search, rng)
+
+
+def learn(planes, settings, *, training=None, seed=0):
+    """
+    Learn the kernels of images of one kind.
+
+    Parameters
+    ----------
+    planes : list of `~lpiphot.gpr.sample.Plane`
+        The images.
+
+    settings : `Settings`
+        What to learn.
+
+    training : list of 2-D bool `~numpy.ndarray`, optional
+        The training pixels of each image, `True` for those to use.
+
+    seed : int, optional
+        The seed of the choice of training pixels.
+
+    Returns
+    -------
+    model : `~lpiphot.gpr.model.Model`
+        The kernels.
+    """
+    rng = np.random.default_rng(seed)
+    share = settings._replace(
+        max_training=max(settings.max_training // len(planes), MIN_PIXELS))
+    if training is None:
+        candidates = [_for_classes(plane, share, rng) for plane in planes]
+    else:
+        candidates = [[(np.flatnonzero(chosen), share.max_training)]
+                      for chosen in training]
+    pixels = [_whole_windows(plane, some, settings.search, rng)
+              for plane, some in zip(planes, candidates, strict=True)]
+    whole = sum(len(some.y) for some in pixels) >= MIN_WHOLE
+    if not whole and any(plane.bad.any() for plane in planes):
+        pixels = [_any_windows(plane, some, settings.search.width, rng)
+                  for plane, some in zip(planes, candidates, strict=True)]
+    n_training = sum(len(some.y) for some in pixels)
+    noise = float(np.median([plane.noise for plane in planes]))
+    if n_training < MIN_TRAINING:
+        return _untrained(settings.search, noise)
+
+    if settings.local:
+        return _class_model(pixels, settings.search, noise, n_training)
+    bright = pixels
+    if training is None and whole:
+        bright = [_for_single(plane, share, rng) for plane in planes]
+    kernel = _single_kernel(bright, settings.search)
+    found = Grid([kernel], *_weights_of(kernel, settings.search),
+                 penalty(np.array([kernel.amplitude])))
+    rows = _rows(pixels, found, settings.search.width)
+    residuals, variance = rows.take(slice(None), 0)
+    nodes = _error_nodes(describe(rows.moments, 1.0)[0],
+                         residuals * np.sqrt(found.variance[0] / variance))
+    steps = Steps((0.0,), (0,), (float(found.variance[0]),), *nodes)
+    return Model(settings.search.width, (kernel,), noise, (), (), (steps,),
+                 n_training)
+
+
+def _weights_of(kernel, search, reach=0):
+    """
+    Return the weights of orbits and the variance of one kernel.
+    """
+    found = grid(search, (kernel.amplitude,), (kernel.length_scale,),
+                 symmetry_of(search), kernel.angle, reach)
+    return found.values, found.variance
+
+
+def _untrained(search, noise):
+    """
+    Return a model of what is given, and of defaults for the rest.
+    """
+    amplitude, scale = DEFAULT
+    kernel = Kernel(
+        search.name, search.amplitude or amplitude,
+        search.length_scale or (scale, scale), search.angle or 0.0,
+        search.period)
+    return Model(search.width, (kernel,), noise, (), (),
+                 (Steps((0.0,), (0,), (1.0,), (1.0,), (1.0,)),), 0)
+
+
+def _single_kernel(pixels, search):
+    """
+    Find the kernel that is best for all pixels.
+    """
+    if search.amplitude is not None and search.length_scale is not None:
+        return Kernel(search.name, search.amplitude, search.length_scale,
+                      search.angle or 0.0, search.period)
+    if pixels[0].sums is not None:
+        return train(np.concatenate([some.sums for some in pixels]),
+                     search)[0]
+    found = _choices(search, pixels)
+    residuals, _ = _rows(pixels, found, search.width).take(slice(None))
+    cost = residuals.mean(axis=0) * found.penalty
+    return found.kernels[int(np.argmin(cost))]
+
+
+def _stretch(search, pixels):
+    """
+    Find the ratio of the length scales, y over x, and the angle.
+    """
+    angle = search.angle or 0.0
+    if search.stretch is None:
+        return 1.0, angle
+    if pixels[0].sums is not None:
+        kernel = _single_kernel(pixels, search)
+        return np.divide(*kernel.length_scale).item(), kernel.angle
+    angles = ((0.0, 45.0) if search.stretch == 'angle'
+              and search.angle is None else (angle,))
+    found = [grid(search, AMPLITUDES[3::4], tuple(
+        (scale * np.sqrt(ratio), scale / np.sqrt(ratio))
+        for scale in LENGTH_SCALES[3::3] for ratio in RATIOS),
+        symmetry_of(search), angle) for angle in angles]
+    found = Grid([kernel for one in found for kernel in one.kernels],
+                 *(np.concatenate([one[i] for one in found])
+                   for i in range(1, len(Grid._fields))))
+    residuals, _ = _rows(pixels, found, search.width).take(slice(None))
+    kernel = found.kernels[int(np.argmin(residuals.mean(axis=0)
+                                         * found.penalty))]
+    return np.divide(*kernel.length_scale).item(), kernel.angle
+
+
+def _choices(search, pixels, reach=0):
+    """
+    Return the kernels to choose from; fewer for pixels with patterns.
+    """
+    amplitudes, scales = AMPLITUDES, LENGTH_SCALES
+    if pixels[0].sums is None:
+        amplitudes, scales = amplitudes[::3], scales[::2]
+    if search.amplitude is not None:
+        amplitudes = (search.amplitude,)
+    if search.length_scale is not None:
+        pairs, angle = (search.length_scale,), search.angle or 0.0
+    else:
+        ratio, angle = _stretch(search, pixels)
+        pairs = tuple((scale * ratio ** 0.5, scale / ratio ** 0.5)
+                      for scale in scales)
+    return grid(search, amplitudes, pairs, symmetry_of(search), angle, reach)
+
+
+def _rows(pixels, found, width, reach=0):
+    """
+    Put pixels of all images together.
+    """
+    merged = Moments(*np.concatenate([some.moments[reach] for some in pixels],
+                                     axis=1))
+    if pixels[0].sums is not None:
+        # an image almost without noise has sums beyond float32
+        sums = np.concatenate([some.sums for some in pixels])
+        return _Rows(merged, found,
+                     np.clip(sums, -MAX_SUM, MAX_SUM).astype(np.float32),
+                     None, None)
+    arrays = stack_windows([Window(kernel, width)
+                            for kernel in found.kernels])
+    parts = [_fill_again(some, arrays, width) for some in pixels]
+    return _Rows(merged, found, None,
+                 *(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _fill_again(pixels, arrays, width):
+    """
+    Fill good pixels as if they were bad, by every kernel.
+    """
+    plane, y, x = pixels[:3]
+    n_kernels = len(arrays[0])
+    value, variance = np.zeros((2, n_kernels, y.size))
+    n_good = np.zeros(y.size, dtype=np.intc)
+    for number in range(n_kernels):
+        which = np.full(y.size, number, dtype=np.intc)
+        fill_pixels(plane.data, plane.bad.view(np.uint8), y, x,
+                    *offsets(width), which, *arrays, 1, value[number],
+                    variance[number], n_good)
+    return (value - plane.data[y, x]).T / plane.noise, variance.T
+
+
+def _error_nodes(contrast, sizes):
+    """
+    Return contrasts, and the error at each, from absolute residuals.
+    """
+    order = np.argsort(contrast, kind='stable')
+    contrast, sizes = contrast[order], sizes[order]
+    first, nodes, errors = 0, [], []
+    while first < len(order):
+        last = first + int((len(order) - first) * (1 - KEPT))
+        if len(order) - last < MIN_NODE:
+            last = len(order)
+        middle = (last - first) // 2
+        nodes.append(max(float(contrast[first + middle]), MIN_CONTRAST))
+        # of a constant image it is 0, which has no logarithm
+        errors.append(max(1.4826 * float(np.partition(
+            sizes[first:last], middle)[middle]), 1e-3))
+        first = last
+    return tuple(nodes), tuple(errors)
+
+
+def _class_model(pixels, search, noise, n_training):
+    """
+    Find the best kernel of each class of neighbourhoods.
+    """
+    kernels, tables = [], {}
+    n_shapes = len(SHAPE_EDGES) + 1
+    whole = pixels[0].sums is not None
+    for level in range(len(LOST_EDGES) + 1):
+        if whole or level == 0:
+            rows = _rows(pixels, _choices(search, pixels, level),
+                         search.width, level)
+        contrast, shape = describe(rows.moments, 1.0)
+        kind = np.searchsorted(SHAPE_EDGES, shape)
+        if not whole:
+            kind += n_shapes * np.searchsorted(LOST_EDGES, rows.moments.lost)
+            kind -= n_shapes * level
+        for number in range(n_shapes):
+            mine = np.flatnonzero(kind == number)
+            if mine.size >= MIN_PIXELS:
+                tables[level, number] = _make_steps(contrast, rows, mine,
+                                                    kernels)
+    if not tables:
+        tables[0, 0] = _make_steps(contrast, rows, np.arange(contrast.size),
+                                   kernels)
+    # a class that is scarce has the kernels of the nearest
+    steps = tuple(
+        tables[min(tables, key=lambda other: (abs(other[1] - number),
+                                              abs(other[0] - level)))]
+        for level in range(len(LOST_EDGES) + 1)
+        for number in range(n_shapes))
+    return Model(search.width, tuple(kernels), noise, LOST_EDGES, SHAPE_EDGES,
+                 steps, n_training)
+
+
+def _make_steps(contrast, rows, mine, kernels):
+    """
+    Find the kernels of one class; new ones are appended to ``kernels``.
+    """
+    contrast, found = contrast[mine], rows.found
+    n_steps = 1
+    while (n_steps < MAX_STEPS
+           and KEPT ** n_steps * contrast.size >= MIN_PIXELS):
+        n_steps += 1
+    edges = np.quantile(contrast, 1 - KEPT ** np.arange(n_steps))
+    step = np.searchsorted(edges[1:], contrast, side='right')
+    members = [np.flatnonzero(step == number) for number in np.unique(step)]
+    cost = np.array([rows.take(mine[these])[0].mean(axis=0) * found.penalty
+                     for these in members])
+    table, sizes = [], np.empty(contrast.size)
+    for number, best in enumerate(_choose(cost, [*map(len, members)])):
+        these = members[number]
+        residuals, variance = rows.take(mine[these], best)
+        # as if no neighbours were bad, in case there are
+        sizes[these] = residuals * np.sqrt(found.variance[best] / variance)
+        if found.kernels[best] not in kernels:
+            kernels.append(found.kernels[best])
+        table.append((float(edges[number]),
+                      kernels.index(found.kernels[best]),
+                      float(found.variance[best])))
+    return Steps(*zip(*table, strict=True), *_error_nodes(contrast, sizes))
+
+
+def _choose(cost, n_pixels):
+    """
+    Return the best kernel of each step.
+
+    The other steps have a vote, that of the nearest counting most. It
+    keeps a step with few pixels from taking a kernel by chance.
+
+    Parameters
+    ----------
+    cost : (n_steps, n_kernels) `~numpy.ndarray`
+        The mean absolute residuals.
+
+    n_pixels : (n_steps,) list of int
+        The numbers of pixels.
+
+    Returns
+    -------
+    best : list of int
+        The numbers of the kernels.
+    """
+    excess = cost / np.maximum(cost.min(axis=1, keepdims=True), 1e-300)
+    number = np.arange(len(cost))
+    votes = N_VOTE * 0.5 ** np.abs(number[:, np.newaxis] - number)
+    votes[np.diag_indices(len(cost))] = 0
+    total = (votes @ np.minimum(excess, VOTE_EXCESS)
+             + np.array(n_pixels)[:, np.newaxis] * excess)
+    return np.argmin(total, axis=1).tolist()

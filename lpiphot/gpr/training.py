@@ -1,0 +1,519 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Training pixels -> kernel parameters.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from scipy.optimize import minimize
+
+from lpiphot._core.imputation import orbit_sums
+from lpiphot.gpr.kernels import PERIOD, Kernel
+from lpiphot.gpr.weights import Weights, Window, combine
+from lpiphot.gpr.window import offsets, orbits
+
+__all__ = ['Bounds', 'Grid', 'OrbitSolver', 'Search', 'grid', 'objective',
+           'penalty', 'sum_orbits', 'symmetry_of', 'train']
+
+# The penalty of equation 7, in units of the noise
+MU, TAU = 3000.0, 200.0
+
+# Amplitudes and length scales of the first, coarse search
+GRID = (9, 9)
+
+# Training pixels that the coarse search uses
+N_COARSE = 1500
+
+
+class Bounds(NamedTuple):
+    """
+    The range of the parameters.
+
+    Attributes
+    ----------
+    amplitude, length_scale : 2-tuple of float
+        The smallest and the largest value, in units of the noise and in
+        pixels.
+    """
+
+    amplitude: tuple
+    length_scale: tuple
+
+
+class Search(NamedTuple):
+    """
+    What is searched for, and what is given.
+
+    Attributes
+    ----------
+    name : str
+        The kernel, one of `~lpiphot.gpr.kernels.KERNELS`.
+
+    width : int
+        The width of the window in pixels.
+
+    stretch : {None, 'axes', 'angle'}
+        Whether the kernel is isotropic, stretched along the axes, or
+        stretched at an angle.
+
+    bounds : `Bounds`
+        The range of the parameters.
+
+    amplitude, length_scale, angle : float, tuple or `None`
+        Parameters that are given, or `None`.
+
+    period : float
+        The period of the periodic kernel in pixels.
+    """
+
+    name: str
+    width: int
+    stretch: str
+    bounds: Bounds
+    amplitude: float = None
+    length_scale: tuple = None
+    angle: float = None
+    period: float = PERIOD
+
+
+class OrbitSolver:
+    """
+    Weights of a full window, one for all neighbours that are alike.
+
+    By symmetry the equations of ``width**2 - 1`` neighbours shrink to
+    one for each orbit of `~lpiphot.gpr.window.orbits`: 14 in place of
+    80 for an isotropic kernel of width 9.
+
+    Parameters
+    ----------
+    width : int
+        The odd width of the window in pixels.
+
+    symmetry : {'all', 'axes', 'point'}
+        The symmetry of the kernel.
+
+    reach : int, optional
+        Neighbours so near in y and x have no weight, as if bad.
+    """
+
+    def __init__(self, width, symmetry, reach=0):
+        dy, dx = offsets(width)
+        self.orbit = orbits(width, symmetry)
+        self.sizes = np.bincount(self.orbit)
+        far = np.maximum(np.abs(dy), np.abs(dx)) > reach
+        self._kept = np.unique(self.orbit[far])
+        order = np.argsort(self.orbit, kind='stable')
+        order = order[far[order]]
+        sizes = self.sizes[self._kept]
+        self._first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        one = order[self._first]
+        self._near = dy[one], dx[one]
+        self._apart = (dy[one][:, np.newaxis] - dy[order],
+                       dx[one][:, np.newaxis] - dx[order])
+        self._root = np.sqrt(sizes)
+
+    def __call__(self, kernel, amplitudes):
+        """
+        Return the weights of the orbits.
+
+        Parameters
+        ----------
+        kernel : `~lpiphot.gpr.kernels.Kernel`
+            The kernel, which must have the symmetry; its amplitude is
+            not used.
+
+        amplitudes : (n,) array_like of float
+            The amplitudes in its place.
+
+        Returns
+        -------
+        result : `~lpiphot.gpr.weights.Weights`
+            For each amplitude the weight of each neighbour of an orbit,
+            (n, n_orbits), and the variance, (n,).
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If the covariance is not positive definite.
+        """
+        kernel = replace(kernel, amplitude=1.0)
+        a2 = np.square(amplitudes, dtype=float)
+        # The matrix of sums over orbits, scaled to be symmetric: of the
+        # unit vectors that have one value on an orbit and 0 elsewhere.
+        matrix = np.add.reduceat(kernel(*self._apart), self._first, axis=1)
+        matrix *= self._root[:, np.newaxis] / self._root
+        k = a2[:, np.newaxis] * (kernel(*self._near) * self._root)
+        right = np.stack([k, np.broadcast_to(self._root, k.shape)], axis=-1)
+        matrices = a2[:, np.newaxis, np.newaxis] * matrix
+        matrices[:, *np.diag_indices(self._root.size)] += 1
+        np.linalg.cholesky(matrices)
+        solved = np.linalg.solve(matrices, right)
+        w, u = np.moveaxis(solved, -1, 0) * self._root
+        whole = combine(k / self._root, w, u, a2)
+        values = np.zeros((a2.size, self.sizes.size))
+        values[:, self._kept] = whole.values / self._root ** 2
+        return Weights(values, whole.variance)
+
+
+@lru_cache(maxsize=32)
+def _solver(width, symmetry, reach=0):
+    return OrbitSolver(width, symmetry, reach)
+
+
+def _solve(kernel, amplitudes, search, symmetry, reach=0):
+    """
+    Return the weights of orbits, or `None` if there are none.
+    """
+    try:
+        if search.name == 'periodic':
+            # positive definite only for some parameters, and then not
+            # seen from the symmetric vectors alone
+            Window(replace(kernel, amplitude=float(np.max(amplitudes))),
+                   search.width)
+        return _solver(search.width, symmetry, reach)(kernel, amplitudes)
+    except (LinAlgError, ValueError):
+        return None
+
+
+def sum_orbits(data, bad, y, x, width, symmetry):
+    """
+    Sum the neighbours of training pixels by orbit, less the pixel.
+
+    This is all that training needs of the image: the (N, width**2)
+    matrix of the paper is never built.
+
+    Parameters
+    ----------
+    data : (ny, nx) `~numpy.ndarray`
+        The image.
+
+    bad : (ny, nx) bool `~numpy.ndarray`
+        The pixels that are no neighbours.
+
+    y, x : (n,) `~numpy.ndarray` of int
+        The pixels. Those that are bad or whose window reaches over the
+        edge or has bad pixels are dropped.
+
+    width : int
+        The width of the window in pixels.
+
+    symmetry : {'all', 'axes', 'point'}
+        The symmetry.
+
+    Returns
+    -------
+    sums : (n_kept, n_orbits) `~numpy.ndarray`
+        The sums; times the weights of the orbits they are the
+        prediction less the pixel.
+
+    kept : (n,) bool `~numpy.ndarray`
+        The pixels that were kept.
+    """
+    solver = _solver(width, symmetry)
+    sums = np.empty((len(y), solver.sizes.size))
+    kept = np.zeros(len(y), dtype=np.uint8)
+    orbit_sums(data, bad.view(np.uint8), y, x, *offsets(width),
+               solver.orbit, sums, kept)
+    kept = kept.astype(bool)
+    return sums[kept], kept
+
+
+def penalty(amplitude):
+    """
+    Return the factor that keeps the amplitude finite (equation 7).
+
+    Parameters
+    ----------
+    amplitude : float
+        The amplitude in units of the noise.
+
+    Returns
+    -------
+    factor : float
+        The factor.
+    """
+    return 1 + np.exp(np.minimum((amplitude - MU) / TAU, 500))
+
+
+def objective(kernel, sums, search, symmetry):
+    """
+    Return the mean absolute residual times the penalty.
+
+    Parameters
+    ----------
+    kernel : `~lpiphot.gpr.kernels.Kernel`
+        The kernel.
+
+    sums : (n, n_orbits) `~numpy.ndarray`
+        The sums over the orbits of ``symmetry``, of `sum_orbits`.
+
+    search : `Search`
+        The search.
+
+    symmetry : {'all', 'axes', 'point'}
+        A symmetry of the kernel.
+
+    Returns
+    -------
+    value : float
+        The value, in units of the image; infinite if the covariance is
+        not positive definite.
+    """
+    solved = _solve(kernel, [kernel.amplitude], search, symmetry)
+    if solved is None:
+        return np.inf
+    return (np.abs(sums @ solved.values[0]).mean()
+            * penalty(kernel.amplitude))
+
+
+def symmetry_of(search):
+    """
+    Return the symmetry that all kernels of a search have.
+
+    Parameters
+    ----------
+    search : `Search`
+        The search.
+
+    Returns
+    -------
+    symmetry : {'all', 'axes', 'point'}
+        The symmetry.
+    """
+    if search.length_scale is not None:
+        return Kernel(search.name, 1.0, search.length_scale,
+                      search.angle or 0.0).symmetry
+    return {None: 'all', 'axes': 'axes', 'angle': 'point'}[search.stretch]
+
+
+def coarsen(sums, width, fine, coarse):
+    """
+    Add up the sums of orbits that a higher symmetry joins.
+
+    Parameters
+    ----------
+    sums : (n, n_fine) `~numpy.ndarray`
+        The sums.
+
+    width : int
+        The width of the window in pixels.
+
+    fine, coarse : {'all', 'axes', 'point'}
+        The symmetry of the sums, and a higher one.
+
+    Returns
+    -------
+    sums : (n, n_coarse) `~numpy.ndarray`
+        The sums over larger orbits.
+    """
+    if fine == coarse:
+        return sums
+    join = np.zeros((sums.shape[1], orbits(width, coarse).max() + 1))
+    join[orbits(width, fine), orbits(width, coarse)] = 1
+    return sums @ join
+
+
+class Grid(NamedTuple):
+    """
+    Kernels to choose from, and their weights for a full window.
+
+    Attributes
+    ----------
+    kernels : list of `~lpiphot.gpr.kernels.Kernel`
+        The kernels, of those asked for that are positive definite.
+
+    values : (n, n_orbits) `~numpy.ndarray`
+        Their weights.
+
+    variance : (n,) `~numpy.ndarray`
+        Their variances.
+
+    penalty : (n,) `~numpy.ndarray`
+        Their penalties (equation 7).
+    """
+
+    kernels: list
+    values: np.ndarray
+    variance: np.ndarray
+    penalty: np.ndarray
+
+
+@lru_cache(maxsize=32)
+def grid(search, amplitudes, pairs, symmetry, angle=0.0, reach=0):
+    """
+    Return kernels to choose from, for any image.
+
+    Parameters
+    ----------
+    search : `Search`
+        The search.
+
+    amplitudes : tuple of float
+        The amplitudes.
+
+    pairs : tuple of 2-tuples of float
+        The length scales.
+
+    symmetry : {'all', 'axes', 'point'}
+        A symmetry of the kernels.
+
+    angle : float, optional
+        Their angle in degrees.
+
+    reach : int, optional
+        Neighbours so near in y and x have no weight, as if bad.
+
+    Returns
+    -------
+    result : `Grid`
+        The kernels.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    kernels, values, variance = [], [], []
+    for pair in pairs:
+        some = [Kernel(search.name, amplitude, pair, angle, search.period)
+                for amplitude in amplitudes]
+        solved = _solve(some[0], amplitudes, search, symmetry, reach)
+        while solved is None and len(some) > 1:
+            some = some[:-1]  # a smaller amplitude may do
+            solved = _solve(some[0], amplitudes[:len(some)], search,
+                            symmetry, reach)
+        if solved is not None:
+            kernels.extend(some)
+            values.append(solved.values)
+            variance.append(solved.variance)
+    if not kernels:
+        msg = (f'kernel {search.name!r} has no positive definite covariance '
+               f'at width {search.width} for the parameters searched')
+        raise ValueError(msg)
+    return Grid(kernels, np.concatenate(values), np.concatenate(variance),
+                penalty(np.array([one.amplitude for one in kernels])))
+
+
+def _free(kernel, search, *, stretched):
+    """
+    Return the free parameters, (start, low, high, step) in each row, and
+    what makes a kernel of them. Amplitude and scales are logarithms.
+    """
+    rows = []
+    if search.amplitude is None:
+        rows.append((np.log(kernel.amplitude),
+                     *np.log(search.bounds.amplitude), 0.25))
+    n_scales = 0
+    if search.length_scale is None:
+        n_scales = 2 if stretched else 1
+        rows.extend((np.log(scale), *np.log(search.bounds.length_scale), 0.25)
+                    for scale in kernel.length_scale[:n_scales])
+    if stretched and search.stretch == 'angle' and search.angle is None:
+        rows.append((kernel.angle, -np.inf, np.inf, 20.0))
+
+    def make(point):
+        point = list(point)
+        amplitude, pair, angle = (kernel.amplitude, kernel.length_scale,
+                                  kernel.angle)
+        if search.amplitude is None:
+            amplitude = float(np.exp(point.pop(0)))
+        if n_scales:
+            pair = np.exp(point[:n_scales]).tolist()
+            pair = tuple(pair * 2 if n_scales == 1 else pair)
+            point = point[n_scales:]
+        if point:
+            angle = float(point[0]) % 180
+        return Kernel(search.name, amplitude, pair, angle, search.period)
+
+    return np.array(rows, dtype=float).reshape(-1, 4), make
+
+
+def _refine(kernel, sums, search, symmetry, *, stretched=False):
+    """
+    Minimise the objective from a kernel on; return kernel and value.
+    """
+    rows, make = _free(kernel, search, stretched=stretched)
+
+    def cost(point):
+        return objective(make(point), sums, search, symmetry)
+
+    start, low, high, step = rows.T
+    first = cost(start)
+    if len(rows) == 0:
+        return kernel, first
+    simplex = np.tile(start, (len(rows) + 1, 1))
+    simplex[1:] += np.diag(np.where(start + step <= high, step, -step))
+    result = minimize(
+        cost, start, method='Nelder-Mead',
+        bounds=list(zip(low, high, strict=True)),
+        options={'initial_simplex': simplex, 'xatol': 2e-3,
+                 'fatol': 1e-5 * first, 'maxfev': 60 * len(rows)})
+    return make(result.x), result.fun
+
+
+def train(sums, search):
+    """
+    Find the kernel with the least mean absolute residual.
+
+    A coarse grid on a part of the training pixels gives the start, and
+    the simplex method goes on from there with all of them, in the
+    logarithms of the parameters: no start of the user's is needed. A
+    stretched kernel starts from the isotropic one, and is taken only if
+    it is better.
+
+    Parameters
+    ----------
+    sums : (n, n_orbits) `~numpy.ndarray`
+        The training pixels, of `sum_orbits`, with the symmetry
+        `symmetry_of` the search.
+
+    search : `Search`
+        What to search for.
+
+    Returns
+    -------
+    kernel : `~lpiphot.gpr.kernels.Kernel`
+        The kernel.
+
+    value : float
+        Its objective, in units of the image.
+    """
+    fine = symmetry_of(search)
+    first = 'all' if search.length_scale is None else fine
+    part = coarsen(sums, search.width, fine, first)
+    amplitudes, scales = (np.geomspace(*bounds, size).tolist()
+                          for bounds, size in
+                          zip(search.bounds, GRID, strict=True))
+    if search.amplitude is not None:
+        amplitudes = [search.amplitude]
+    pairs = ([(scale, scale) for scale in scales]
+             if search.length_scale is None else [search.length_scale])
+    coarse = grid(search, tuple(amplitudes), tuple(pairs), first,
+                  search.angle or 0.0)
+    few = part[::max(1, len(part) // N_COARSE)]
+    best = np.argmin(np.abs(few @ coarse.values.T).mean(axis=0)
+                     * coarse.penalty)
+    kernel, value = _refine(coarse.kernels[best], part, search, first)
+    if search.length_scale is not None or search.stretch is None:
+        return kernel, value
+
+    # to both sides of the isotropic kernel, and for a free angle to
+    # both diagonals as well
+    angles = ((search.angle or 0.0,) if search.stretch == 'axes'
+              or search.angle is not None else (0.0, 45.0))
+    scale = kernel.length_scale[0]
+    starts = [replace(kernel, angle=angle, length_scale=_within(
+        (scale * ratio, scale / ratio), search.bounds.length_scale))
+        for angle in angles for ratio in (0.8, 1.25)]
+    start = min(starts, key=lambda start: objective(start, sums, search,
+                                                    fine))
+    stretched, best = _refine(start, sums, search, fine, stretched=True)
+    return (stretched, best) if best < value else (kernel, value)
+
+
+def _within(pair, bounds):
+    return tuple(np.clip(pair, *bounds).tolist())

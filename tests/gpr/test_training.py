@@ -1,0 +1,233 @@
+"""
+Training against the paper's way of it.
+"""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.ndimage import gaussian_filter
+from scipy.optimize import minimize
+
+from lpiphot.gpr.kernels import Kernel
+from lpiphot.gpr.learn import Settings, learn
+from lpiphot.gpr.sample import Plane
+from lpiphot.gpr.training import (MU, TAU, Bounds, OrbitSolver, Search,
+                                  objective, penalty, sum_orbits, symmetry_of,
+                                  train)
+from oracles import dense_gpr
+
+BOUNDS = Bounds((1.0, 5000.0), (0.5, 9.0))
+
+
+def search(name='squared_exponential', stretch=None, **kwargs):
+    return Search(name, 9, stretch, BOUNDS, **kwargs)
+
+
+@pytest.fixture(scope='module')
+def image():
+    """
+    Elongated stars on sky, an image of 80 x 90.
+    """
+    rng = np.random.default_rng(12)
+    data = np.zeros((80, 90))
+    data[rng.integers(80, size=60), rng.integers(90, size=60)] = (
+        rng.uniform(500, 9000, 60))
+    return gaussian_filter(data, (1.6, 1.1)) + rng.normal(20, 3, data.shape)
+
+
+@pytest.fixture(scope='module')
+def pixels(image):
+    """
+    The training pixels of the paper, some bad pixels among them.
+    """
+    bad = np.random.default_rng(13).random(image.shape) < 0.005
+    return bad, dense_gpr.training_pixels(image, bad, 10, 1.5, 9)
+
+
+def sums_of(image, bad, pixels, symmetry):
+    y, x = (np.ascontiguousarray(axis) for axis in pixels.T)
+    return sum_orbits(image, bad, y, x, 9, symmetry)
+
+
+@pytest.mark.parametrize(('pair', 'angle', 'symmetry'), [
+    ((1.3, 1.3), 0.0, 'all'), ((2.0, 1.1), 0.0, 'axes'),
+    ((2.0, 1.1), 40.0, 'point'), ((1.3, 1.3), 0.0, 'point')])
+def test_orbit_weights(pair, angle, symmetry):
+    """
+    The small equations have the solution of the large ones.
+    """
+    good = np.ones((9, 9), dtype=bool)
+    good[4, 4] = False
+    solver = OrbitSolver(9, symmetry)
+    for a in (1.7, 30.0):
+        wanted, variance = dense_gpr.interpolation_weights(
+            'squared_exponential', a, pair, good, angle=angle)
+        kernel = Kernel('squared_exponential', 1.0, pair, angle)
+        result = solver(kernel, [0.3, a])
+        assert_allclose(result.values[1][solver.orbit], wanted[good],
+                        rtol=1e-9, atol=1e-13)
+        assert_allclose(result.variance[1], variance, rtol=1e-11)
+
+
+def test_objective(image, pixels):
+    """
+    The mean absolute residual of the convolution, times equation 7.
+    """
+    bad, chosen = pixels
+    sums, kept = sums_of(image, bad, chosen, 'all')
+    assert kept.all()
+    good = np.ones((9, 9), dtype=bool)
+    good[4, 4] = False
+    for a, h in ((3.0, 1.4), (3400.0, 0.8)):
+        weights, _ = dense_gpr.interpolation_weights(
+            'squared_exponential', a, (h, h), good)
+        residuals = dense_gpr.residuals(image, chosen, weights)
+        wanted = np.abs(residuals).mean() * (1 + np.exp((a - 3000) / 200))
+        kernel = Kernel('squared_exponential', a, (h, h))
+        assert_allclose(objective(kernel, sums, search(), 'all'), wanted,
+                        rtol=1e-8)
+
+
+def test_penalty():
+    assert penalty(1.0) == pytest.approx(1.0)
+    assert penalty(MU) == pytest.approx(2.0)
+    assert penalty(MU + TAU) == pytest.approx(1 + np.e)
+    assert np.isfinite(penalty(1e9))
+
+
+def test_windows_that_are_dropped(image):
+    """
+    Bad pixels, their neighbours, and windows over the edge (which the
+    published code takes for rows of zeros) have no part.
+    """
+    bad = np.zeros(image.shape, dtype=bool)
+    bad[40, 40] = True
+    pixels = np.array([[40, 40], [44, 36], [45, 36], [3, 30], [4, 30],
+                       [75, 30], [76, 30], [30, 85], [30, 86], [30, 3]])
+    sums, kept = sums_of(image, bad, pixels, 'all')
+    assert kept.tolist() == [False, False, True, False, True, True, False,
+                             True, False, False]
+    y, x = 45, 36
+    assert_allclose(sums[0].sum(),
+                    image[y - 4:y + 5, x - 4:x + 5].sum() - 81 * image[y, x])
+
+
+def test_no_worse_than_the_paper(image, pixels):
+    """
+    From its own start, the paper's optimiser finds nothing better.
+    """
+    bad, chosen = pixels
+    sums, _ = sums_of(image, bad, chosen, 'all')
+
+    def cost(point):
+        return objective(Kernel('squared_exponential', point[0],
+                                (point[1], point[1])), sums, search(), 'all')
+
+    paper = minimize(cost, [1, 1], bounds=[(1, None), (0.5, 9)])
+    kernel, value = train(sums, search())
+    assert value <= paper.fun * (1 + 1e-6)
+    assert_allclose(value, cost([kernel.amplitude, kernel.length_scale[0]]))
+    # nor does a fine grid
+    grid = [cost([a, h]) for a in np.geomspace(1, 3000, 25)
+            for h in np.geomspace(0.5, 9, 25)]
+    assert value <= min(grid)
+
+
+def test_start_far_off(image, pixels):
+    """
+    The published start (1, 1) can end at a far amplitude; ours cannot.
+    """
+    bad, chosen = pixels
+    sums, _ = sums_of(image * 1e-4, bad, chosen, 'all')
+    kernel, value = train(sums, search())
+    other, other_value = train(1e4 * sums, search())
+    assert_allclose(1e4 * value, other_value, rtol=1e-4)
+    assert_allclose(kernel.length_scale, other.length_scale, rtol=0.02)
+
+
+@pytest.mark.parametrize('name', ['squared_exponential', 'matern52'])
+def test_stretched(image, pixels, name):
+    """
+    More freedom is never worse, and finds which axis is the long one.
+    """
+    bad, chosen = pixels
+    found = {}
+    for stretch, symmetry in ((None, 'all'), ('axes', 'axes'),
+                              ('angle', 'point')):
+        asked = search(name, stretch)
+        assert symmetry_of(asked) == symmetry
+        found[stretch] = train(sums_of(image, bad, chosen, symmetry)[0],
+                               asked)
+    assert found['axes'][1] < found[None][1]
+    # from different starts, so equal to the precision of the simplex
+    assert found['angle'][1] <= found['axes'][1] * 1.001
+    kernel = found['axes'][0]
+    assert kernel.length_scale[0] > 1.1 * kernel.length_scale[1]
+
+
+def test_angle(image, pixels):
+    """
+    The image turned by 90 degrees: the same kernel with axes exchanged.
+    """
+    bad, chosen = pixels
+    asked = search(stretch='axes')
+    kernel, value = train(sums_of(image, bad, chosen, 'axes')[0], asked)
+    turned, again = train(sums_of(image.T.copy(), bad.T.copy(),
+                                  chosen[:, ::-1], 'axes')[0], asked)
+    assert_allclose(again, value, rtol=1e-3)
+    assert_allclose(turned.length_scale[::-1], kernel.length_scale,
+                    rtol=0.05)
+
+
+def test_given_parameters(image, pixels):
+    """
+    What is given is kept, and the rest trained.
+    """
+    bad, chosen = pixels
+    sums, _ = sums_of(image, bad, chosen, 'all')
+    kernel, value = train(sums, search(amplitude=2.5))
+    assert kernel.amplitude == 2.5
+    best, least = train(sums, search())
+    assert value >= least
+    kernel, _ = train(sums, search(length_scale=best.length_scale))
+    assert kernel.length_scale == best.length_scale
+    assert_allclose(kernel.amplitude, best.amplitude, rtol=0.1)
+
+
+def test_periodic(image, pixels):
+    """
+    Only kernels that are positive definite are searched.
+    """
+    bad, chosen = pixels
+    sums, _ = sums_of(image, bad, chosen, 'all')
+    kernel, value = train(sums, search('periodic'))
+    assert np.isfinite(value)
+    matrix = dense_gpr.correlation(
+        'periodic', *(np.subtract.outer(axis, axis) for axis in
+                      np.mgrid[:9, :9].reshape(2, -1)), kernel.length_scale)
+    smallest = np.linalg.eigvalsh(matrix).min()
+    assert kernel.amplitude ** 2 * smallest > -1
+
+
+def test_memory():
+    """
+    It does not grow with the image.
+    """
+    settings = Settings(search(), local=True, training_mad=10.0,
+                        training_clip=5.0, max_training=2000)
+    peaks = []
+    for size in (700, 2000):
+        rng = np.random.default_rng(17)
+        data = rng.normal(size=(size, size)).astype(np.float32)
+        data[::50, ::50] += 30
+        plane = Plane.of(data, rng.random(data.shape) < 0.003)
+        learn([plane], settings)  # fills the cache of weights
+        tracemalloc.start()
+        learn([plane], settings)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+    # less than the matrix of the paper would take
+    assert peaks[1] < 2000 * 81 * 8 * 8

@@ -1,0 +1,329 @@
+"""
+GPRImputer where others fail: the traps of the published code, and worse.
+"""
+
+import warnings
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.nddata import CCDData
+from astropy.utils.exceptions import AstropyUserWarning
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import gaussian_filter
+
+from lpiphot import GPRImputer, flags
+
+SIGMA = 1.7
+
+
+@pytest.fixture(scope='module')
+def image():
+    """
+    A smooth field with some bright stars.
+    """
+    rng = np.random.default_rng(41)
+    stars = np.zeros((90, 100))
+    stars[rng.integers(90, size=40), rng.integers(100, size=40)] = 3000
+    return (gaussian_filter(stars, 1.4)
+            + SIGMA * rng.normal(size=stars.shape))
+
+
+def some_mask(shape, fraction=0.03, seed=42):
+    return np.random.default_rng(seed).random(shape) < fraction
+
+
+class TestTrainingSet:
+    """
+    No bright pixels, or hardly any pixels at all.
+    """
+
+    @pytest.mark.parametrize('method', ['local', 'single'])
+    @pytest.mark.parametrize('level', [0.0, 7.0, -1e5])
+    def test_constant(self, method, level):
+        """
+        A constant image is filled with its constant.
+        """
+        data = np.full((40, 41), level)
+        mask = some_mask(data.shape)
+        result = GPRImputer(method=method).run(data, mask=mask)
+        assert_array_equal(result.image, data)
+        assert np.isfinite(result.std).all()
+        assert (result.std < 1e-6).all()
+
+    @pytest.mark.parametrize('method', ['local', 'single'])
+    @pytest.mark.parametrize('level', [0.0, 1e5])
+    def test_pure_noise(self, method, level):
+        """
+        Noise on a high background: near the background, with its noise.
+        """
+        rng = np.random.default_rng(43)
+        data = level + SIGMA * rng.normal(size=(90, 91))
+        mask = some_mask(data.shape)
+        result = GPRImputer(method=method).run(data, mask=mask)
+        assert np.std(result.image[mask] - level) < 0.5 * SIGMA
+        assert_allclose(np.median(result.std[mask]), SIGMA, rtol=0.2)
+
+    @pytest.mark.parametrize('rate', [0.0, 0.02])
+    def test_few_photons(self, rate):
+        """
+        Most pixels are 0, so that median deviations are, too.
+        """
+        rng = np.random.default_rng(45)
+        y, x = np.ogrid[:110, :120]
+        data = rng.poisson(rate + 50 * np.exp(
+            -((y - 50) ** 2 + (x - 60) ** 2) / 18)).astype(float)
+        mask = some_mask(data.shape)
+        result = GPRImputer().run(data, mask=mask)
+        assert np.isfinite(result.std).all()
+        bright = mask & (np.hypot(y - 50, x - 60) < 8)
+        assert np.abs(result.image - data)[bright].mean() < 8
+        assert np.abs(result.image - data)[mask & ~bright].mean() < 0.3
+
+    def test_shift_and_scale(self, image):
+        """
+        A level added, or another unit, changes nothing else.
+        """
+        mask = some_mask(image.shape)
+        clean = GPRImputer()(image, mask=mask)
+        # 1e5 costs five digits
+        assert_allclose(GPRImputer()(image + 1e5, mask=mask) - 1e5, clean,
+                        atol=1e-6)
+        assert_allclose(GPRImputer()(image * 1e-12, mask=mask) * 1e12, clean,
+                        rtol=1e-9, atol=1e-9)
+
+    @pytest.mark.parametrize('fraction', [0.1, 0.3, 0.6, 0.95])
+    def test_many_bad(self, image, fraction):
+        """
+        Few windows are whole; none of them are taken as rows of zeros.
+        """
+        mask = some_mask(image.shape, fraction)
+        imputer = GPRImputer()
+        result = imputer.run(image + 1000, mask=mask)
+        assert np.isfinite(result.image).all()
+        assert np.median(np.abs(result.image - image - 1000)) < 2 * SIGMA
+        if fraction < 0.5:
+            model = result.models[0]
+            assert model.n_training > 500
+            # the same kernels as from whole windows, by what they do
+            best = GPRImputer().fit(image + 1000)
+            error = [np.abs(one(image + 1000, mask=mask) - image
+                            - 1000)[mask].mean() for one in (imputer, best)]
+            assert error[0] < 1.15 * error[1]
+
+    @pytest.mark.parametrize('shape', [(5, 5), (1, 40), (40, 2), (9, 9),
+                                       (12, 30)])
+    def test_small(self, shape):
+        """
+        Images smaller than a window, or little larger.
+        """
+        data = np.random.default_rng(44).normal(100, SIGMA, shape)
+        mask = np.zeros(shape, dtype=bool)
+        mask[0, 1] = True
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            result = GPRImputer().run(data, mask=mask)
+        assert all('Call fit' in str(one.message) for one in caught)
+        assert len(caught) <= 1
+        assert abs(result.image[0, 1] - 100) < 4 * SIGMA
+        assert 0 < result.std[0, 1] < 4 * SIGMA
+
+    def test_one_good_pixel(self):
+        """
+        All others become like it.
+        """
+        mask = np.ones((20, 20), dtype=bool)
+        mask[7, 8] = False
+        data = np.full((20, 20), np.nan)
+        data[7, 8] = 5.0
+        with pytest.warns(AstropyUserWarning, match='Call fit'):
+            result = GPRImputer().run(data, mask=mask)
+        assert_allclose(result.image, 5.0)
+        assert np.isfinite(result.std).all()
+
+    @pytest.mark.parametrize('data', [
+        np.full((20, 20), np.nan), np.ma.MaskedArray(np.ones((20, 20)), True),
+        CCDData(np.ones((20, 20)), unit='adu',
+                mask=np.ones((20, 20), dtype=bool)),
+        np.full((20, 20), np.inf)])
+    def test_no_good_pixel(self, data):
+        with pytest.raises(ValueError, match='at least one pixel'):
+            GPRImputer()(data)
+
+    def test_no_good_pixel_in_cube(self, image):
+        cube = np.stack([image, np.full(image.shape, np.nan)])
+        with pytest.raises(ValueError, match='image 1 of the cube'):
+            GPRImputer()(cube)
+
+    def test_fit_needs_pixels(self, image):
+        with pytest.raises(ValueError, match='too few training pixels'):
+            GPRImputer().fit(image[:5, :5])
+
+
+class TestHoles:
+    """
+    Holes larger than the window, columns, corners, half an image.
+    """
+
+    def test_large_hole(self, image):
+        """
+        The window grows, and says so; no NaN, no warning.
+        """
+        mask = np.zeros(image.shape, dtype=bool)
+        mask[20:60, 30:70] = True
+        result = GPRImputer().run(image + 50, mask=mask)
+        assert np.isfinite(result.image).all()
+        grown = result.flags & flags.WINDOW_GROWN != 0
+        assert grown[30:50, 40:60].all()
+        assert not grown[20, 30:70].any()
+        assert np.all(result.std[mask] > 0)
+        # the sky, within what a mean of 36 pixels of a field can be
+        assert abs(np.median(result.image[30:50, 40:60]) - 50) < 10
+
+    def test_columns_and_corners(self, image):
+        mask = np.zeros(image.shape, dtype=bool)
+        mask[:, 50:53] = mask[17] = mask[:6, :6] = True
+        mask[-1, -1] = mask[0, -3:] = True
+        result = GPRImputer().run(image, mask=mask)
+        assert np.isfinite(result.image).all()
+        assert np.median(np.abs(result.image - image)[mask]) < 3 * SIGMA
+
+    @pytest.mark.parametrize('kernel', ['squared_exponential', 'periodic'])
+    def test_half_an_image(self, image, kernel):
+        mask = np.zeros(image.shape, dtype=bool)
+        mask[:45] = True
+        result = GPRImputer(kernel=kernel).run(image, mask=mask)
+        assert np.isfinite(result.image).all()
+        assert np.isfinite(result.std).all()
+
+
+class TestSpikes:
+    """
+    Hot and dead pixels that nobody masked.
+    """
+
+    @pytest.mark.parametrize('value', [1e6, -1e6, 300.0, np.inf, -np.inf])
+    def test_one(self, image, value):
+        """
+        One beside bad pixels does not spread, and is not changed.
+        """
+        data = image + 100
+        mask = some_mask(image.shape, 0.01)
+        y, x = place = 14, 14
+        near = np.s_[y - 2:y + 3, x - 2:x + 3]
+        assert np.abs(image[near]).max() < 4 * SIGMA  # sky
+        mask[near] = False
+        mask[y, x + 1] = mask[y - 1, x - 1] = True
+        before = GPRImputer()(data, mask=mask)
+        data[place] = value
+        result = GPRImputer().run(data, mask=mask)
+        for bad in ((y, x + 1), (y - 1, x - 1)):
+            assert abs(result.image[bad] - before[bad]) < SIGMA
+        if np.isfinite(value):
+            assert result.image[place] == value
+            assert result.flags[y, x + 1] & flags.SPIKE_NEAR
+            assert not result.flags[place]
+        else:
+            assert abs(result.image[place] - 100) < 4 * SIGMA
+            assert result.flags[place] & flags.NOT_FINITE
+
+    def test_stars_are_none(self):
+        """
+        Stars of 1.3 pixels FWHM, beside bad columns too.
+        """
+        rng = np.random.default_rng(45)
+        fine = np.zeros((500, 500))
+        fine[rng.integers(500, size=50), rng.integers(500, size=50)] = 1e6
+        fine = gaussian_filter(fine, 5 * 1.3 / 2.355)
+        data = fine.reshape(100, 5, 100, 5).mean(axis=(1, 3))
+        data += SIGMA * rng.normal(size=data.shape)
+        mask = np.zeros(data.shape, dtype=bool)
+        mask[:, 3::7] = True
+        result = GPRImputer().run(data, mask=mask)
+        assert not np.any(result.flags & flags.SPIKE_NEAR)
+
+
+class TestBadInput:
+    """
+    Errors that name the argument and what it was.
+    """
+
+    @pytest.mark.parametrize(('kwargs', 'error', 'words'), [
+        ({'kernel': 'gaussian'}, ValueError, "kernel.*'gaussian'"),
+        ({'width': 8}, ValueError, 'width must be odd.*8'),
+        ({'width': 1}, ValueError, 'width.*1'),
+        ({'width': 9.0}, TypeError, r'width.*9\.0'),
+        ({'amplitude': 0}, ValueError, 'amplitude.*0'),
+        ({'amplitude': 'large'}, TypeError, "amplitude.*'large'"),
+        ({'length_scale': -1}, ValueError, 'length_scale.*-1'),
+        ({'length_scale': (1, 2, 3)}, ValueError, r'length_scale.*\(1, 2, 3'),
+        ({'angle': 'up'}, TypeError, "angle.*'up'"),
+        ({'angle': np.nan}, ValueError, 'angle.*nan'),
+        ({'stretch': 'both'}, ValueError, "stretch.*'both'"),
+        ({'method': 'global'}, ValueError, "method.*'global'"),
+        ({'noise': -3}, ValueError, 'noise.*-3'),
+        ({'max_training': 3}, ValueError, 'max_training.*100.*3'),
+        ({'n_threads': 0}, ValueError, 'n_threads.*0'),
+        ({'rng': 'seed'}, TypeError, "rng.*'seed'"),
+        ({'kernel': 'periodic', 'amplitude': 100, 'length_scale': 0.5},
+         ValueError, 'amplitude 100.*positive definite'),
+        ({'amplitude': 1e9, 'length_scale': 9}, ValueError,
+         'amplitude 1e.09.*smaller'),
+    ])
+    def test_parameters(self, kwargs, error, words):
+        with pytest.raises(error, match=words):
+            GPRImputer(**kwargs)
+
+    @pytest.mark.parametrize(('data', 'mask', 'error', 'words'), [
+        (np.ones(9), None, ValueError, r'data.*\(9,\)'),
+        (np.ones((2, 2, 9, 9)), None, ValueError, r'data.*\(2, 2, 9, 9\)'),
+        (np.ones((0, 9)), None, ValueError, r'data.*\(0, 9\)'),
+        (np.ones((9, 9), dtype=complex), None, TypeError, 'data.*complex'),
+        (np.ones((9, 9), dtype=bool), None, TypeError, 'data.*bool'),
+        ('image.fits', None, TypeError, 'data.*dtype'),
+        (np.ones((9, 9)), np.zeros((9, 9)), TypeError, 'mask.*float64'),
+        (np.ones((9, 9)), np.zeros((9, 9), dtype=int), TypeError,
+         'mask.*int64'),
+        (np.ones((9, 9)), np.zeros((9, 8), dtype=bool), ValueError,
+         r'mask.*\(9, 9\).*\(9, 8\)'),
+        (np.ones((9, 9)), 'asnan', TypeError, 'mask.*dtype'),
+        (CCDData(np.ones((9, 9)), unit='adu',
+                 mask=np.zeros((9, 9), dtype=bool)),
+         np.zeros((9, 9), dtype=bool), ValueError, 'mask is given twice'),
+    ])
+    def test_data(self, data, mask, error, words):
+        with pytest.raises(error, match=words):
+            GPRImputer()(data, mask=mask)
+
+    def test_noise_unit(self, image):
+        data = image.copy()
+        data[5, 5] = np.nan
+        imputer = GPRImputer(amplitude=3, length_scale=1, noise=2 * u.mJy)
+        with pytest.raises(u.UnitsError, match='noise'):
+            imputer(data)
+        with pytest.raises(u.UnitsError, match='noise'):
+            imputer(data * u.adu)
+        one = imputer.run(data * u.Jy)
+        two = GPRImputer(amplitude=3e-3, length_scale=1, noise=2e-3).run(data)
+        assert_allclose(one.std.value, two.std)
+
+    def test_fit(self, image):
+        imputer = GPRImputer()
+        with pytest.raises(ValueError, match='at least one image'):
+            imputer.fit([])
+        with pytest.raises(ValueError, match='mask for each of the 2 im'):
+            imputer.fit([image, image], mask=[None])
+        with pytest.raises(TypeError, match=r'training_mask.*int64'):
+            imputer.fit(image, training_mask=np.ones(image.shape, dtype=int))
+        with pytest.raises(ValueError, match=r'training_mask.*\(3, 3\)'):
+            imputer.fit(image, training_mask=np.ones((3, 3), dtype=bool))
+        assert imputer.model is None
+
+    def test_weights(self):
+        with pytest.raises(ValueError, match='weights needs amplitude'):
+            GPRImputer(amplitude=3).weights()
+        imputer = GPRImputer(amplitude=3, length_scale=1)
+        with pytest.raises(ValueError, match=r'mask.*\(9, 9\).*\(3, 3\)'):
+            imputer.weights(np.zeros((3, 3), dtype=bool))
+        with pytest.raises(ValueError, match='at least one good'):
+            imputer.weights(np.ones((9, 9), dtype=bool))
