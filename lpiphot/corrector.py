@@ -16,10 +16,12 @@ from lpiphot._inputs import (ImageReader, as_count, as_gain, as_number,
                              as_shapes)
 from lpiphot._parallel import as_n_threads, run_jobs
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
-                             find_column, flux_unit_of, rows_of)
+                             find_column, flux_unit_of, neighbour_values,
+                             pair_table, rows_of)
 from lpiphot.depth import DepthMap, append_nodes, grid_nodes
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
+from lpiphot.lpi.neighbours import Groups, Neighbours
 from lpiphot.lpi.residual import PSF, Sources, centre_pixels, close_pairs
 from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
 from lpiphot.lpi.solve import solve_stars
@@ -82,6 +84,22 @@ class LPIBackgroundCorrector:
         Electrons per data unit, for the photon noise of the stars. By
         default this comes from ``error``, if that is given.
 
+    neighbours : {None, 'flux_err', 'group_id'}, optional
+        The column of the table that tells which other stars have fluxes
+        that are not exact. ``'group_id'``: those of the same group are
+        solved jointly with the star, on all pixels that they hide.
+        ``'flux_err'``: all, by this uncertainty: a neighbour of PSF
+        ``p`` adds ``flux_err**2 p p^T`` to the covariance of the pixels
+        of the star. By default none: the fluxes are taken for exact, as
+        they nearly are after a joint fit of all that overlap.
+
+    positions : bool, optional
+        Whether the positions are solved for together with the fluxes,
+        which gives the columns ``cx``, ``cy``, ``dcx`` and ``dcy``. The
+        uncertainty of the flux is then that with the position unknown,
+        as that of a fit with free positions should be; on structure,
+        the positions of the photometry are biased as its fluxes are.
+
     dtype : {'float32', 'float64'}, optional
         The precision of the sums and the factorisation. float32 takes
         half the time, and changes ``cflux`` by less than 0.01
@@ -142,7 +160,8 @@ class LPIBackgroundCorrector:
     def __init__(self, psf_model, *, stamp_shape=33, window_shape=129,
                  mask_threshold=None, min_mask_flux=None,
                  residual_threshold=None, condition_radius=16, gain=None,
-                 dtype='float32', n_threads=1, progress_bar=False, rng=None):
+                 neighbours=None, positions=False, dtype='float32',
+                 n_threads=1, progress_bar=False, rng=None):
         self._psf = PSF(psf_model)
         self.psf_model = psf_model
         self.stamp_shape = as_shape('stamp_shape', stamp_shape, smallest=5)
@@ -158,6 +177,12 @@ class LPIBackgroundCorrector:
         self.condition_radius = as_number('condition_radius',
                                           condition_radius)
         self.gain = as_optional('gain', gain)
+        if neighbours not in (None, 'flux_err', 'group_id'):
+            msg = ("neighbours must be None, 'flux_err' or 'group_id'; got "
+                   f'{neighbours!r}')
+            raise ValueError(msg)
+        self.neighbours = neighbours
+        self.positions = bool(positions)
         if str(dtype) not in {'float32', 'float64'}:
             dtype = getattr(dtype, '__name__', dtype)
         if str(dtype) not in {'float32', 'float64'}:
@@ -171,7 +196,7 @@ class LPIBackgroundCorrector:
     def __repr__(self):
         names = ('stamp_shape', 'window_shape', 'mask_threshold',
                  'min_mask_flux', 'residual_threshold', 'condition_radius',
-                 'gain', 'dtype', 'n_threads')
+                 'gain', 'neighbours', 'positions', 'dtype', 'n_threads')
         values = ', '.join(f'{name}={getattr(self, name)!r}'
                            for name in names)
         return (f'{type(self).__name__}({type(self.psf_model).__name__}, '
@@ -220,8 +245,10 @@ class LPIBackgroundCorrector:
             A copy of the table, same rows and order, with the columns
             ``cflux``, ``dcflux``, ``dcflux_diag``, ``fdb_res``,
             ``fdb_pred``, ``cchi2``, ``kcond0``, ``kcond``, ``kpred``
-            and ``dnt``. A source that cannot be done has NaN and a bit
-            of ``dnt``.
+            and ``dnt``, and ``cx``, ``cy``, ``dcx`` and ``dcy`` if
+            positions are solved for. A source that cannot be done has
+            NaN and a bit of ``dnt``; if ``cflux`` is not positive, then
+            there is no position.
 
         Raises
         ------
@@ -289,7 +316,9 @@ class LPIBackgroundCorrector:
             mask=scene.mask,
             filled=_with_unit(scene.filled, unit),
             background=_with_unit(predicted, unit),
-            hidden=nearest > 0)
+            hidden=nearest > 0,
+            pairs=pair_table(call.table, [
+                (row.star, *pair) for row in rows for pair in row.pairs]))
 
     def _open(self, data, phot, error, mask, background):
         """
@@ -331,7 +360,16 @@ class LPIBackgroundCorrector:
             stamp_shape=self.stamp_shape,
             gain=as_gain(self.gain, image.unit), background=background,
             seed=self._seed)
-        return _Call(image, table, flux_unit, sources, valid, field)
+        neighbours = groups = None
+        if self.neighbours is not None:
+            values = neighbour_values(table, self.neighbours, image.unit)
+            if self.neighbours == 'flux_err':
+                neighbours = Neighbours(self._psf, sources, values,
+                                        image.shape, field.noise)
+            else:
+                groups = Groups(sources, values)
+        return _Call(image, table, flux_unit, sources, valid, field,
+                     neighbours, groups)
 
     def _jobs(self, call):
         """
@@ -380,6 +418,8 @@ class LPIBackgroundCorrector:
         values['dnt'][index[pairs]] |= flags.CLOSE_PAIR
         values['cflux'] = (call.sources.flux - values['fdb_res']
                            + values['fdb_pred'])
+        if self.positions:
+            _add_positions(values, call.sources, rows)
         add_columns(call.table, values, call.image.unit, call.flux_unit,
                     self._parameters(call))
         return rows
@@ -526,7 +566,9 @@ class LPIBackgroundCorrector:
             call.field, self._psf, call.sources.take(index),
             stamp_shape=self.stamp_shape, window_shape=self.window_shape,
             condition_radius=self.condition_radius,
-            dtype=np.dtype(self.dtype), scene=scene, workspace=workspace)
+            dtype=np.dtype(self.dtype), scene=scene, workspace=workspace,
+            neighbours=call.neighbours, groups=call.groups,
+            positions=self.positions, rows=index)
 
     def _parameters(self, call):
         """
@@ -548,6 +590,8 @@ class LPIBackgroundCorrector:
             'gain': 'none' if self.gain is None else float(
                 getattr(self.gain, 'value', self.gain)),
             'star_noise_from': star_noise,
+            'neighbours': self.neighbours or 'none',
+            'positions': self.positions,
             'pixel_noise': call.field.noise,
             'data_unit': str(call.image.unit or 'none'),
             'dtype': self.dtype,
@@ -566,6 +610,8 @@ class _Call(NamedTuple):
     sources: Sources
     valid: np.ndarray
     field: Field
+    neighbours: Neighbours
+    groups: Groups
 
 
 class _Row:
@@ -582,14 +628,40 @@ class _Row:
             'dnt': solution.dnt,
         }
         self.pixels = None
+        self.pairs = ()
         if solution.correction is not None:
-            self.values.update(solution.correction._asdict())
+            found = solution.correction
+            self.values.update(
+                {name: getattr(found, name)[0] for name in
+                 ('fdb_res', 'fdb_pred', 'dcflux', 'dcflux_diag')})
+            k = len(solution.rows)
+            if len(found.dcflux) > k:  # of flux times x, and of flux times y
+                self.moments = (found.fdb_pred - found.fdb_res)[[k, 2 * k]]
+                self.errors = found.dcflux[[k, 2 * k]]
+            correlations = found.covariance[0, :k] / (
+                found.dcflux[0] * found.dcflux[:k])
+            self.star = solution.rows[0]
+            self.pairs = list(zip(solution.rows, correlations,
+                                  strict=True))[1:]
             self.values['cchi2'] = solution.conditional.chi2
             hidden = np.nonzero(classes == HIDDEN)
             corner = solution.centre - np.array(classes.shape) // 2
             self.pixels = (hidden[0] + corner[0], hidden[1] + corner[1])
             self.psf = solution.psf[hidden]
             self.background = solution.hidden_mean
+
+
+def _add_positions(values, sources, rows):
+    """
+    Add the positions that were solved for to the values of the table.
+    """
+    moments, errors = np.full((2, 2, len(sources.x)), np.nan)
+    for row in rows:
+        if row.pixels is not None:
+            moments[:, row.star], errors[:, row.star] = row.moments, row.errors
+    flux = np.where(values['cflux'] > 0, values['cflux'], np.nan)
+    values['cx'], values['cy'] = [sources.x, sources.y] + moments / flux
+    values['dcx'], values['dcy'] = errors / flux
 
 
 def _with_unit(values, unit):

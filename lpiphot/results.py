@@ -46,6 +46,12 @@ class LPIResult:
 
     hidden : 2-D bool `~numpy.ndarray`
         `True` for the pixels whose background was predicted.
+
+    pairs : `~astropy.table.QTable`
+        For each pair of stars that were solved jointly the ``id_1`` and
+        ``id_2`` of both, and the ``correlation`` and ``covariance`` of
+        their corrected fluxes. It is empty unless
+        ``neighbours='group_id'``.
     """
 
     table: QTable
@@ -55,6 +61,7 @@ class LPIResult:
     filled: np.ndarray
     background: np.ndarray
     hidden: np.ndarray
+    pairs: QTable
 
     def plot(self):
         """

@@ -14,10 +14,14 @@ from astropy.stats import gaussian_sigma_to_fwhm
 from scipy.spatial import KDTree
 
 __all__ = ['PSF', 'Sources', 'StarRenderer', 'centre_pixels', 'close_pairs',
-           'psf_stamps', 'typical_source']
+           'psf_gradients', 'psf_stamps', 'typical_source']
 
 # Number of PSF values evaluated at once: 2 MB of float64
 BLOCK_SIZE = 2 ** 18
+
+# Half the difference of positions for the derivatives of PSFs, in pixels:
+# of a Gaussian with a sigma of 0.5 they are good to 1e-4.
+STEP = 0.01
 
 
 class Sources(NamedTuple):
@@ -239,9 +243,9 @@ def close_pairs(psf, sources, stamp_shape, image_shape):
     return KDTree(positions).query(positions, k=2)[0][:, 1] < 0.5 * fwhm
 
 
-def psf_stamps(psf, sources, stamp_shape):
+def psf_stamps(psf, sources, stamp_shape, centres=None):
     """
-    Evaluate the unit-flux PSF of stars on their stamps.
+    Evaluate the unit-flux PSF of stars on stamps.
 
     Parameters
     ----------
@@ -254,13 +258,18 @@ def psf_stamps(psf, sources, stamp_shape):
     stamp_shape : 2-tuple of int
         The shape of the stamps.
 
+    centres : (n, 2) or (2,) `~numpy.ndarray` of int, optional
+        The middle pixels ``(y, x)`` of the stamps, or of all of them. By
+        default those that hold the positions of the stars.
+
     Returns
     -------
     stamps : (n, ny, nx) `~numpy.ndarray`
-        The PSF values; the middle pixel is the one that holds the
-        position of the star.
+        The PSF values.
     """
-    centres = centre_pixels(sources)
+    if centres is None:
+        centres = centre_pixels(sources)
+    centres = np.broadcast_to(centres, (len(sources.x), 2))
     y = centres[:, :1, np.newaxis] + _offsets(stamp_shape[0])[:, np.newaxis]
     x = centres[:, 1:, np.newaxis] + _offsets(stamp_shape[1])
     y, x = np.broadcast_arrays(y.astype(float), x.astype(float))
@@ -268,6 +277,41 @@ def psf_stamps(psf, sources, stamp_shape):
     if len(centres) == 0:
         return np.empty((0, *stamp_shape))
     return psf(x, y, unit)
+
+
+def psf_gradients(psf, sources, stamp_shape, centres):
+    """
+    Differentiate the unit-flux PSF of stars by their positions.
+
+    Parameters
+    ----------
+    psf : `PSF`
+        The PSF model.
+
+    sources : `Sources`
+        The n stars; their fluxes are not used.
+
+    stamp_shape : 2-tuple of int
+        The shape of the stamps.
+
+    centres : (n, 2) or (2,) `~numpy.ndarray` of int
+        The middle pixels ``(y, x)`` of the stamps, or of all of them.
+
+    Returns
+    -------
+    gradients : (2, n, ny, nx) `~numpy.ndarray`
+        The derivatives with respect to x and y, as differences over a
+        fiftieth of a pixel.
+    """
+    steps = []
+    for name in ('x', 'y'):
+        ahead, behind = (
+            psf_stamps(psf, sources._replace(
+                **{name: getattr(sources, name) + step}),
+                stamp_shape, centres)
+            for step in (STEP, -STEP))
+        steps.append((ahead - behind) / (2 * STEP))
+    return np.stack(steps)
 
 
 def _offsets(size):
@@ -308,6 +352,23 @@ class StarRenderer:
         self._shapes = np.array(shapes)[which].reshape(-1, 2)
         self._corners = centre_pixels(sources) - self._shapes // 2
 
+    def reaching(self, first, last):
+        """
+        Return the stars that reach into a rectangle of pixels.
+
+        Parameters
+        ----------
+        first, last : (2,) array_like of int
+            The first pixel ``(y, x)``, and the one after the last.
+
+        Returns
+        -------
+        stars : `~numpy.ndarray` of int
+            The indices of the stars.
+        """
+        return np.flatnonzero(np.all((self._corners < last) & (
+            self._corners + self._shapes > first), axis=1))
+
     def render(self, region):
         """
         Render the stars that reach into a region of the image.
@@ -327,7 +388,7 @@ class StarRenderer:
         """
         first = np.maximum(self._corners, region.first)
         last = np.minimum(self._corners + self._shapes, region.last)
-        inside = np.flatnonzero(np.all(first < last, axis=1))
+        inside = self.reaching(*region)
         for shape in np.unique(self._shapes[inside], axis=0):
             members = inside[np.all(self._shapes[inside] == shape, axis=1)]
             step = BLOCK_SIZE // int(shape.prod())
