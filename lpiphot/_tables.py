@@ -227,7 +227,7 @@ def _ids_of(table):
             else np.arange(len(table)))
 
 
-def rows_of(table, ids):
+def rows_of(table, ids, argument='ids'):
     """
     Return the rows of sources from their ids.
     """
@@ -236,9 +236,9 @@ def rows_of(table, ids):
     for name in ids:
         matches = np.flatnonzero(known == name)
         if matches.size == 0:
-            msg = (f'ids has {name}, which is not in the table; its ids are '
-                   f'{known.min()} to {known.max()}' if known.size else
-                   f'ids has {name}, but the table is empty')
+            msg = (f'{argument} has {name}, which is not in the table; its '
+                   f'ids are {known.min()} to {known.max()}' if known.size else
+                   f'{argument} has {name}, but the table is empty')
             raise ValueError(msg)
         rows.append(matches[0])
     return rows

@@ -4,6 +4,7 @@ LPI correction of a finished PSF-photometry table.
 """
 
 import threading
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import astropy.units as u
@@ -202,8 +203,8 @@ class LPIBackgroundCorrector:
         return (f'{type(self).__name__}({type(self.psf_model).__name__}, '
                 f'{values})')
 
-    def __call__(self, data, phot, *, error=None, mask=None,
-                 background=None):
+    def __call__(self, data, phot, *, error=None, mask=None, background=None,
+                 templates=None):
         """
         Correct a photometry table.
 
@@ -239,6 +240,13 @@ class LPIBackgroundCorrector:
             noise of this sky and the infill (equation 7); otherwise it
             is the local scatter of the good pixels.
 
+        templates : dict, optional
+            The models of sources that are not stars, by their values of
+            the ``id`` column, or row numbers if there is none: any 2-D
+            model that photutils accepts for a PSF, for example an
+            `~photutils.psf.ImagePSF` of the image of a galaxy. Position
+            and flux are those of the table, as for stars.
+
         Returns
         -------
         table : `~astropy.table.QTable`
@@ -262,11 +270,12 @@ class LPIBackgroundCorrector:
         astropy.units.UnitsError
             If units do not match.
         """
-        call = self._open(data, phot, error, mask, background)
+        call = self._open(data, phot, error, mask, background, templates)
         self._solve_all(call)
         return call.table
 
-    def run(self, data, phot, *, error=None, mask=None, background=None):
+    def run(self, data, phot, *, error=None, mask=None, background=None,
+            templates=None):
         """
         Correct a photometry table, and return the images as well.
 
@@ -288,13 +297,16 @@ class LPIBackgroundCorrector:
         background : float or 2-D array_like, optional
             The sky that was already subtracted.
 
+        templates : dict, optional
+            The models of sources that are not stars, by id.
+
         Returns
         -------
         result : `~lpiphot.results.LPIResult`
             The table, and the residual, mask and predicted background
             as images, with a plot.
         """
-        call = self._open(data, phot, error, mask, background)
+        call = self._open(data, phot, error, mask, background, templates)
         rows = self._solve_all(call)
         scene = call.field.scene(Region((0, 0), call.image.shape))
 
@@ -320,7 +332,7 @@ class LPIBackgroundCorrector:
             pairs=pair_table(call.table, [
                 (row.star, *pair) for row in rows for pair in row.pairs]))
 
-    def _open(self, data, phot, error, mask, background):
+    def _open(self, data, phot, error, mask, background, templates):
         """
         Check the inputs of a call and take them apart.
         """
@@ -343,6 +355,10 @@ class LPIBackgroundCorrector:
             {name: column_values(table, f'{name}_fit')
              for name in self._psf.extra_names
              if f'{name}_fit' in table.colnames})
+        psf = self._psf
+        if templates is not None:
+            psf, numbers = _with_templates(self.psf_model, table, templates)
+            sources = sources._replace(template=numbers)
         finite = np.all(np.isfinite(
             [*sources[:3], *sources.extra.values()]), axis=0)
         valid = finite.copy()
@@ -353,7 +369,7 @@ class LPIBackgroundCorrector:
         thresholds = {name: getattr(self, name)
                       for name in Thresholds._fields}
         field = Field(
-            image, self._psf, sources.take(finite),
+            image, psf, sources.take(finite),
             Thresholds(*(None if value is None else
                          as_number(name, value, image.unit)
                          for name, value in thresholds.items())),
@@ -364,11 +380,11 @@ class LPIBackgroundCorrector:
         if self.neighbours is not None:
             values = neighbour_values(table, self.neighbours, image.unit)
             if self.neighbours == 'flux_err':
-                neighbours = Neighbours(self._psf, sources, values,
+                neighbours = Neighbours(psf, sources, values,
                                         image.shape, field.noise)
             else:
                 groups = Groups(sources, values)
-        return _Call(image, table, flux_unit, sources, valid, field,
+        return _Call(image, table, flux_unit, psf, sources, valid, field,
                      neighbours, groups)
 
     def _jobs(self, call):
@@ -413,7 +429,7 @@ class LPIBackgroundCorrector:
             for name, value in row.values.items():
                 values[name][source] = value
         index = np.flatnonzero(call.valid)
-        pairs = close_pairs(self._psf, call.sources.take(index),
+        pairs = close_pairs(call.psf, call.sources.take(index),
                             self.stamp_shape, call.image.shape)
         values['dnt'][index[pairs]] |= flags.CLOSE_PAIR
         values['cflux'] = (call.sources.flux - values['fdb_res']
@@ -425,7 +441,7 @@ class LPIBackgroundCorrector:
         return rows
 
     def predict(self, data, phot, ids, *, error=None, mask=None,
-                background=None):
+                background=None, templates=None):
         """
         Predict the background behind chosen stars, with its covariance.
 
@@ -451,6 +467,9 @@ class LPIBackgroundCorrector:
         background : float or 2-D array_like, optional
             The sky that was already subtracted.
 
+        templates : dict, optional
+            The models of sources that are not stars, by id.
+
         Returns
         -------
         predictions : `~lpiphot.results.Prediction` or list of them
@@ -462,7 +481,7 @@ class LPIBackgroundCorrector:
             If an id is not in the table, or the background behind this
             star cannot be predicted.
         """
-        call = self._open(data, phot, error, mask, background)
+        call = self._open(data, phot, error, mask, background, templates)
         names = np.atleast_1d(ids).tolist()
         rows = rows_of(call.table, names)
         for name, row in zip(names, rows, strict=True):
@@ -486,7 +505,7 @@ class LPIBackgroundCorrector:
         return predictions[0] if np.ndim(ids) == 0 else predictions
 
     def depth(self, data, phot, *, error=None, mask=None, background=None,
-              step=16, n_sigma=5.0):
+              templates=None, step=16, n_sigma=5.0):
         """
         Map the flux of the faintest star that can be measured.
 
@@ -512,6 +531,9 @@ class LPIBackgroundCorrector:
 
         background : float or 2-D array_like, optional
             The sky that was already subtracted.
+
+        templates : dict, optional
+            The models of sources that are not stars, by id.
 
         step : int, optional
             The largest distance in pixels of neighbouring nodes, each
@@ -542,10 +564,12 @@ class LPIBackgroundCorrector:
             msg = f'step must be at least 1; got {step}'
             raise ValueError(msg)
         table = catalogue_of(phot)
+        if templates is not None:  # the nodes have no ids
+            templates = _by_row(table, templates)
         x, y = grid_nodes(ImageReader(data).shape, step)
         call = self._open(data, append_nodes(table, x, y,
                                              self._psf.extra_names),
-                          error, mask, background)
+                          error, mask, background, templates)
         is_node = np.arange(len(call.table)) >= len(table)
         call = call._replace(valid=call.valid & is_node)
         self._solve_all(call)
@@ -563,7 +587,7 @@ class LPIBackgroundCorrector:
 
     def _solve(self, call, index, scene=None, workspace=None):
         return solve_stars(
-            call.field, self._psf, call.sources.take(index),
+            call.field, call.psf, call.sources.take(index),
             stamp_shape=self.stamp_shape, window_shape=self.window_shape,
             condition_radius=self.condition_radius,
             dtype=np.dtype(self.dtype), scene=scene, workspace=workspace,
@@ -607,6 +631,7 @@ class _Call(NamedTuple):
     image: ImageReader
     table: QTable
     flux_unit: u.Unit
+    psf: PSF
     sources: Sources
     valid: np.ndarray
     field: Field
@@ -649,6 +674,30 @@ class _Row:
             self.pixels = (hidden[0] + corner[0], hidden[1] + corner[1])
             self.psf = solution.psf[hidden]
             self.background = solution.hidden_mean
+
+
+def _by_row(table, templates):
+    """
+    Return a dict with rows in place of ids.
+    """
+    if not isinstance(templates, Mapping):
+        msg = ('templates must be a dict of models by id; got '
+               f'{type(templates).__name__}')
+        raise TypeError(msg)
+    return dict(zip(rows_of(table, templates, 'templates'),
+                    templates.values(), strict=True))
+
+
+def _with_templates(psf_model, table, templates):
+    """
+    Return the PSF with the templates, and the number of each source's.
+    """
+    numbers = np.zeros(len(table), dtype=int)
+    numbers[list(_by_row(table, templates))] = np.arange(
+        1, len(templates) + 1)
+    return PSF(psf_model, templates=[
+        PSF(model, f'templates[{name}]')
+        for name, model in templates.items()]), numbers
 
 
 def _add_positions(values, sources, rows):

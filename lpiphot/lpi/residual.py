@@ -35,12 +35,17 @@ class Sources(NamedTuple):
 
     extra : dict of (n,) `~numpy.ndarray`
         Fitted values of further parameters of the PSF model, by name.
+
+    template : (n,) `~numpy.ndarray` of int, optional
+        The number of the template of each source, from 1; 0 for those
+        that have the shape of the PSF model, as all have by default.
     """
 
     x: np.ndarray
     y: np.ndarray
     flux: np.ndarray
     extra: dict
+    template: np.ndarray = None
 
     def take(self, index):
         """
@@ -57,7 +62,19 @@ class Sources(NamedTuple):
             These sources.
         """
         return Sources(self.x[index], self.y[index], self.flux[index],
-                       {key: val[index] for key, val in self.extra.items()})
+                       {key: val[index] for key, val in self.extra.items()},
+                       None if self.template is None
+                       else self.template[index])
+
+    def by_template(self):
+        """
+        Return the numbers of the templates, and the index of the sources
+        that have each.
+        """
+        if self.template is None:
+            return [(0, slice(None))]
+        return [(number, np.flatnonzero(self.template == number))
+                for number in np.unique(self.template).tolist()]
 
 
 class PSF:
@@ -71,6 +88,13 @@ class PSF:
         and ``flux``, or with attributes ``x_name``, ``y_name`` and
         ``flux_name`` that name them, as photutils wants.
 
+    name : str, optional
+        What messages call it.
+
+    templates : sequence of `PSF`, optional
+        The shapes of sources that have one of their own. Their further
+        parameters are those of their models.
+
     Raises
     ------
     TypeError
@@ -80,13 +104,13 @@ class PSF:
         If ``model`` is not two-dimensional or has no such parameters.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, name='psf_model', templates=()):
         if not isinstance(model, Model):
-            msg = ('psf_model must be an astropy.modeling.Model; got '
+            msg = (f'{name} must be an astropy.modeling.Model; got '
                    f'{type(model).__name__}')
             raise TypeError(msg)
         if (model.n_inputs, model.n_outputs) != (2, 1):
-            msg = ('psf_model must have two inputs and one output; '
+            msg = (f'{name} must have two inputs and one output; '
                    f'{type(model).__name__} has {model.n_inputs} and '
                    f'{model.n_outputs}')
             raise ValueError(msg)
@@ -95,11 +119,12 @@ class PSF:
             names = tuple(getattr(model, attribute, None)
                           for attribute in ('x_name', 'y_name', 'flux_name'))
         if not set(names) <= set(model.param_names):
-            msg = ("psf_model must have the parameters 'x_0', 'y_0' and "
+            msg = (f"{name} must have the parameters 'x_0', 'y_0' and "
                    "'flux', or the attributes 'x_name', 'y_name' and "
                    f"'flux_name' that name them; {type(model).__name__} has "
                    f'the parameters {model.param_names}')
             raise ValueError(msg)
+        self._templates = templates
         self._model = model
         self._names = names
         self._values = {
@@ -156,6 +181,14 @@ class PSF:
         values : (n, ny, nx) `~numpy.ndarray`
             The model values; 0 where the model is not finite.
         """
+        if sources.template is not None and sources.template.any():
+            values = np.empty(np.shape(x))
+            for number, some in sources.by_template():
+                shape = self._templates[number - 1] if number else self
+                values[some] = shape(x[some], y[some], sources.take(
+                    some)._replace(template=None, **(
+                        {'extra': {}} if number else {})))
+            return values
         with np.errstate(all='ignore'):
             if self._broadcasts:
                 values = self._call(x, y, sources)
@@ -344,12 +377,15 @@ class StarRenderer:
     def __init__(self, psf, sources, image_shape, stamp_shape, faintest):
         self._psf = psf
         self._sources = sources
-        shapes, borders = _render_shapes(psf, sources, image_shape,
-                                         stamp_shape)
-        below = np.abs(sources.flux)[:, np.newaxis] * borders < faintest
-        which = np.where(below.any(axis=1), np.argmax(below, axis=1),
-                         len(shapes) - 1)
-        self._shapes = np.array(shapes)[which].reshape(-1, 2)
+        self._shapes = np.empty((len(sources.x), 2), dtype=int)
+        for number, some in sources.by_template():
+            shapes, borders = _render_shapes(psf, sources, number,
+                                             image_shape, stamp_shape)
+            below = (np.abs(sources.flux[some])[:, np.newaxis] * borders
+                     < faintest)
+            which = np.where(below.any(axis=1), np.argmax(below, axis=1),
+                             len(shapes) - 1)
+            self._shapes[some] = np.array(shapes)[which].reshape(-1, 2)
         self._corners = centre_pixels(sources) - self._shapes // 2
 
     def reaching(self, first, last):
@@ -421,11 +457,14 @@ def _slices(first, last, origin):
                  zip(first - origin, last - origin, strict=True))
 
 
-def _render_shapes(psf, sources, image_shape, stamp_shape):
+def _render_shapes(psf, sources, number, image_shape, stamp_shape):
     """
     Return growing stamp shapes and the largest unit PSF on their border.
+
+    ``number`` is that of the template.
     """
-    middle = typical_source(sources, image_shape)
+    middle = typical_source(sources, image_shape)._replace(
+        template=np.array([number]))
     shapes, borders = [], []
     shape = tuple(stamp_shape)
     while True:
