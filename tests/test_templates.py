@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from astropy.convolution import convolve_fft
 from astropy.modeling.models import Gaussian2D, Sersic2D
+from astropy.nddata import NDData
 from astropy.table import QTable, vstack
 from corrector_cases import EXACT, PSF, make, same
 from numpy.testing import assert_allclose, assert_array_equal
-from photutils.psf import (CircularGaussianPRF, GaussianPSF, ImagePSF,
-                           PSFPhotometry, make_psf_model)
+from photutils.psf import (CircularGaussianPRF, GaussianPSF, GriddedPSFModel,
+                           ImagePSF, PSFPhotometry, make_psf_model)
 from scipy.ndimage import gaussian_filter
 
 from lpiphot import LPIBackgroundCorrector
@@ -78,6 +79,33 @@ def test_mixed(scene, keys):
     turned = make(**keys, n_threads=2)(scene.data, scene.phot[::-1],
                                        mask=scene.mask, templates=templates)
     same(turned[::-1], out.table, rtol=EXACT)
+
+
+def test_psf_that_depends_on_position(scene):
+    """
+    A grid of PSFs is evaluated at each star: as templates, star by star.
+    """
+    y, x = np.mgrid[-40:41, -40:41] / 4
+    left, right = (GaussianPSF(flux=1, x_fwhm=fwhm, y_fwhm=2.5)(x, y)
+                   for fwhm in (2.0, 4.0))
+    grid = GriddedPSFModel(NDData(
+        np.array([left, left, right, right]), meta={
+            'grid_xypos': [(0, 0), (0, 96), (112, 0), (112, 96)],
+            'oversampling': 4}))
+    phot = scene.phot[[0, 1, 2, 7, 13]]  # at x from 0.2 to 99
+    templates = {}
+    for star in phot:
+        share = star['x_fit'] / 112
+        templates[int(star['id'])] = ImagePSF(
+            (1 - share) * left + share * right, oversampling=4)
+    out = make(grid)(scene.data, phot, mask=scene.mask)
+    want = make()(scene.data, phot, mask=scene.mask, templates=templates)
+    # stars are rendered as far out as each needs, or the one in the middle
+    same(out, want, rtol=0.02)
+    wrong = make(ImagePSF(left, oversampling=4))(scene.data, phot,
+                                                 mask=scene.mask)
+    assert abs(out['cflux'][-1] - wrong['cflux'][-1]) > 5 * out['dcflux'][-1]
+    assert_allclose(out['cflux'][2], wrong['cflux'][2], rtol=0.02)
 
 
 def test_predict(scene, shapes):
