@@ -559,10 +559,7 @@ class LPIBackgroundCorrector:
             If units do not match.
         """
         n_sigma = as_number('n_sigma', n_sigma)
-        step = as_count('step', step)
-        if step == 0:
-            msg = f'step must be at least 1; got {step}'
-            raise ValueError(msg)
+        step = as_count('step', step, 1)
         table = catalogue_of(phot)
         if templates is not None:  # the nodes have no ids
             templates = _by_row(table, templates)
