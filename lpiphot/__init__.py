@@ -30,11 +30,13 @@ __all__ = [
     'decode_dnt_flags',
     'decode_fill_flags',
     'local_covariance',
+    'lpi_photometry',
 ]
 
 # Loaded when first asked for: photutils' photometry takes its time to load,
 # and matplotlib and tqdm with it.
-_LATE = {'LPILocalBackground': 'local_background'}
+_LATE = {'LPILocalBackground': 'local_background',
+         'lpi_photometry': 'iteration'}
 
 
 def __getattr__(name):

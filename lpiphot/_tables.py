@@ -9,8 +9,9 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable, Table
 
-__all__ = ['COLUMNS', 'add_columns', 'catalogue_of', 'column_values',
-           'find_column', 'flux_unit_of', 'rows_of']
+__all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
+           'column_values', 'find_column', 'flux_unit_of', 'neighbour_values',
+           'pair_table', 'rows_of']
 
 # Names under which photutils, now and earlier, and its users have the
 # fitted position and flux.
@@ -32,6 +33,14 @@ COLUMNS = {
     'kcond': (False, 'number of good pixels'),
     'kpred': (False, 'number of hidden pixels'),
     'dnt': (False, 'quality bits, see lpiphot.decode_dnt_flags'),
+}
+
+# Those of the optional positions, by the columns whose unit they have
+POSITION_COLUMNS = {
+    'cx': ('x', 'x, corrected together with the flux'),
+    'cy': ('y', 'y, corrected together with the flux'),
+    'dcx': ('x', '1-sigma uncertainty of cx'),
+    'dcy': ('y', '1-sigma uncertainty of cy'),
 }
 
 
@@ -132,6 +141,19 @@ def flux_unit_of(table, name, data_unit):
     return unit
 
 
+def neighbour_values(table, name, data_unit):
+    """
+    Return ``flux_err``, in the unit of the data, or ``group_id``.
+    """
+    if name not in table.colnames:
+        msg = (f'phot must have the column {name}, which neighbours names; '
+               f'it has {", ".join(table.colnames)}')
+        raise ValueError(msg)
+    if name == 'flux_err':
+        flux_unit_of(table, name, data_unit)
+    return column_values(table, name, data_unit)
+
+
 def add_columns(table, values, data_unit, flux_unit, parameters):
     """
     Append the columns of LPI to a table, and say how they were made.
@@ -142,7 +164,8 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
         The table, changed in place.
 
     values : dict of `~numpy.ndarray`
-        The values by the names of `COLUMNS`, fluxes in ``data_unit``.
+        The values by the names of `COLUMNS`, fluxes in ``data_unit``, and
+        those of `POSITION_COLUMNS`, if solved for, in pixels.
 
     data_unit, flux_unit : `~astropy.units.Unit` or `None`
         The units of the data and of the fluxes of the table.
@@ -156,25 +179,66 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
             column = (column * data_unit).to(flux_unit)
         table[name] = column
         table[name].info.description = description
+    for name, (axis, description) in POSITION_COLUMNS.items():
+        if name in values:
+            unit = table[find_column(table, axis)].unit
+            table[name] = (values[name] if unit is None
+                           else u.Quantity(values[name], unit))
+            table[name].info.description = description
     table.meta.update({f'lpiphot_{key}': value
                        for key, value in parameters.items()})
     table.meta.update({f'{package}_version': version(package) for package in
                        ('lpiphot', 'numpy', 'astropy', 'photutils')})
 
 
-def rows_of(table, ids):
+def pair_table(table, correlations):
+    """
+    Return the covariances of the corrected fluxes of pairs of sources.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The corrected table.
+
+    correlations : list of 3-tuple
+        Two rows and the correlation coefficient of their fluxes; for a
+        pair that is in it twice, in either order, their mean is taken.
+
+    Returns
+    -------
+    pairs : `~astropy.table.QTable`
+        The columns ``id_1`` and ``id_2``, ``correlation`` and
+        ``covariance``, each pair once.
+    """
+    values = {}
+    for one, two, value in correlations:
+        values.setdefault((min(one, two), max(one, two)), []).append(value)
+    rows = np.array(sorted(values), dtype=int).reshape(-1, 2).T
+    mean = np.array([np.mean(values[pair]) for pair in sorted(values)])
+    ids = _ids_of(table)
+    errors = table['dcflux']
+    return QTable({'id_1': ids[rows[0]], 'id_2': ids[rows[1]],
+                   'correlation': mean,
+                   'covariance': mean * errors[rows[0]] * errors[rows[1]]})
+
+
+def _ids_of(table):
+    return (np.asarray(table['id']) if 'id' in table.colnames
+            else np.arange(len(table)))
+
+
+def rows_of(table, ids, argument='ids'):
     """
     Return the rows of sources from their ids.
     """
-    known = (np.asarray(table['id']) if 'id' in table.colnames
-             else np.arange(len(table)))
+    known = _ids_of(table)
     rows = []
     for name in ids:
         matches = np.flatnonzero(known == name)
         if matches.size == 0:
-            msg = (f'ids has {name}, which is not in the table; its ids are '
-                   f'{known.min()} to {known.max()}' if known.size else
-                   f'ids has {name}, but the table is empty')
+            msg = (f'{argument} has {name}, which is not in the table; its '
+                   f'ids are {known.min()} to {known.max()}' if known.size else
+                   f'{argument} has {name}, but the table is empty')
             raise ValueError(msg)
         rows.append(matches[0])
     return rows

@@ -4,6 +4,7 @@ LPI correction of a finished PSF-photometry table.
 """
 
 import threading
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import astropy.units as u
@@ -16,10 +17,12 @@ from lpiphot._inputs import (ImageReader, as_count, as_gain, as_number,
                              as_shapes)
 from lpiphot._parallel import as_n_threads, run_jobs
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
-                             find_column, flux_unit_of, rows_of)
+                             find_column, flux_unit_of, neighbour_values,
+                             pair_table, rows_of)
 from lpiphot.depth import DepthMap, append_nodes, grid_nodes
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
+from lpiphot.lpi.neighbours import Groups, Neighbours
 from lpiphot.lpi.residual import PSF, Sources, centre_pixels, close_pairs
 from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
 from lpiphot.lpi.solve import solve_stars
@@ -82,6 +85,22 @@ class LPIBackgroundCorrector:
         Electrons per data unit, for the photon noise of the stars. By
         default this comes from ``error``, if that is given.
 
+    neighbours : {None, 'flux_err', 'group_id'}, optional
+        The column of the table that tells which other stars have fluxes
+        that are not exact. ``'group_id'``: those of the same group are
+        solved jointly with the star, on all pixels that they hide.
+        ``'flux_err'``: all, by this uncertainty: a neighbour of PSF
+        ``p`` adds ``flux_err**2 p p^T`` to the covariance of the pixels
+        of the star. By default none: the fluxes are taken for exact, as
+        they nearly are after a joint fit of all that overlap.
+
+    positions : bool, optional
+        Whether the positions are solved for together with the fluxes,
+        which gives the columns ``cx``, ``cy``, ``dcx`` and ``dcy``. The
+        uncertainty of the flux is then that with the position unknown,
+        as that of a fit with free positions should be; on structure,
+        the positions of the photometry are biased as its fluxes are.
+
     dtype : {'float32', 'float64'}, optional
         The precision of the sums and the factorisation. float32 takes
         half the time, and changes ``cflux`` by less than 0.01
@@ -142,7 +161,8 @@ class LPIBackgroundCorrector:
     def __init__(self, psf_model, *, stamp_shape=33, window_shape=129,
                  mask_threshold=None, min_mask_flux=None,
                  residual_threshold=None, condition_radius=16, gain=None,
-                 dtype='float32', n_threads=1, progress_bar=False, rng=None):
+                 neighbours=None, positions=False, dtype='float32',
+                 n_threads=1, progress_bar=False, rng=None):
         self._psf = PSF(psf_model)
         self.psf_model = psf_model
         self.stamp_shape = as_shape('stamp_shape', stamp_shape, smallest=5)
@@ -158,6 +178,12 @@ class LPIBackgroundCorrector:
         self.condition_radius = as_number('condition_radius',
                                           condition_radius)
         self.gain = as_optional('gain', gain)
+        if neighbours not in (None, 'flux_err', 'group_id'):
+            msg = ("neighbours must be None, 'flux_err' or 'group_id'; got "
+                   f'{neighbours!r}')
+            raise ValueError(msg)
+        self.neighbours = neighbours
+        self.positions = bool(positions)
         if str(dtype) not in {'float32', 'float64'}:
             dtype = getattr(dtype, '__name__', dtype)
         if str(dtype) not in {'float32', 'float64'}:
@@ -171,14 +197,14 @@ class LPIBackgroundCorrector:
     def __repr__(self):
         names = ('stamp_shape', 'window_shape', 'mask_threshold',
                  'min_mask_flux', 'residual_threshold', 'condition_radius',
-                 'gain', 'dtype', 'n_threads')
+                 'gain', 'neighbours', 'positions', 'dtype', 'n_threads')
         values = ', '.join(f'{name}={getattr(self, name)!r}'
                            for name in names)
         return (f'{type(self).__name__}({type(self.psf_model).__name__}, '
                 f'{values})')
 
-    def __call__(self, data, phot, *, error=None, mask=None,
-                 background=None):
+    def __call__(self, data, phot, *, error=None, mask=None, background=None,
+                 templates=None):
         """
         Correct a photometry table.
 
@@ -214,14 +240,23 @@ class LPIBackgroundCorrector:
             noise of this sky and the infill (equation 7); otherwise it
             is the local scatter of the good pixels.
 
+        templates : dict, optional
+            The models of sources that are not stars, by their values of
+            the ``id`` column, or row numbers if there is none: any 2-D
+            model that photutils accepts for a PSF, for example an
+            `~photutils.psf.ImagePSF` of the image of a galaxy. Position
+            and flux are those of the table, as for stars.
+
         Returns
         -------
         table : `~astropy.table.QTable`
             A copy of the table, same rows and order, with the columns
             ``cflux``, ``dcflux``, ``dcflux_diag``, ``fdb_res``,
             ``fdb_pred``, ``cchi2``, ``kcond0``, ``kcond``, ``kpred``
-            and ``dnt``. A source that cannot be done has NaN and a bit
-            of ``dnt``.
+            and ``dnt``, and ``cx``, ``cy``, ``dcx`` and ``dcy`` if
+            positions are solved for. A source that cannot be done has
+            NaN and a bit of ``dnt``; if ``cflux`` is not positive, then
+            there is no position.
 
         Raises
         ------
@@ -235,11 +270,12 @@ class LPIBackgroundCorrector:
         astropy.units.UnitsError
             If units do not match.
         """
-        call = self._open(data, phot, error, mask, background)
+        call = self._open(data, phot, error, mask, background, templates)
         self._solve_all(call)
         return call.table
 
-    def run(self, data, phot, *, error=None, mask=None, background=None):
+    def run(self, data, phot, *, error=None, mask=None, background=None,
+            templates=None):
         """
         Correct a photometry table, and return the images as well.
 
@@ -261,13 +297,16 @@ class LPIBackgroundCorrector:
         background : float or 2-D array_like, optional
             The sky that was already subtracted.
 
+        templates : dict, optional
+            The models of sources that are not stars, by id.
+
         Returns
         -------
         result : `~lpiphot.results.LPIResult`
             The table, and the residual, mask and predicted background
             as images, with a plot.
         """
-        call = self._open(data, phot, error, mask, background)
+        call = self._open(data, phot, error, mask, background, templates)
         rows = self._solve_all(call)
         scene = call.field.scene(Region((0, 0), call.image.shape))
 
@@ -288,9 +327,12 @@ class LPIBackgroundCorrector:
             residual=_with_unit(scene.residual, unit),
             mask=scene.mask,
             filled=_with_unit(scene.filled, unit),
-            background=_with_unit(predicted, unit))
+            background=_with_unit(predicted, unit),
+            hidden=nearest > 0,
+            pairs=pair_table(call.table, [
+                (row.star, *pair) for row in rows for pair in row.pairs]))
 
-    def _open(self, data, phot, error, mask, background):
+    def _open(self, data, phot, error, mask, background, templates):
         """
         Check the inputs of a call and take them apart.
         """
@@ -313,6 +355,10 @@ class LPIBackgroundCorrector:
             {name: column_values(table, f'{name}_fit')
              for name in self._psf.extra_names
              if f'{name}_fit' in table.colnames})
+        psf = self._psf
+        if templates is not None:
+            psf, numbers = _with_templates(self.psf_model, table, templates)
+            sources = sources._replace(template=numbers)
         finite = np.all(np.isfinite(
             [*sources[:3], *sources.extra.values()]), axis=0)
         valid = finite.copy()
@@ -323,14 +369,23 @@ class LPIBackgroundCorrector:
         thresholds = {name: getattr(self, name)
                       for name in Thresholds._fields}
         field = Field(
-            image, self._psf, sources.take(finite),
+            image, psf, sources.take(finite),
             Thresholds(*(None if value is None else
                          as_number(name, value, image.unit)
                          for name, value in thresholds.items())),
             stamp_shape=self.stamp_shape,
             gain=as_gain(self.gain, image.unit), background=background,
             seed=self._seed)
-        return _Call(image, table, flux_unit, sources, valid, field)
+        neighbours = groups = None
+        if self.neighbours is not None:
+            values = neighbour_values(table, self.neighbours, image.unit)
+            if self.neighbours == 'flux_err':
+                neighbours = Neighbours(psf, sources, values,
+                                        image.shape, field.noise)
+            else:
+                groups = Groups(sources, values)
+        return _Call(image, table, flux_unit, psf, sources, valid, field,
+                     neighbours, groups)
 
     def _jobs(self, call):
         """
@@ -374,17 +429,19 @@ class LPIBackgroundCorrector:
             for name, value in row.values.items():
                 values[name][source] = value
         index = np.flatnonzero(call.valid)
-        pairs = close_pairs(self._psf, call.sources.take(index),
+        pairs = close_pairs(call.psf, call.sources.take(index),
                             self.stamp_shape, call.image.shape)
         values['dnt'][index[pairs]] |= flags.CLOSE_PAIR
         values['cflux'] = (call.sources.flux - values['fdb_res']
                            + values['fdb_pred'])
+        if self.positions:
+            _add_positions(values, call.sources, rows)
         add_columns(call.table, values, call.image.unit, call.flux_unit,
                     self._parameters(call))
         return rows
 
     def predict(self, data, phot, ids, *, error=None, mask=None,
-                background=None):
+                background=None, templates=None):
         """
         Predict the background behind chosen stars, with its covariance.
 
@@ -410,6 +467,9 @@ class LPIBackgroundCorrector:
         background : float or 2-D array_like, optional
             The sky that was already subtracted.
 
+        templates : dict, optional
+            The models of sources that are not stars, by id.
+
         Returns
         -------
         predictions : `~lpiphot.results.Prediction` or list of them
@@ -421,7 +481,7 @@ class LPIBackgroundCorrector:
             If an id is not in the table, or the background behind this
             star cannot be predicted.
         """
-        call = self._open(data, phot, error, mask, background)
+        call = self._open(data, phot, error, mask, background, templates)
         names = np.atleast_1d(ids).tolist()
         rows = rows_of(call.table, names)
         for name, row in zip(names, rows, strict=True):
@@ -445,7 +505,7 @@ class LPIBackgroundCorrector:
         return predictions[0] if np.ndim(ids) == 0 else predictions
 
     def depth(self, data, phot, *, error=None, mask=None, background=None,
-              step=16, n_sigma=5.0):
+              templates=None, step=16, n_sigma=5.0):
         """
         Map the flux of the faintest star that can be measured.
 
@@ -472,6 +532,9 @@ class LPIBackgroundCorrector:
         background : float or 2-D array_like, optional
             The sky that was already subtracted.
 
+        templates : dict, optional
+            The models of sources that are not stars, by id.
+
         step : int, optional
             The largest distance in pixels of neighbouring nodes, each
             of which costs as much as a star.
@@ -496,15 +559,14 @@ class LPIBackgroundCorrector:
             If units do not match.
         """
         n_sigma = as_number('n_sigma', n_sigma)
-        step = as_count('step', step)
-        if step == 0:
-            msg = f'step must be at least 1; got {step}'
-            raise ValueError(msg)
+        step = as_count('step', step, 1)
         table = catalogue_of(phot)
+        if templates is not None:  # the nodes have no ids
+            templates = _by_row(table, templates)
         x, y = grid_nodes(ImageReader(data).shape, step)
         call = self._open(data, append_nodes(table, x, y,
                                              self._psf.extra_names),
-                          error, mask, background)
+                          error, mask, background, templates)
         is_node = np.arange(len(call.table)) >= len(table)
         call = call._replace(valid=call.valid & is_node)
         self._solve_all(call)
@@ -522,10 +584,12 @@ class LPIBackgroundCorrector:
 
     def _solve(self, call, index, scene=None, workspace=None):
         return solve_stars(
-            call.field, self._psf, call.sources.take(index),
+            call.field, call.psf, call.sources.take(index),
             stamp_shape=self.stamp_shape, window_shape=self.window_shape,
             condition_radius=self.condition_radius,
-            dtype=np.dtype(self.dtype), scene=scene, workspace=workspace)
+            dtype=np.dtype(self.dtype), scene=scene, workspace=workspace,
+            neighbours=call.neighbours, groups=call.groups,
+            positions=self.positions, rows=index)
 
     def _parameters(self, call):
         """
@@ -547,6 +611,8 @@ class LPIBackgroundCorrector:
             'gain': 'none' if self.gain is None else float(
                 getattr(self.gain, 'value', self.gain)),
             'star_noise_from': star_noise,
+            'neighbours': self.neighbours or 'none',
+            'positions': self.positions,
             'pixel_noise': call.field.noise,
             'data_unit': str(call.image.unit or 'none'),
             'dtype': self.dtype,
@@ -562,9 +628,12 @@ class _Call(NamedTuple):
     image: ImageReader
     table: QTable
     flux_unit: u.Unit
+    psf: PSF
     sources: Sources
     valid: np.ndarray
     field: Field
+    neighbours: Neighbours
+    groups: Groups
 
 
 class _Row:
@@ -581,14 +650,64 @@ class _Row:
             'dnt': solution.dnt,
         }
         self.pixels = None
+        self.pairs = ()
         if solution.correction is not None:
-            self.values.update(solution.correction._asdict())
+            found = solution.correction
+            self.values.update(
+                {name: getattr(found, name)[0] for name in
+                 ('fdb_res', 'fdb_pred', 'dcflux', 'dcflux_diag')})
+            k = len(solution.rows)
+            if len(found.dcflux) > k:  # of flux times x, and of flux times y
+                self.moments = (found.fdb_pred - found.fdb_res)[[k, 2 * k]]
+                self.errors = found.dcflux[[k, 2 * k]]
+            correlations = found.covariance[0, :k] / (
+                found.dcflux[0] * found.dcflux[:k])
+            self.star = solution.rows[0]
+            self.pairs = list(zip(solution.rows, correlations,
+                                  strict=True))[1:]
             self.values['cchi2'] = solution.conditional.chi2
             hidden = np.nonzero(classes == HIDDEN)
             corner = solution.centre - np.array(classes.shape) // 2
             self.pixels = (hidden[0] + corner[0], hidden[1] + corner[1])
             self.psf = solution.psf[hidden]
             self.background = solution.hidden_mean
+
+
+def _by_row(table, templates):
+    """
+    Return a dict with rows in place of ids.
+    """
+    if not isinstance(templates, Mapping):
+        msg = ('templates must be a dict of models by id; got '
+               f'{type(templates).__name__}')
+        raise TypeError(msg)
+    return dict(zip(rows_of(table, templates, 'templates'),
+                    templates.values(), strict=True))
+
+
+def _with_templates(psf_model, table, templates):
+    """
+    Return the PSF with the templates, and the number of each source's.
+    """
+    numbers = np.zeros(len(table), dtype=int)
+    numbers[list(_by_row(table, templates))] = np.arange(
+        1, len(templates) + 1)
+    return PSF(psf_model, templates=[
+        PSF(model, f'templates[{name}]')
+        for name, model in templates.items()]), numbers
+
+
+def _add_positions(values, sources, rows):
+    """
+    Add the positions that were solved for to the values of the table.
+    """
+    moments, errors = np.full((2, 2, len(sources.x)), np.nan)
+    for row in rows:
+        if row.pixels is not None:
+            moments[:, row.star], errors[:, row.star] = row.moments, row.errors
+    flux = np.where(values['cflux'] > 0, values['cflux'], np.nan)
+    values['cx'], values['cy'] = [sources.x, sources.y] + moments / flux
+    values['dcx'], values['dcy'] = errors / flux
 
 
 def _with_unit(values, unit):

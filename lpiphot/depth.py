@@ -13,8 +13,10 @@ from lpiphot._tables import column_values, find_column
 
 __all__ = ['DepthMap', 'append_nodes', 'grid_nodes', 'interpolate_nodes']
 
-# Columns of the catalogue that nodes have too, with no flux and no error
+# Columns of the catalogue that nodes have too, with no flux and no error,
+# each in a group of its own
 _ERROR = 'flux_err'
+_GROUP = 'group_id'
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +152,8 @@ def append_nodes(table, x, y, extra_names):
     rows, columns = (axis.ravel() for axis in np.meshgrid(y, x,
                                                           indexing='ij'))
     nodes = {find_column(table, 'x'): columns, find_column(table, 'y'): rows,
-             find_column(table, 'flux'): 0.0, _ERROR: 0.0}
+             find_column(table, 'flux'): 0.0, _ERROR: 0.0,
+             _GROUP: -1.0 - np.arange(rows.size)}
     for name in extra_names:
         nodes[f'{name}_fit'] = np.nan
     catalogue = QTable()

@@ -176,7 +176,7 @@ class GPRImputation(_Imputation):
         The bits of each pixel, see `lpiphot.decode_fill_flags`; 0 for
         pixels that were not filled.
 
-    models : tuple of `~lpiphot.gpr.model.Model`
+    models : tuple of object
         The kernels used for each image.
 
     unit : `~astropy.units.Unit` or `None`

@@ -124,7 +124,7 @@ class GPRImputer:
 
     Attributes
     ----------
-    model : `~lpiphot.gpr.model.Model` or `None`
+    model : object or `None`
         The kernels that `fit` has found; without them each image is
         trained on itself.
 

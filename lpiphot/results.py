@@ -43,6 +43,15 @@ class LPIResult:
     background : 2-D `~numpy.ndarray` or `~astropy.units.Quantity`
         The same with the predicted background behind each star; under
         several stars, that of the nearest.
+
+    hidden : 2-D bool `~numpy.ndarray`
+        `True` for the pixels whose background was predicted.
+
+    pairs : `~astropy.table.QTable`
+        For each pair of stars that were solved jointly the ``id_1`` and
+        ``id_2`` of both, and the ``correlation`` and ``covariance`` of
+        their corrected fluxes. It is empty unless
+        ``neighbours='group_id'``.
     """
 
     table: QTable
@@ -51,6 +60,8 @@ class LPIResult:
     mask: np.ndarray
     filled: np.ndarray
     background: np.ndarray
+    hidden: np.ndarray
+    pairs: QTable
 
     def plot(self):
         """

@@ -39,7 +39,8 @@ def make(psf_model=PSF, **keys):
                                   **({'dtype': 'float64'} | KEYS | keys))
 
 
-def oracle_rows(scene, result, *, gain=None, **keys):
+def oracle_rows(scene, result, *, gain=None, neighbours=False, groups=False,
+                positions=False, **keys):
     """
     The oracle's rows and details, given lpiphot's (random) infill.
     """
@@ -50,16 +51,37 @@ def oracle_rows(scene, result, *, gain=None, **keys):
         residual, scene.star_images, scene.phot['flux_fit'],
         keys['mask_threshold'], keys['residual_threshold'], scene.mask)
     rows, details = [], []
-    for x, y, flux in scene.phot.iterrows('x_fit', 'y_fit', 'flux_fit'):
+    for x, y, flux, group in scene.phot.iterrows('x_fit', 'y_fit', 'flux_fit',
+                                                 'group_id'):
         iy, ix = dense_lpi.stamp_centre(x, y)
         ny, nx = keys['stamp_shape']
         # the PSF is needed off the image too, so on a canvas around it
-        psf = star_image(scene.psf_model, x - ix + nx // 2, y - iy + ny // 2,
-                         (ny, nx))
+        def stamp(x, y, ix=ix, iy=iy, shape=(ny, nx)):
+            return star_image(scene.psf_model, x - ix + shape[1] // 2,
+                              y - iy + shape[0] // 2, shape)
+
+        others = [(other['flux_err'], stamp(other['x_fit'], other['y_fit']))
+                  for other in scene.phot
+                  if neighbours and (other['x_fit'], other['y_fit']) != (x, y)]
+        partners = []
+        for other in scene.phot:
+            place = other['x_fit'], other['y_fit']
+            cy, cx = dense_lpi.stamp_centre(*place)
+            if (groups and place != (x, y) and other['group_id'] == group
+                    and abs(cy - iy) <= ny // 2 and abs(cx - ix) <= nx // 2):
+                partners.append((other['flux_fit'], place))
+        gradients = []
+        if positions:
+            gradients = [
+                (stamp(a + dx, b + dy) - stamp(a - dx, b - dy)) / 2e-4
+                for dx, dy in ((1e-4, 0), (0, 1e-4))
+                for a, b in ((x, y), *(place for _, place in partners))]
+        partners = [(flux, stamp(*place)) for flux, place in partners]
         row, detail = dense_lpi.correct_star(
-            x, y, flux, psf, residual, np.asarray(result.filled), mask,
+            x, y, flux, stamp(x, y), residual, np.asarray(result.filled), mask,
             nodata, window_shape=keys['window_shape'], gain=gain,
-            star_model=scene.star_model, **limits)
+            star_model=scene.star_model, neighbours=others,
+            partners=partners, gradients=gradients, **limits)
         rows.append(row)
         details.append(detail)
     return rows, details

@@ -217,6 +217,45 @@ def test_bad_input(keys, error, text):
         make().depth(data, catalogue([], [], [], 1.0), **keys)
 
 
+@pytest.mark.parametrize('neighbours', ['flux_err', 'group_id'])
+def test_neighbours(neighbours):
+    """
+    Errors of neighbours reach nodes; a node is in no group.
+    """
+    scene = structured_field(PSF)
+    scene.phot['flux_err'] = 300.0
+    scene.phot['group_id'] = 1
+    keys = {'mask': scene.mask, 'step': 40}
+    depth = make(neighbours=neighbours).depth(scene.data, scene.phot, **keys)
+    want = make().depth(scene.data, scene.phot, **keys)
+    if neighbours == 'group_id':
+        assert_array_equal(depth.image, want.image)
+    else:
+        assert np.nanmax(depth.image / want.image) > 1.05
+
+
+def test_templates():
+    """
+    Sources with shapes of their own are known by id.
+    """
+    scene = structured_field(PSF)
+    keys = {'mask': scene.mask, 'step': 40}
+    phot = scene.phot[::-1].copy()
+    want = make().depth(scene.data, phot, **keys)
+    same = make().depth(scene.data, phot, templates={1: PSF.copy()}, **keys)
+    assert_allclose(same.image, want.image, rtol=EXACT)
+    wide = CircularGaussianPRF(fwhm=6.0)
+    other = make().depth(scene.data, phot, templates={1: wide}, **keys)
+    phot = phot.copy()
+    phot.remove_column('id')  # the first is the last row
+    rows = make().depth(scene.data, phot, templates={len(phot) - 1: wide},
+                        **keys)
+    assert_array_equal(rows.image, other.image)
+    assert np.any(other.image != want.image)
+    with pytest.raises(TypeError, match=r'templates must be a dict'):
+        make().depth(scene.data, phot, templates=[wide], **keys)
+
+
 def test_inputs_are_not_changed():
     """
     Neither the data nor the catalogue.

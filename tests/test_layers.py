@@ -23,7 +23,7 @@ LAYERS = {
     1: ['gaussian', 'gpr', 'lpi'],
     2: ['_inputs', '_optional_deps', '_outputs', '_parallel', '_tables'],
     3: ['', '_fwhm', '_plots', 'corrector', 'covariance', 'depth',
-        'imputation', 'imputer', 'local_background',
+        'imputation', 'imputer', 'iteration', 'local_background',
         'lpi_imputer', 'pipeline', 'results'],
     4: ['__main__', 'cli', 'demo', 'neural', 'survey'],
     'aside': ['datasets'],

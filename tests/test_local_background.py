@@ -39,7 +39,7 @@ def estimator(**keys):
     The estimator, on stamps that are not too large for a test.
     """
     return LPILocalBackground(LPIBackgroundCorrector(
-        psf(**keys), stamp_shape=23, window_shape=71, dtype='float64'))
+        psf(**keys), stamp_shape=21, window_shape=61, dtype='float64'))
 
 
 def background():

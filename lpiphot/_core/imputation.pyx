@@ -104,11 +104,12 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
     with fewer there is no telling. A spike is also ``ratio`` times as
     far as these from the mean of the other pixels of the window, which a
     star that lacks neighbours on one side is not. ``near`` is 1 for the
-    pixels whose windows have spikes.
+    pixels whose windows have spikes; ``spikes`` may be `None`.
     """
     cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, j, k
     cdef Py_ssize_t first_y, last_y, first_x, last_x, ky, kx
     cdef int n, n_near
+    cdef bint mark = spikes is not None
     cdef double mean, rest, value, high, higher, low, lower, other, spread
     with nogil:
         for k in range(y.shape[0]):
@@ -156,7 +157,9 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                          and value - rest > ratio * (high - rest))
                             or (low - value > spread
                                 and rest - value > ratio * (rest - low))):
-                        spikes[j, i] = near[k] = 1
+                        near[k] = 1
+                        if mark:
+                            spikes[j, i] = 1
 
 
 def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,

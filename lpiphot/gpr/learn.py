@@ -139,7 +139,7 @@ def _moments(plane, y, x, width, reach=0):
                      found.lost])
 
 
-def _look_at(plane, index, search, spikes):
+def _look_at(plane, index, search):
     """
     Return positions, moments and sums of those that have whole windows,
     without spikes.
@@ -152,7 +152,7 @@ def _look_at(plane, index, search, spikes):
         sums, kept = sum_orbits(plane.data, plane.bad, y, x, search.width,
                                 symmetry_of(search))
         y, x = y[kept], x[kept]
-        clean = ~plane.mark_spikes(y, x, search.width, spikes)[1]
+        clean = ~plane.near_spikes(y, x, search.width)
         y, x, sums = y[clean], x[clean], sums[clean]
         parts.append((y, x, *(_moments(plane, y, x, search.width, level).T
                               for level in range(len(LOST_EDGES) + 1)),
@@ -166,17 +166,17 @@ def _whole_windows(plane, candidates, search, rng):
 
     Candidates are flat indices, and how many are wanted.
     """
-    parts, spikes = [], plane.bad.copy()
+    parts = []
     for index, n_pixels in candidates:
         if index.size > N_TRIED * n_pixels:
             index = index[rng.integers(index.size, size=N_TRIED * n_pixels)]
         index = rng.permutation(index)
-        found = [_look_at(plane, index[:n_pixels], search, spikes)]
+        found = [_look_at(plane, index[:n_pixels], search)]
         n_found = len(found[0][0])
         if n_found < n_pixels:  # so many more, by the share that was good
             more = (n_pixels - n_found) * n_pixels // max(n_found, 1)
             found.append(_look_at(plane, index[n_pixels:n_pixels + more],
-                                  search, spikes))
+                                  search))
         parts.append([np.concatenate(part)[:n_pixels]
                       for part in zip(*found, strict=True)])
     y, x, *both, sums = (np.concatenate(part)

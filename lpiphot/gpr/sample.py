@@ -86,7 +86,7 @@ class Plane(NamedTuple):
         noise = max(noise_of(data, bad), np.spacing(abs(level)), 1e-100)
         return cls(data, bad, level, spread, noise)
 
-    def mark_spikes(self, y, x, width, spikes=None):
+    def mark_spikes(self, y, x, width):
         """
         Find good pixels near others that stand alone, by far.
 
@@ -102,10 +102,6 @@ class Plane(NamedTuple):
         width : int
             The width of the windows.
 
-        spikes : (ny, nx) bool `~numpy.ndarray`, optional
-            Where to mark the spikes; by default a copy of the bad
-            pixels.
-
         Returns
         -------
         bad : (ny, nx) bool `~numpy.ndarray`
@@ -114,12 +110,35 @@ class Plane(NamedTuple):
         near : (n,) bool `~numpy.ndarray`
             The pixels whose windows have spikes.
         """
-        spikes = self.bad.copy() if spikes is None else spikes
+        spikes = self.bad.copy()
+        return spikes, self.near_spikes(y, x, width, spikes)
+
+    def near_spikes(self, y, x, width, spikes=None):
+        """
+        Find pixels near spikes.
+
+        Parameters
+        ----------
+        y, x : (n,) `~numpy.ndarray` of int
+            Pixels, whose windows are searched.
+
+        width : int
+            The width of the windows.
+
+        spikes : (ny, nx) bool `~numpy.ndarray`, optional
+            Where to mark the spikes.
+
+        Returns
+        -------
+        near : (n,) bool `~numpy.ndarray`
+            The pixels whose windows have spikes.
+        """
         near = np.zeros(len(y), dtype=bool)
         mark_spikes(self.data, self.bad.view(np.uint8), y, x, width // 2,
                     self.noise, SPIKE_SIGMA, SPIKE_SHARPNESS, SPIKE_RATIO,
-                    spikes.view(np.uint8), near.view(np.uint8))
-        return spikes, near
+                    None if spikes is None else spikes.view(np.uint8),
+                    near.view(np.uint8))
+        return near
 
 
 def good_values(data, bad):
@@ -151,7 +170,7 @@ def _bands(shape, n_scan):
     pixels; all rows, if there are no more.
     """
     step = -(-shape[0] * shape[1] // n_scan)
-    if step == 1 or shape[0] < step * BAND:
+    if shape[0] < step * BAND:
         return [(0, shape[0])]
     firsts = range(step // 2 * BAND, shape[0], step * BAND)
     return [(first, min(first + BAND, shape[0])) for first in firsts]

@@ -14,7 +14,10 @@ The way of the data, in the order of the modules:
                 from (section 2.5)
 `.covariance`   hole-free residual -> local mean and covariance of a
                 stamp (section 2.4, equation 6)
-`.correction`   conditional Gaussian, PSF stamp -> corrections
+`.neighbours`   other stars -> terms of the covariance, and members of
+                a star's group
+`.templates`    star and group -> the shapes that are solved jointly
+`.correction`   conditional Gaussian, templates -> corrections
                 (section 2.6, equations 9 and 10)
 ==============  ========================================================
 

@@ -13,25 +13,43 @@ from scipy.linalg.blas import get_blas_funcs
 
 __all__ = ['Correction', 'correct']
 
+# Templates of the same shape cannot be told apart. In units of the
+# information that each has alone, a prior that is too weak to be seen
+# elsewhere: it limits their errors to some 1000 times those.
+WEAK_PRIOR = 1e-6
+
 
 class Correction(NamedTuple):
     """
-    The corrections of one star, in flux units.
+    The corrections of the m templates of a star, in flux units.
+
+    Attributes
+    ----------
+    fdb_res, fdb_pred : (m,) `~numpy.ndarray`
+        The bias offsets from the residual and the prediction.
+
+    dcflux, dcflux_diag : (m,) `~numpy.ndarray`
+        The uncertainties with and without the off-diagonal terms of the
+        conditional covariance.
+
+    covariance : (m, m) `~numpy.ndarray`
+        The covariance of the fitted fluxes.
     """
 
-    fdb_res: float
-    fdb_pred: float
-    dcflux: float
-    dcflux_diag: float
+    fdb_res: np.ndarray
+    fdb_pred: np.ndarray
+    dcflux: np.ndarray
+    dcflux_diag: np.ndarray
+    covariance: np.ndarray
 
 
-def correct(conditional, psf, residual, level):
+def correct(conditional, templates, residual, level):
     r"""
-    Fit the unit-flux PSF to what the prediction leaves of the residual.
+    Fit unit-flux templates to what the prediction leaves of the residual.
 
     With :math:`C` the conditional covariance and :math:`\bar X` the
     conditional mean of the hidden pixels, generalised least squares
-    gives
+    gives for one template :math:`p`
 
     .. math::
 
@@ -40,15 +58,18 @@ def correct(conditional, psf, residual, level):
         \sigma^2 = \frac{1}{p^T C^{-1} p}
 
     (equations 9 and 10), and the corrected flux is the fitted one
-    :math:`- f^b_{res} + f^b_{pred}`.
+    :math:`- f^b_{res} + f^b_{pred}`. Several templates, the columns of
+    :math:`P`, are solved jointly: the offsets are
+    :math:`-(P^T C^{-1} P)^{-1} P^T C^{-1} r` and so on, and their
+    covariance is :math:`(P^T C^{-1} P)^{-1}`.
 
     Parameters
     ----------
     conditional : `~lpiphot.gaussian.Conditional`
         The distribution of the hidden pixels, about the level.
 
-    psf : (n_hidden,) `~numpy.ndarray`
-        The unit-flux PSF on the hidden pixels.
+    templates : (m, n_hidden) `~numpy.ndarray`
+        The templates on the hidden pixels, the unit-flux PSF first.
 
     residual : (n_hidden,) `~numpy.ndarray`
         The residual on the hidden pixels, about the level.
@@ -59,21 +80,38 @@ def correct(conditional, psf, residual, level):
     Returns
     -------
     correction : `Correction`
-        The two bias offsets and the uncertainties with and without the
-        off-diagonal terms of the covariance.
+        The offsets and uncertainties of each.
     """
-    # S^-1 [p, r, X, 1] with S S^T = C: products of columns of this are
+    # S^-1 [P, r, X, 1] with S S^T = C: products of columns of this are
     # the quadratic forms of C^-1.
+    m = len(templates)
     columns = np.column_stack(
-        [psf, residual, conditional.mean, np.ones_like(psf)])
+        [*templates, residual, conditional.mean, np.ones_like(residual)])
     trsm, = get_blas_funcs(('trsm',), (conditional.factor,))
-    white = trsm(1.0, conditional.factor, columns, lower=1)
-    information, on_residual, on_mean, on_level = (
-        white[:, 0].astype(float) @ white.astype(float))
+    white = trsm(1.0, conditional.factor, columns, lower=1).astype(float)
+    products = np.array([white[:, j] @ white for j in range(m)])
+    on_residual, on_mean, on_level = products[:, m:].T
 
+    solved = _solve(products[:, :m], np.column_stack([
+        on_residual + level * on_level, on_mean + level * on_level]))
     variance = np.sum(conditional.factor ** 2, axis=1, dtype=float)
-    return Correction(
-        fdb_res=-(on_residual + level * on_level) / information,
-        fdb_pred=-(on_mean + level * on_level) / information,
-        dcflux=information ** -0.5,
-        dcflux_diag=float(np.sum(psf ** 2 / variance)) ** -0.5)
+    diagonal = _solve(np.array([
+        np.sum(templates * template / variance, axis=1)
+        for template in templates]), np.empty((m, 0)))
+    (fdb_res, fdb_pred), dcflux, covariance = solved
+    return Correction(-fdb_res, -fdb_pred, dcflux, diagonal[1], covariance)
+
+
+def _solve(information, sides):
+    """
+    Solve the normal equations; return solutions, errors and covariance.
+    """
+    if len(information) == 1:
+        alone = information[0, 0]
+        return sides.T / alone, np.array([alone ** -0.5]), 1 / information
+    alone = np.sqrt(np.diagonal(information))
+    scaled = information / np.outer(alone, alone)
+    scaled += WEAK_PRIOR * np.eye(len(scaled))
+    covariance = np.linalg.inv(scaled) / np.outer(alone, alone)
+    return ((covariance @ sides).T, np.sqrt(np.diagonal(covariance)),
+            covariance)

@@ -84,7 +84,7 @@ def psf_flags(stamps):
 
 
 def classify_stamps(stamps, flux, masked, no_data, *, mask_threshold,
-                    min_mask_flux, condition_radius):
+                    min_mask_flux, condition_radius, others=()):
     """
     Sort the pixels of stamps into good, hidden and ignored ones.
 
@@ -115,6 +115,11 @@ def classify_stamps(stamps, flux, masked, no_data, *, mask_threshold,
     mask_threshold, min_mask_flux, condition_radius : float
         As in `lpiphot.LPIBackgroundCorrector`.
 
+    others : sequence of 3-tuple, optional
+        The stars that are solved jointly with that of a stamp: the
+        index of the stamp, the flux, and the absolute unit-flux PSF on
+        this stamp. What they cover is hidden as well.
+
     Returns
     -------
     classes : (n, ny, nx) `~numpy.ndarray` of uint8
@@ -134,7 +139,11 @@ def classify_stamps(stamps, flux, masked, no_data, *, mask_threshold,
     n_min = np.count_nonzero(ring)
 
     brightness = np.fmax(flux, min_mask_flux)[:, np.newaxis, np.newaxis]
-    covered = brightness * stamps > mask_threshold
+    own = brightness * stamps > mask_threshold
+    covered = own.copy()
+    for i, other_flux, stamp in others:
+        covered[i] |= (max(other_flux, min_mask_flux) * stamp
+                       > mask_threshold)
     hidden = covered & ~no_data
     free = ~covered & ~masked
     good = free & within
@@ -150,8 +159,8 @@ def classify_stamps(stamps, flux, masked, no_data, *, mask_threshold,
     hidden[forced] &= ~ring
     dnt[forced] |= flags.RING_FORCED
 
-    dnt[np.any(covered & no_data, axis=(1, 2))] |= flags.PIXELS_LOST
-    dnt[~np.any(hidden, axis=(1, 2))] |= flags.NO_HIDDEN_PIXELS
+    dnt[np.any(own & no_data, axis=(1, 2))] |= flags.PIXELS_LOST
+    dnt[~np.any(own & hidden, axis=(1, 2))] |= flags.NO_HIDDEN_PIXELS
 
     classes = np.full(stamps.shape, IGNORED, dtype=np.uint8)
     classes[good] = GOOD

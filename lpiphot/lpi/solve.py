@@ -12,7 +12,9 @@ from lpiphot.gaussian import Conditional, condition
 from lpiphot.lpi.correction import Correction, correct
 from lpiphot.lpi.covariance import joint_covariances, training_region
 from lpiphot.lpi.masks import GOOD, HIDDEN, classify_stamps, psf_flags
+from lpiphot.lpi.neighbours import add_terms
 from lpiphot.lpi.residual import centre_pixels, psf_stamps
+from lpiphot.lpi.templates import star_templates
 from lpiphot.lpi.tiles import region_about, stamp_pixels
 
 __all__ = ['StarSolution', 'solve_stars']
@@ -50,8 +52,13 @@ class StarSolution(NamedTuple):
     conditional : `~lpiphot.gaussian.Conditional` or `None`
         The distribution of the hidden pixels.
 
+    rows : (n_stars,) `~numpy.ndarray` of int
+        The row of the star, and those of the stars solved with it.
+
     correction : `~lpiphot.lpi.correction.Correction` or `None`
-        The corrections; `None` if there is no result.
+        The corrections of the fluxes of these; if positions are solved
+        for, then of flux times x of each, and of flux times y. `None`
+        if there is no result.
 
     dnt : int
         The quality bits.
@@ -64,6 +71,7 @@ class StarSolution(NamedTuple):
     stamp: np.ndarray
     level: float
     conditional: Conditional
+    rows: np.ndarray
     correction: Correction
     dnt: int
 
@@ -76,7 +84,8 @@ class StarSolution(NamedTuple):
 
 
 def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
-                condition_radius, dtype, scene=None, workspace=None):
+                condition_radius, dtype, scene=None, workspace=None,
+                neighbours=None, groups=None, positions=False, rows=None):
     """
     Predict the background behind stars and correct their fluxes.
 
@@ -108,6 +117,19 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     workspace : `~lpiphot.lpi.covariance.Workspace`, optional
         Memory to use, of this thread alone.
 
+    neighbours : `~lpiphot.lpi.neighbours.Neighbours`, optional
+        The stars whose uncertain fluxes enter the covariance.
+
+    groups : `~lpiphot.lpi.neighbours.Groups`, optional
+        The stars that are solved jointly.
+
+    positions : bool, optional
+        Whether positions are solved for.
+
+    rows : (n,) `~numpy.ndarray` of int, optional
+        The rows of the stars, by which ``neighbours`` and ``groups`` know
+        them. By default their numbers.
+
     Returns
     -------
     solutions : list of `StarSolution`
@@ -121,18 +143,25 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
                                    scene.region)
     signed = psf_stamps(psf, sources, stamp_shape)
     stamps = np.abs(signed)
+    rows = np.arange(len(centres)) if rows is None else rows
+    templates = star_templates(psf, sources, centres, stamps, rows,
+                               groups=groups, positions=positions)
     no_data = outside | scene.no_data[pixels]
     classes, n_good_first, dnt = classify_stamps(
         stamps, sources.flux, outside | scene.mask[pixels], no_data,
         mask_threshold=field.thresholds.mask_threshold,
         min_mask_flux=field.thresholds.min_mask_flux,
-        condition_radius=condition_radius)
+        condition_radius=condition_radius,
+        others=[(i, *other) for i, here in enumerate(templates)
+                for other in zip(here.flux[1:], here.stamps[1:],
+                                 strict=True)])
     dnt |= psf_flags(signed)
     dnt[_near_fallback(scene, centres, *shapes)] |= flags.INFILL_MEDIAN
 
     training, level, corners = training_region(
         scene.filled, scene.region, centres, *shapes)
-    if training.std() > FLOAT32_RANGE * _pixel_noise(training):
+    float32_limit = FLOAT32_RANGE * _pixel_noise(training)
+    if training.std() > float32_limit:
         dtype = np.dtype(float)
     places, orders = _places(classes)
     means, covariances = joint_covariances(
@@ -148,28 +177,34 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         conditional = correction = None
         n_good = np.count_nonzero(classes[i] == GOOD)
         hidden = order[n_good:]
-        if hidden.size:
+        if not dnt[i] & flags.NO_HIDDEN_PIXELS:
             values = known[i].flat[order[:n_good]]
             variance = variances[i].flat[order]
-            conditional = _condition(covariance, variance,
-                                     means[i][order], values)
+            terms = np.empty((0, order.size))
+            if neighbours is not None:
+                terms = neighbours.terms(templates[i].rows, centre,
+                                         stamp_shape, order)
+            if (dtype == np.dtype(float)
+                    or np.abs(terms).max(initial=0) < float32_limit):
+                conditional = _condition(covariance, variance, terms,
+                                         means[i][order], values)
             if conditional is None and dtype != np.dtype(float):
                 # in float64, from the products on
                 _, (covariance,) = joint_covariances(
                     training, corners[i:i + 1], places[i:i + 1], stamp_shape,
                     window_shape, np.dtype(float))
-                conditional = _condition(covariance, variance,
+                conditional = _condition(covariance, variance, terms,
                                          means[i][order], values)
             if conditional is None:
                 dnt[i] |= flags.NOT_POSITIVE_DEFINITE
             else:
                 correction = correct(
-                    conditional, stamps[i].flat[hidden],
+                    conditional, templates[i].values(hidden),
                     residuals[i].flat[hidden], level)
         solutions.append(StarSolution(
             centre, classes[i], int(n_good_first[i]), stamps[i],
             np.where(no_data[i], known[i], residuals[i]) + level, level,
-            conditional, correction, int(dnt[i])))
+            conditional, templates[i].rows, correction, int(dnt[i])))
     return solutions
 
 
@@ -199,11 +234,12 @@ def _places(classes):
     return places, orders
 
 
-def _condition(covariance, variance, mean, values):
+def _condition(covariance, variance, terms, mean, values):
     """
     Condition the hidden pixels on the good ones, with the stars' noise.
     """
     covariance.flat[::len(covariance) + 1] += variance
+    add_terms(covariance, terms)
     return condition(covariance, mean, values)
 
 

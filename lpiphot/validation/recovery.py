@@ -379,7 +379,9 @@ class InjectionRecovery:
             msg = ('fluxes must be given: the catalogue has no sources to '
                    'take them from.')
             raise ValueError(msg)
-        return fluxes
+        # a Quantity that is a column refers to its table, and cannot be
+        # sent to other processes
+        return fluxes.copy()
 
     def _open_folder(self, setup, n_rounds):
         """

@@ -2,6 +2,8 @@
 Training against the paper's way of it.
 """
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -9,6 +11,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize
 
 from lpiphot.gpr.kernels import Kernel
+from lpiphot.gpr.learn import Settings, learn
+from lpiphot.gpr.sample import Plane
 from lpiphot.gpr.training import (MU, TAU, Bounds, OrbitSolver, Search,
                                   objective, penalty, sum_orbits, symmetry_of,
                                   train)
@@ -205,3 +209,25 @@ def test_periodic(image, pixels):
                       np.mgrid[:9, :9].reshape(2, -1)), kernel.length_scale)
     smallest = np.linalg.eigvalsh(matrix).min()
     assert kernel.amplitude ** 2 * smallest > -1
+
+
+def test_memory():
+    """
+    It does not grow with the image.
+    """
+    settings = Settings(search(), local=True, training_mad=10.0,
+                        training_clip=5.0, max_training=2000)
+    peaks = []
+    for size in (700, 2000):
+        rng = np.random.default_rng(17)
+        data = rng.normal(size=(size, size)).astype(np.float32)
+        data[::50, ::50] += 30
+        plane = Plane.of(data, rng.random(data.shape) < 0.003)
+        learn([plane], settings)  # fills the cache of weights
+        tracemalloc.start()
+        learn([plane], settings)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+    # less than the matrix of the paper would take
+    assert peaks[1] < 2000 * 81 * 8 * 8

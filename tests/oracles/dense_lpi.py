@@ -127,7 +127,7 @@ def few_good_limit(stamp_shape):
 
 
 def classify(psf, flux, mask, nodata, *, mask_threshold, min_mask_flux,
-             condition_radius):
+             condition_radius, partners=()):
     """
     Good and hidden pixels of a stamp; all others are ignored (section 2.3).
 
@@ -142,6 +142,9 @@ def classify(psf, flux, mask, nodata, *, mask_threshold, min_mask_flux,
     if not np.isfinite(flux) or flux < min_mask_flux:  # and so if negative
         mask_flux = min_mask_flux
     hidden = (np.abs(psf) * mask_flux > mask_threshold) & ~nodata
+    for other_flux, other in partners:  # solved jointly
+        hidden |= ((np.abs(other) * max(other_flux, min_mask_flux)
+                    > mask_threshold) & ~nodata)
     good = ~hidden & ~mask & near
     kcond0 = int(good.sum())
 
@@ -201,6 +204,16 @@ def corrections(p, pred_cov, r_hidden, pred, flux):
     }
 
 
+def joint_corrections(templates, pred_cov, r_hidden, pred):
+    """
+    The same with several templates: rows (fdb_res, fdb_pred), covariance.
+    """
+    weight = np.linalg.inv(pred_cov)
+    covariance = np.linalg.inv(templates @ weight @ templates.T)
+    project = covariance @ templates @ weight
+    return -project @ r_hidden, -project @ pred, covariance
+
+
 def psf_bits(psf):
     """
     The dnt bits for negative PSF pixels (section 5.1).
@@ -218,12 +231,17 @@ def psf_bits(psf):
 
 def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
                  window_shape, mask_threshold, min_mask_flux,
-                 condition_radius, star_model=None, gain=None):
+                 condition_radius, star_model=None, gain=None,
+                 neighbours=(), partners=(), gradients=()):
     """
     The ten quantities for one star, and what they follow from: two dicts.
 
     ``psf`` is the star's unit-flux stamp; the other arrays are images.
-    ``star_model`` (all stars) and ``gain`` give the photon noise.
+    ``star_model`` (all stars) and ``gain`` give the photon noise;
+    ``neighbours`` holds pairs of a flux error and a unit-flux stamp;
+    ``partners`` pairs of a flux and a unit-flux stamp, of the stars solved
+    jointly; ``gradients`` the derivatives of the stamps of the star and its
+    partners by x, and by y, in this order.
     """
     iy, ix = stamp_centre(x, y)
     shape = psf.shape
@@ -233,23 +251,45 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     good, hidden, dnt, kcond0 = classify(
         psf, flux, masked, stamp_of(nodata, iy, ix, shape, True),
         mask_threshold=mask_threshold, min_mask_flux=min_mask_flux,
-        condition_radius=condition_radius)
+        condition_radius=condition_radius, partners=partners)
     dnt |= psf_bits(psf)
 
     mean, cov = local_moments(filled, iy, ix, shape, window_shape)
     if gain is not None:  # section 5.1: photon noise of the stars
         model = mirrored_stamp(star_model, iy, ix, shape).ravel()
         cov = cov + np.diag(np.abs(model) / gain)
+    for sigma, other in neighbours:  # one term of rank one for each
+        cov = cov + sigma ** 2 * np.outer(other, other)
 
     good, hidden, masked = good.ravel(), hidden.ravel(), masked.ravel()
     x_all = np.where(masked, fill, res)  # fill only in a forced ring
     pred, pred_cov = condition(mean, cov, x_all[good], good, hidden)
     p = np.abs(psf).ravel()[hidden]
     out = corrections(p, pred_cov, res[hidden], pred, flux)
+    detail = {}
+    if partners or gradients:
+        templates = np.array([np.abs(psf), *(np.abs(other) for _, other in
+                                             partners), *gradients])
+        templates = templates.reshape(len(templates), -1)[:, hidden]
+        fdb_res, fdb_pred, covariance = joint_corrections(
+            templates, pred_cov, res[hidden], pred)
+        *_, diagonal = joint_corrections(
+            templates, np.diag(np.diag(pred_cov)), res[hidden], pred)
+        out = {'cflux': flux - fdb_res[0] + fdb_pred[0],
+               'dcflux': np.sqrt(covariance[0, 0]),
+               'dcflux_diag': np.sqrt(diagonal[0, 0]),
+               'fdb_res': fdb_res[0], 'fdb_pred': fdb_pred[0]}
+        k = len(partners) + 1
+        if gradients:  # of flux times position
+            moved = (fdb_pred - fdb_res)[[k, 2 * k]] / out['cflux']
+            out['cx'], out['cy'] = x + moved[0], y + moved[1]
+            out['dcx'], out['dcy'] = np.sqrt(
+                np.diag(covariance)[[k, 2 * k]]) / out['cflux']
+        detail = {'flux_covariance': covariance[:k, :k]}
 
     dev = x_all[good] - mean[good]
     c_kk = cov[np.ix_(good, good)]
     out |= {'cchi2': dev @ np.linalg.solve(c_kk, dev), 'kcond0': kcond0,
             'kcond': int(good.sum()), 'kpred': int(hidden.sum()), 'dnt': dnt}
     return out, {'good': good.reshape(shape), 'hidden': hidden.reshape(shape),
-                 'mean': pred, 'covariance': pred_cov}
+                 'mean': pred, 'covariance': pred_cov, **detail}

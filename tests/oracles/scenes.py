@@ -65,7 +65,9 @@ def catalogue(x, y, flux, error):
     A table with photutils' names.
     """
     n = len(x)
-    return QTable({'id': np.arange(1, n + 1), 'x_fit': np.array(x, float),
+    numbers = np.arange(1, n + 1)
+    return QTable({'id': numbers, 'group_id': numbers,
+                   'x_fit': np.array(x, float),
                    'y_fit': np.array(y, float),
                    'flux_fit': np.array(flux, float),
                    'flux_err': np.full(n, float(error)),

@@ -4,6 +4,7 @@ Tests of the injection test itself.
 """
 
 import os
+import pickle
 
 import astropy.units as u
 import numpy as np
@@ -391,3 +392,15 @@ def test_bad_input(tmp_path):
 def test_repr(result):
     assert repr(result) == 'RecoveryResult(400 stars, 400 recovered)'
     assert FLUX_ERR > 0
+
+
+def test_catalogue_fluxes_can_be_sent():
+    """
+    To other processes: a column in a unit refers to its table.
+    """
+    catalogue = QTable({'x_fit': [1.0, 2.0], 'y_fit': [3.0, 4.0],
+                        'flux_fit': [500.0, 700.0] * u.adu})
+    tool = make_tool(fluxes='catalogue')
+    sent = pickle.loads(pickle.dumps(tool._fluxes_of(catalogue, u.adu)))
+    assert np.array_equal(sent.value, [500.0, 700.0])
+    assert sent.unit == u.adu

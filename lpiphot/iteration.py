@@ -1,0 +1,274 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+PSF photometry and LPI in turn: the fit gets the predicted background.
+"""
+
+import warnings
+
+import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
+from photutils.psf import IterativePSFPhotometry, PSFPhotometry
+from scipy.spatial import KDTree
+
+from lpiphot._fwhm import model_fwhm
+from lpiphot._inputs import ImageReader, as_count, as_number
+from lpiphot._tables import catalogue_of
+from lpiphot.corrector import LPIBackgroundCorrector
+
+__all__ = ['lpi_photometry']
+
+# Bits of photutils' flags of a fit that is none: outside, no convergence,
+# no overlap, masked, too few pixels, not finite
+_FAILED = 2 | 8 | 64 | 128 | 256 | 512 | 1024
+
+# The same and negative, or at the bounds: gone astray, on a background that
+# is far off
+_ASTRAY = _FAILED | 4 | 32
+
+# Two fits that end nearer than this, in FWHM, are of the same star
+_SAME = 0.5
+
+# A star takes half steps from then on if its flux goes back by more than
+# this part of its last change, or changes by more than all of it
+_BACK = 0.5
+
+# Columns of photutils' table that are not of the fit, and those ending in
+# _fit that are no parameters
+_GIVEN = ('id', 'group_id', 'group_size', 'iter_detected')
+_COUNTS = ('n_pixels_fit', 'npixfit')
+
+
+def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
+                   background=None, tolerance=0.1, max_iterations=10):
+    r"""
+    Refit stars on the data minus the predicted background, and correct.
+
+    A structured background does not only change the flux of a fit: it
+    also draws its position to where the background is bright, by a FWHM
+    and more on the edge of a dark cloud, and `LPIBackgroundCorrector`
+    corrects the flux at the position that it is given. Here, in turn,
+    the background behind all stars is predicted, the stars are fitted
+    again to the data minus this, with the settings of the photometry,
+    and are corrected again.
+
+    Parameters
+    ----------
+    data : 2-D array_like, `~astropy.units.Quantity`, \
+            `~astropy.nddata.NDData` or `~astropy.nddata.CCDData`
+        The image that was fitted. The mask and the uncertainty of an
+        NDData are used.
+
+    photometry : `~photutils.psf.PSFPhotometry` or \
+            `~photutils.psf.IterativePSFPhotometry`
+        The photometry, which has been run on the data. It is not
+        changed. Its local background estimator is not used again.
+
+    corrector : `~lpiphot.LPIBackgroundCorrector`
+        The corrector, with the PSF model of the photometry.
+
+    error : 2-D array_like or `~astropy.units.Quantity`, optional
+        The 1-sigma errors of the data, for the fits and the corrector.
+
+    mask : 2-D bool array_like, optional
+        `True` for pixels to leave out.
+
+    background : float or 2-D array_like, optional
+        The sky that was already subtracted from the data, as for the
+        corrector.
+
+    tolerance : float, optional
+        A star has converged when ``cflux`` changes by less than this
+        number times ``dcflux``. It ends when all have.
+
+    max_iterations : int, optional
+        The largest number of refits; 0 is the corrector alone.
+
+    Returns
+    -------
+    result : `~lpiphot.results.LPIResult`
+        Table and images of the last correction. The table has the
+        columns of the photometry, with the results of the last fit, of
+        the corrector, and two more: ``n_iter``, the number of refits
+        that the star took (0 if it kept its first fit), and
+        ``converged``.
+
+    Raises
+    ------
+    TypeError
+        If an input is of the wrong kind.
+
+    ValueError
+        If the photometry has not been run, or a value cannot be used.
+
+    Notes
+    -----
+    A fit begins where the first one began (``x_init``, ``y_init``), and
+    uses the pixels alone whose background was predicted: on others,
+    data minus background would be the star as it was fitted before. A
+    star keeps its former fit where the new one fails, moves farther
+    from its beginning than one FWHM (and than the former), or comes
+    within half a FWHM of another star.
+
+    A first fit that failed, ended at a bound or has a negative flux
+    went astray. LPI then looks for the background where the fit began,
+    as of a faint star there.
+
+    It does not diverge: when a flux changes by more than it did last
+    time, or goes back by more than half of that, the star takes half
+    steps from then on.
+
+    At a fixed position there is nothing to iterate: ``cflux`` does not
+    depend on the flux that was subtracted, but for its wings.
+    """
+    if not isinstance(corrector, LPIBackgroundCorrector):
+        msg = ('corrector must be an LPIBackgroundCorrector; got '
+               f'{type(corrector).__name__}')
+        raise TypeError(msg)
+    tolerance = as_number('tolerance', tolerance)
+    max_iterations = as_count('max_iterations', max_iterations)
+    photometry, table = _take_apart(photometry)
+    reader = ImageReader(data, error=error, mask=mask)
+    image, error, mask = reader.read()
+    if reader.unit is not None:
+        image = image << reader.unit
+        error = None if error is None else error << reader.unit
+
+    fwhm = float(model_fwhm(photometry.psf_model, image.shape))
+    step = np.ones(len(table))
+    n_iter = np.zeros(len(table), dtype=int)
+    first, astray = table, np.zeros(len(table), dtype=bool)
+    if max_iterations > 0:
+        table, astray = _begun_again(first)
+    former = last = np.full(len(table), np.inf)
+    taken = np.zeros(len(table), dtype=bool)
+    for i in range(max_iterations + 1):
+        result = corrector.run(image, table, error=error, mask=mask,
+                               background=background)
+        cflux, dcflux = (_plain(result.table[name])
+                         for name in ('cflux', 'dcflux'))
+        change = (cflux - former) / dcflux
+        moving = np.abs(change) >= tolerance  # not so if it has no result
+        if i == max_iterations or not moving.any():
+            break
+        back = np.signbit(change) != np.signbit(last)
+        limit = np.where(back, _BACK, 1.0) * np.abs(last)
+        step[moving & (np.abs(change) > limit)] *= 0.5
+        former, last = cflux, change
+        fit = _refit(photometry, result, table, error, mask)
+        taken = _accepted(fit, table, fwhm)
+        table = _updated(table, fit, taken, step)
+        n_iter += taken
+    lost = astray & (n_iter == 0)
+    if lost.any():
+        table[lost] = first[lost]
+        result = corrector.run(image, table, error=error, mask=mask,
+                               background=background)
+    return _with_columns(result, {
+        'n_iter': (n_iter, 'number of refits of lpi_photometry'),
+        'converged': (taken & (np.abs(change) < tolerance),
+                      'whether cflux has converged'),
+    }, {'tolerance': tolerance, 'max_iterations': max_iterations})
+
+
+def _take_apart(photometry):
+    """
+    Return a photometry without its local background, and its table.
+    """
+    if not isinstance(photometry, PSFPhotometry | IterativePSFPhotometry):
+        msg = ('photometry must be a PSFPhotometry or IterativePSFPhotometry '
+               f'object; got {type(photometry).__name__}')
+        raise TypeError(msg)
+    table = catalogue_of(photometry)
+    if isinstance(photometry, IterativePSFPhotometry):
+        photometry = photometry.fit_results[0]
+    return PSFPhotometry(
+        photometry.psf_model, photometry.fit_shape,
+        fitter=photometry.fitter, fitter_maxiters=photometry.fitter_maxiters,
+        xy_bounds=photometry.xy_bounds,
+        aperture_radius=photometry.aperture_radius,
+        group_warning_threshold=photometry.group_warning_threshold), table
+
+
+def _begun_again(table):
+    """
+    Put fits that went astray back to their beginning, with no flux.
+    """
+    astray = (np.asarray(table['flags']) & _ASTRAY) != 0
+    new = table.copy()
+    for name in ('x', 'y'):
+        new[f'{name}_fit'][astray] = table[f'{name}_init'][astray]
+    new['flux_fit'][astray] = 0.0
+    return new, astray
+
+
+def _plain(column):
+    return np.asarray(getattr(column, 'value', column))
+
+
+def _refit(photometry, result, table, error, mask):
+    """
+    Fit all stars on the data minus the predicted background.
+    """
+    # groups and beginnings as they were; fluxes measured again, if they can
+    # be: from a flux of the wrong sign, a fit hardly finds its way
+    init = table[[name for name in table.colnames if name.endswith('_init')
+                  or name in {'id', 'group_id'}]]
+    if photometry.aperture_radius is not None:
+        init.remove_column('flux_init')
+    with warnings.catch_warnings():
+        # the bits of failed fits are in the flags; those are not taken
+        warnings.simplefilter('ignore', AstropyUserWarning)
+        return photometry(result.data - result.background, error=error,
+                          mask=mask | ~result.hidden, init_params=init)
+
+
+def _accepted(fit, table, fwhm):
+    """
+    Return which fits are taken, others keeping their former one.
+    """
+    new, old, start = (
+        np.column_stack([_plain(one[f'x_{end}']), _plain(one[f'y_{end}'])])
+        for one, end in ((fit, 'fit'), (table, 'fit'), (table, 'init')))
+    distance, former = (np.hypot(*(xy - start).T) for xy in (new, old))
+    taken = (np.asarray(fit['flags']) & _FAILED) == 0
+    taken &= np.isfinite(_plain(fit['flux_fit']))
+    taken &= distance <= np.fmax(former, fwhm)
+
+    # pairs that are new, with all that keep their place
+    xy = np.where(taken[:, np.newaxis], new, old)
+    index = np.flatnonzero(np.isfinite(xy).all(axis=1))
+    pairs = index[KDTree(xy[index]).query_pairs(_SAME * fwhm,
+                                                output_type='ndarray')]
+    apart = ~(np.hypot(*(old[pairs[:, 0]] - old[pairs[:, 1]]).T)
+              <= _SAME * fwhm)
+    taken[pairs[apart].ravel()] = False
+    return taken
+
+
+def _updated(table, fit, taken, step):
+    """
+    Return the table after the steps of the fits that are taken.
+    """
+    new = table.copy()
+    for name in fit.colnames:
+        if (name not in table.colnames or name in _GIVEN
+                or name.endswith('_init')):
+            continue
+        new[name][taken] = fit[name][taken]
+        if name.endswith('_fit') and name not in _COUNTS:
+            part = taken & (step < 1) & np.isfinite(_plain(table[name]))
+            new[name][part] = (table[name][part] + step[part]
+                               * (fit[name][part] - table[name][part]))
+    return new
+
+
+def _with_columns(result, columns, parameters):
+    """
+    Add columns and metadata to the table of a result.
+    """
+    for name, (values, description) in columns.items():
+        result.table[name] = values
+        result.table[name].info.description = description
+    result.table.meta.update({f'lpiphot_{name}': value
+                              for name, value in parameters.items()})
+    return result

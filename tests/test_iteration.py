@@ -1,0 +1,314 @@
+"""
+Photometry and correction in turn: convergence, what is kept, and gains.
+"""
+
+import copy
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.nddata import CCDData, StdDevUncertainty
+from astropy.table import QTable
+from numpy.testing import assert_allclose, assert_array_equal
+from photutils.detection import DAOStarFinder
+from photutils.psf import (CircularGaussianPRF, IterativePSFPhotometry,
+                           PSFPhotometry)
+
+from lpiphot import LPIBackgroundCorrector, iteration, lpi_photometry
+from lpiphot.results import LPIResult
+from oracles.scenes import star_image
+
+pytestmark = pytest.mark.filterwarnings('ignore:One or more fit')
+
+FWHM = 4.0
+SHAPE = 111, 123
+STARS = QTable({'x': [30.3, 58.6, 64.9, 92.2, 61.5, 35.0],
+                'y': [40.7, 85.4, 55.2, 91.9, 25.1, 80.2],
+                'flux': [900.0, 1500.0, 1800.0, 3000.0, 1200.0, 1000.0]})
+
+
+def psf(*, fixed=False):
+    """
+    The PSF, with positions fixed or not.
+    """
+    model = CircularGaussianPRF(fwhm=FWHM)
+    model.x_0.fixed = model.y_0.fixed = fixed
+    return model
+
+
+def image(noise=1.7, stars=STARS):
+    """
+    Stars on the edge of a dark cloud, and beside it.
+    """
+    y, x = np.indices(SHAPE)
+    data = -40 / (1 + np.exp((x - 61 + 4 * np.sin(y / 9)) / 2.5))
+    data += np.random.default_rng(4).normal(0, noise, SHAPE)
+    for star in stars.iterrows():
+        data += star_image(psf(), *star[:2], SHAPE, star[2])
+    return data
+
+
+def photometry(data, model=None, stars=STARS, mask=None):
+    """
+    Photometry without any local background, that has been run.
+    """
+    fit = PSFPhotometry(model or psf(), 11, aperture_radius=FWHM,
+                        xy_bounds=FWHM)
+    fit(data, mask=mask, init_params=QTable({'x': np.round(stars['x']),
+                                             'y': np.round(stars['y'])}))
+    return fit
+
+
+def corrector(model=None):
+    """
+    A corrector with stamps that are not too large for a test.
+    """
+    return LPIBackgroundCorrector(model or psf(), stamp_shape=21,
+                                  window_shape=51)
+
+
+def off(table, stars=STARS):
+    """
+    The distance of each star from where it is.
+    """
+    return np.hypot(table['x_fit'] - stars['x'], table['y_fit'] - stars['y'])
+
+
+@pytest.fixture(scope='module')
+def solved():
+    """
+    The image, its first photometry, and the result.
+    """
+    data = image()
+    first = photometry(data)
+    return data, first, lpi_photometry(data, first, corrector())
+
+
+def test_gain(solved):
+    """
+    Fits on the edge find their stars, and fluxes are right then.
+    """
+    data, first, result = solved
+    once = corrector()(data, first)
+    table = result.table
+    assert np.max(off(once)) > 2
+    assert np.all(off(table) < 0.7)
+    assert_array_equal(table['converged'], True)
+    assert np.all(table['n_iter'] >= 1)
+    assert np.max(np.abs(once['cflux'] / STARS['flux'] - 1)) > 0.3
+    assert np.all(np.abs(table['cflux'] - STARS['flux'])
+                  < 3.5 * table['dcflux'])
+
+
+def test_is_a_fixed_point(solved):
+    """
+    One more refit, done by hand with photutils, changes nothing much.
+    """
+    data, _, result = solved
+    again = PSFPhotometry(psf(), 11, aperture_radius=FWHM, xy_bounds=FWHM)(
+        data - result.background, mask=~result.hidden,
+        init_params=QTable({'x': result.table['x_init'],
+                            'y': result.table['y_init']}))
+    for name in ('x_fit', 'y_fit'):
+        assert_allclose(again[name], result.table[name], rtol=0, atol=0.1)
+    new = result.table.copy()
+    for name in ('x_fit', 'y_fit', 'flux_fit'):
+        new[name] = again[name]
+    once_more = corrector()(data, new)
+    # two changes of less than the tolerance of 0.1, and a half step
+    assert np.all(np.abs(once_more['cflux'] - result.table['cflux'])
+                  < 0.3 * once_more['dcflux'])
+
+
+def test_table(solved):
+    """
+    The rows of the photometry in their order, corrected once more.
+    """
+    data, first, result = solved
+    names = result.table.colnames
+    assert names[:len(first.results.colnames)] == first.results.colnames
+    for name in ('id', 'group_id', 'x_init', 'y_init', 'flux_init'):
+        assert_array_equal(result.table[name], first.results[name])
+    assert names[-2:] == ['n_iter', 'converged']
+    want = corrector()(data, result.table)
+    assert_array_equal(result.table['cflux'], want['cflux'])
+    assert result.table.meta['lpiphot_tolerance'] == 0.1
+    assert result.hidden.sum() == np.count_nonzero(
+        result.background != result.filled)
+    # what is wrong with the first fit, and what has been done
+    assert np.all(result.table['flux_err'] != first.results['flux_err'])
+
+
+def test_pixels_of_the_fit(solved):
+    """
+    Those whose background was predicted, of the box of the photometry.
+    """
+    data, first, _ = solved
+    table = lpi_photometry(data, first, corrector(), max_iterations=1).table
+    hidden = corrector()(data, first)['kpred'][3]
+    x, y = (int(first.results[name][3]) for name in ('x_init', 'y_init'))
+    within = corrector().run(data, first).hidden[y - 5:y + 6, x - 5:x + 6]
+    assert table['n_pixels_fit'][3] == np.count_nonzero(within)
+    assert 50 < np.count_nonzero(within) <= min(hidden, 100)
+
+
+@pytest.mark.parametrize('keys', [{'max_iterations': 0},
+                                  {'tolerance': 1e9}])
+def test_once(solved, keys):
+    """
+    The corrector alone; or one refit, if any change is small enough.
+    """
+    data, first, _ = solved
+    table = lpi_photometry(data, first, corrector(), **keys).table
+    if 'tolerance' in keys:
+        assert_array_equal(table['n_iter'], 1)
+        assert_array_equal(table['converged'], True)
+    else:
+        want = corrector()(data, first)
+        assert_array_equal(table['cflux'], want['cflux'])
+        assert_array_equal(table['n_iter'], 0)
+        assert_array_equal(table['converged'], False)
+
+
+def test_fixed_positions():
+    """
+    Nothing to iterate: the flux that is subtracted does not matter.
+    """
+    data = image()
+    model = psf(fixed=True)
+    first = photometry(data, model)
+    once = corrector(model)(data, first)
+    table = lpi_photometry(data, first, corrector(model)).table
+    assert_array_equal(table['converged'], True)
+    assert np.all(table['n_iter'] <= 3)
+    # fluxes off by 100 to 1000, whose wings, and masks, matter a little
+    change = np.abs(table['flux_fit'] - once['flux_fit'])
+    assert np.all(change[[0, 1, 4, 5]] > 100)
+    assert np.all(np.abs(table['cflux'] - once['cflux'])
+                  < 0.05 * change + 0.5 * table['dcflux'])
+
+
+def test_units_and_containers(solved):
+    """
+    CCDData with mask and uncertainty, and a unit, as plain arrays.
+    """
+    data, _, _ = solved
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[60:63, 20:30] = True
+    spoilt = np.where(mask, np.nan, data)
+    fit = PSFPhotometry(psf(), 11, aperture_radius=FWHM, xy_bounds=FWHM)
+    start = QTable({'x': np.round(STARS['x']), 'y': np.round(STARS['y'])})
+    fit(spoilt, mask=mask, error=np.full(SHAPE, 1.7), init_params=start)
+    plain = lpi_photometry(spoilt, fit, corrector(), mask=mask,
+                           error=np.full(SHAPE, 1.7), max_iterations=1)
+    ccd = CCDData(spoilt, unit='mJy', mask=mask,
+                  uncertainty=StdDevUncertainty(np.full(SHAPE, 1.7)))
+    fit(spoilt * u.mJy, mask=mask, error=np.full(SHAPE, 1.7) * u.mJy,
+        init_params=start)
+    got = lpi_photometry(ccd, fit, corrector(), max_iterations=1)
+    assert got.table['cflux'].unit == got.table['flux_fit'].unit == u.mJy
+    assert_allclose(got.table['cflux'].value, plain.table['cflux'],
+                    rtol=1e-6)
+    assert_allclose(got.table['x_fit'], plain.table['x_fit'], rtol=1e-8)
+    assert got.background.unit == u.mJy
+
+
+def test_what_is_kept():
+    """
+    Stars that fail, or would fall on another, keep their first fit.
+    """
+    stars = STARS.copy()
+    stars.add_row([92.2 + 5.0, 91.9, 60.0])  # in the wing of the brightest
+    stars.add_row([10.0, 100.0, 900.0])  # no data under it
+    data = image(stars=stars)
+    data[90:, :22] = np.nan
+    mask = ~np.isfinite(data)
+    first = photometry(data, stars=stars, mask=mask)
+    # a catalogue from elsewhere: the same star twice, one of them far off
+    first.results['x_fit'][6] += 3.0
+    kept = first.results.copy()
+    table = lpi_photometry(data, first, corrector(), mask=mask).table
+    assert len(table) == len(stars)
+    assert table['n_iter'][7] == 0
+    assert not table['converged'][7]
+    for name in ('x_fit', 'flux_fit', 'flux_err', 'flags'):
+        assert_array_equal(table[name][7], kept[name][7])
+        assert_array_equal(first.results[name], kept[name])
+    others = np.delete(np.arange(7), [3, 6])
+    assert np.all(off(table, stars)[others] < 0.7)
+    xy = np.column_stack([table['x_fit'], table['y_fit']])[:7]
+    distance = np.hypot(*(xy[:, np.newaxis] - xy).T)
+    assert np.min(distance[~np.eye(7, dtype=bool)]) > 0.5 * FWHM
+
+
+@pytest.mark.parametrize('factor', [-1.5, -1.9, -0.9, 0.7, 1.4,
+                                    0.0])
+def test_refits_that_diverge(solved, monkeypatch, factor):
+    """
+    Steps are halved until they lead somewhere.
+    """
+    _, first, _ = solved
+
+    class Linear(LPIBackgroundCorrector):
+        def run(self, data, table, **_):
+            table = table.copy()
+            table['cflux'] = 100 * table['x_fit']
+            table['dcflux'] = 1.0
+            return LPIResult(table, *[np.asarray(data)] * 7)
+
+    def refit(_, __, table, *___):
+        fit = table.copy()
+        right = STARS['x'] + 0.5
+        fit['x_fit'] = right + factor * (table['x_fit'] - right)
+        fit['y_fit'], fit['flags'] = fit['y_init'], 0
+        return fit
+
+    monkeypatch.setattr(iteration, '_refit', refit)
+    start = copy.deepcopy(first)
+    start.results['flags'] = 0
+    start.results['x_fit'] = STARS['x'] + [0.2, 0.6, 0.8, 0.1, 0.5, 1.0]
+    table = lpi_photometry(np.zeros(SHAPE), start, Linear(psf()),
+                           max_iterations=40).table
+    off_by = np.abs(table['x_fit'] - (STARS['x'] + 0.5))
+    if factor > 1:  # away from what is right: to the limit, and no farther
+        assert np.all(off_by < FWHM + 1)
+        return
+    assert_array_equal(table['converged'], True)
+    # 0.1 of an error of 1 is 0.001 pixels here; what is left is as much
+    # larger as steps were smaller, or contract less
+    assert np.all(off_by < 0.005)
+
+
+def test_iterative_photometry():
+    """
+    The settings of each round, and all stars that it found.
+    """
+    data = image()
+    fit = IterativePSFPhotometry(
+        psf(), 11, DAOStarFinder(20.0, FWHM), aperture_radius=FWHM,
+        xy_bounds=FWHM, maxiters=2)
+    fit(data)
+    once = corrector()(data, fit)
+    table = lpi_photometry(data, fit, corrector(), max_iterations=1).table
+    assert len(table) == len(fit.results)
+    assert_array_equal(table['iter_detected'], fit.results['iter_detected'])
+    assert np.any(table['x_fit'] != once['x_fit'])
+    assert np.all(np.isfinite(table['cflux']) == np.isfinite(once['cflux']))
+
+
+@pytest.mark.parametrize(('args', 'keys', 'error', 'text'), [
+    ((None, 'c'), {}, TypeError, 'photometry must be a PSFPhotometry'),
+    (('p', None), {}, TypeError, 'corrector must be an LPIBackground'),
+    (('new', 'c'), {}, ValueError, 'phot has no results'),
+    (('p', 'c'), {'tolerance': 0}, ValueError, 'tolerance must be positive'),
+    (('p', 'c'), {'max_iterations': -1}, ValueError, 'max_iterations must be'),
+    (('p', 'c'), {'mask': np.zeros(3, bool)}, ValueError, 'mask must have'),
+])
+def test_bad_input(solved, args, keys, error, text):
+    """
+    The argument, its value, and what was expected.
+    """
+    data, first, _ = solved
+    known = {'p': first, 'c': corrector(), 'new': PSFPhotometry(psf(), 11)}
+    with pytest.raises(error, match=text):
+        lpi_photometry(data, *(known.get(arg) for arg in args), **keys)

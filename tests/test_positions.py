@@ -1,0 +1,196 @@
+"""
+Positions solved for together with fluxes.
+"""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.nddata import NDData
+from astropy.table import QTable
+from corrector_cases import EXACT, PSF, agree, make, oracle_rows, same
+from numpy.testing import assert_allclose
+from photutils.psf import (CircularGaussianPRF, GriddedPSFModel, ImagePSF,
+                           PSFPhotometry)
+from scipy.ndimage import gaussian_filter
+
+from lpiphot import LPIBackgroundCorrector
+from lpiphot.lpi import correction, residual
+from lpiphot.lpi.residual import Sources, psf_gradients, psf_stamps
+from oracles.scenes import structured_field
+
+NAMES = ('cx', 'cy', 'dcx', 'dcy')
+
+
+@pytest.fixture(scope='module')
+def scene():
+    """
+    Clouds, noise, and stars of every kind, two of them in a group.
+    """
+    scene = structured_field(PSF)
+    scene.phot['group_id'][[5, 6]] = 77
+    scene.phot['x_fit'][[0, 5]] += [0.2, -0.1]
+    return scene
+
+
+def agree_too(table, rows, rtol):
+    """
+    All columns; a star without flux has no position.
+    """
+    agree(table, rows, rtol)
+    for row, want in zip(table, rows, strict=True):
+        if want['cflux'] <= 0:
+            assert all(np.isnan(row[name]) for name in NAMES)
+            continue
+        for name in NAMES:
+            assert_allclose(row[name], want[name], rtol=rtol,
+                            atol=rtol * want['d' + name.removeprefix('d')])
+
+
+@pytest.mark.parametrize('groups', [False, True])
+def test_exact(scene, monkeypatch, groups):
+    """
+    As by the dense oracle: all three of each star of a group.
+    """
+    monkeypatch.setattr(correction, 'WEAK_PRIOR', 0.0)
+    monkeypatch.setattr(residual, 'STEP', 1e-4)
+    corrector = make(positions=True,
+                     neighbours='group_id' if groups else None)
+    result = corrector.run(scene.data, scene.phot, mask=scene.mask)
+    rows, _ = oracle_rows(scene, result, positions=True, groups=groups)
+    agree_too(result.table, rows, EXACT)
+
+    # The usual step is 0.01 of sigmas of 0.85 and more: a sixth of the
+    # square is 3e-5; at the edge of the image, shapes are less different.
+    monkeypatch.undo()
+    agree_too(corrector(scene.data, scene.phot, mask=scene.mask), rows, 1e-3)
+    # back by what the catalogue is off
+    assert_allclose(result.table['cx'][0], 30.3, rtol=0,
+                    atol=4 * result.table['dcx'][0])
+    assert result.table['dcx'][0] < 0.02
+
+
+def test_default(scene):
+    """
+    Positions are not solved for unless asked for.
+    """
+    out = make()(scene.data, scene.phot, mask=scene.mask)
+    assert not set(NAMES) & set(out.colnames)
+    assert out.meta['lpiphot_positions'] is False
+
+
+def test_units_and_round_trip(scene, tmp_path):
+    """
+    Positions have the unit of those of the table, and are plain columns.
+    """
+    corrector = make(positions=True)
+    want = corrector(scene.data, scene.phot, mask=scene.mask)
+    phot = scene.phot.copy()
+    for name in ('x_fit', 'y_fit'):
+        phot[name] = phot[name] * u.pix
+    out = corrector(scene.data, phot, mask=scene.mask)
+    same(out, want)
+    for name in NAMES:
+        assert out[name].unit == u.pix
+        assert_allclose(out[name].value, want[name], rtol=EXACT)
+    for suffix in ('ecsv', 'parquet'):
+        path = tmp_path / f'table.{suffix}'
+        out.write(path)
+        again = QTable.read(path)
+        assert_allclose(again['cx'].value, want['cx'], rtol=EXACT)
+        assert again.meta == out.meta
+
+
+def test_threads_and_order(scene):
+    """
+    Neither changes what a star gets.
+    """
+    keys = {'positions': True, 'neighbours': 'group_id'}
+    want = make(**keys)(scene.data, scene.phot, mask=scene.mask)
+    out = make(**keys, n_threads=2)(scene.data, scene.phot[::-1],
+                                    mask=scene.mask)
+    same(out[::-1], want, rtol=EXACT)
+    for name in NAMES:
+        assert_allclose(out[name][::-1], want[name], rtol=1e-6)
+
+
+def gaussian_stack():
+    """
+    A model whose FWHM changes across the image, from 3 to 5 pixels.
+    """
+    y, x = np.mgrid[-24:25, -24:25] / 2.0
+    images = [CircularGaussianPRF(fwhm=fwhm)(x, y) for fwhm in (3, 3, 5, 5)]
+    return GriddedPSFModel(NDData(np.array(images), meta={
+        'grid_xypos': [(0, 0), (0, 100), (100, 0), (100, 100)],
+        'oversampling': 2}))
+
+
+@pytest.mark.parametrize('model', [
+    CircularGaussianPRF(fwhm=2.2), gaussian_stack(),
+    ImagePSF(gaussian_stack().data[0], oversampling=2)],
+    ids=['analytic', 'gridded', 'image'])
+def test_gradients(model):
+    """
+    Moving a star by a tenth of a pixel adds a tenth of the derivative.
+    """
+    psf = residual.PSF(model)
+    sources = Sources(np.array([30.5, 70.2]), np.array([40.1, 20.9]),
+                      np.ones(2), {})
+    centres = np.array([[40, 30], [21, 71]])
+    gradients = psf_gradients(psf, sources, (21, 19), centres)
+    assert gradients.shape == (2, 2, 21, 19)
+    for gradient, name in zip(gradients, ('x', 'y'), strict=True):
+        step = 0.05
+        moved = [psf_stamps(psf, sources._replace(
+            **{name: getattr(sources, name) + sign * step}), (21, 19),
+            centres) for sign in (1, -1)]
+        # (0.05 / sigma) ** 2 / 6, sigma 1.1 and more, of the largest
+        assert_allclose((moved[0] - moved[1]) / (2 * step), gradient,
+                        rtol=0, atol=2e-3 * np.abs(gradient).max())
+
+
+def test_calibration():
+    """
+    On clouds, positions are better than those fitted, and errors right.
+    """
+    rng = np.random.default_rng(8)
+    model = CircularGaussianPRF(fwhm=4.0)
+    shape, sigma, flux = (257, 255), 1.7, 900.0
+    y, x = (grid.ravel() + rng.uniform(-0.5, 0.5, grid.size)
+            for grid in np.mgrid[18:245:22, 18:245:22].astype(float))
+    psf = residual.PSF(model)
+    sources = Sources(x, y, np.full(x.size, flux), {})
+    data = gaussian_filter(rng.normal(size=shape), 3.0)
+    data *= 6.0 / data.std()
+    data += sigma * rng.normal(size=shape)
+    for stamp, x_1, y_1 in zip(psf_stamps(psf, sources, (31, 31)), x, y,
+                               strict=True):
+        iy, ix = int(y_1 + 0.5), int(x_1 + 0.5)
+        data[iy - 15:iy + 16, ix - 15:ix + 16] += flux * stamp
+    phot = PSFPhotometry(model, (7, 7))(
+        data, error=np.full(shape, sigma),
+        init_params=QTable({'x': x, 'y': y, 'flux': sources.flux}))
+    out = LPIBackgroundCorrector(model, stamp_shape=25, condition_radius=12,
+                                 window_shape=101, positions=True)(data, phot)
+    fixed = LPIBackgroundCorrector(model, stamp_shape=25, condition_radius=12,
+                                   window_shape=101)(data, phot)
+
+    def width(z):
+        return np.subtract(*np.percentile(z, [75, 25])) / 1.349
+
+    before = np.concatenate([phot['x_fit'] - x, phot['y_fit'] - y])
+    after = np.concatenate([out['cx'] - x, out['cy'] - y])
+    z = after / np.concatenate([out['dcx'], out['dcy']])
+    plain = before / np.concatenate([phot['x_err'], phot['y_err']])
+    flux_z, fixed_z = ((table['cflux'] - flux) / table['dcflux']
+                       for table in (out, fixed))
+    print(f'\n{x.size} stars on clouds: position errors {width(before):.3f} '
+          f'before, {width(after):.3f} after; widths of z {width(plain):.2f} '
+          f'and {width(z):.2f}; of flux {width(flux_z):.2f}, with positions '
+          f'as fitted {width(fixed_z):.2f}; dcflux '
+          f'{np.median(out["dcflux"] / fixed["dcflux"]):.3f} times')
+    assert width(after) < 0.7 * width(before)
+    # 242 coordinates: 1.17 / sqrt(242) = 0.075 by chance
+    assert width(plain) > 2
+    assert 0.75 < width(z) < 1.25
+    assert abs(np.median(z)) < 0.25
+    assert 0.7 < width(flux_z) < 1.25
