@@ -40,7 +40,7 @@ _COUNTS = ('n_pixels_fit', 'npixfit')
 
 def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
                    background=None, tolerance=0.1, max_iterations=10):
-    r"""
+    """
     Refit stars on the data minus the predicted background, and correct.
 
     A structured background does not only change the flux of a fit: it
