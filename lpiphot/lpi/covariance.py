@@ -172,6 +172,9 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
         np.empty(window_shape[1] * VECTOR * N_VECTORS, dtype=dtype))
 
     def covariances():
+        """
+        Yield the covariances, one at a time.
+        """
         n_samples = window_shape[0] * window_shape[1]
         scratch = (np.empty(ny * nx, dtype=np.intc),
                    np.empty(ny * ny, dtype=np.longlong))
