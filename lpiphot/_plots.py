@@ -94,10 +94,16 @@ def plot_result(result):
     plot = axes[1, 1]
     plot.axhline(0.0, color='0.6', lw=1)
     with np.errstate(invalid='ignore', divide='ignore'):
-        plot.plot(before, change / error, 'o', ms=4, alpha=0.4, mew=0,
-                  color=CLASS_COLOURS[1])
+        change = change / error
+    plot.plot(before, change, 'o', ms=4, alpha=0.4, mew=0,
+              color=CLASS_COLOURS[1])
     plot.set_xscale('log' if np.any(before > 0) else 'linear')
+    # less than a decade has labels of minor ticks, which are long
+    plot.tick_params('x', which='minor', labelsize='x-small',
+                     labelrotation=45)
     plot.set_yscale('symlog', linthresh=5, linscale=2)
+    largest = np.max(np.abs(change[np.isfinite(change)]), initial=10.0)
+    plot.set_ylim(-1.2 * largest, 1.2 * largest)  # with ticks at -10 and 10
     flux_unit = getattr(table['cflux'], 'unit', None) or 'data units'
     plot.set_xlabel(f'fitted flux [{flux_unit}]')
     plot.set_ylabel('correction / dcflux')
