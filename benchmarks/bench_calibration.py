@@ -65,13 +65,12 @@ def print_lines(label, table, names, unit=None, scale=1.0):
     z = offset / (error * scale)
     chosen = np.array(table['recovered']) & np.isfinite(z)
     unit = unit or robust_width(offset[chosen])
-    parts = []
-    for members in (chosen, chosen & ~np.array(table['blended'])):
-        parts.append(f'{np.median(z[members]):+6.2f} '
-                     f'{robust_width(z[members]):5.2f} '
-                     f'{100 * np.mean(np.abs(z[members]) > 5):4.1f}% '
-                     f'{robust_width(offset[members]) / unit:5.2f}')
-    print(f'{label:32s} {members.sum():4d} {"  |  ".join(parts)}', flush=True)
+    n_all = chosen.sum()
+    parts = [f'{np.median(z[members]):+6.2f} {robust_width(z[members]):5.2f} '
+             f'{100 * np.mean(np.abs(z[members]) > 5):4.1f}% '
+             f'{robust_width(offset[members]) / unit:5.2f}'
+             for members in (chosen, chosen & ~np.array(table['blended']))]
+    print(f'{label:32s} {n_all:4d} {"  |  ".join(parts)}', flush=True)
     return unit
 
 

@@ -33,6 +33,7 @@ INFILL_MEDIAN = 1024
 PIXELS_LOST = 2048
 CLOSE_PAIR = 4096
 PSF_INVALID = 8192
+FEW_SHIFTS = 16384
 
 # Bits 1 to 32 are those of the published code (Saydjari & Finkbeiner
 # 2022, section 5.1), which leaves 4 and 64 unused; ours start at 128.
@@ -69,6 +70,10 @@ DNT_FLAGS = (
     Flag(PSF_INVALID, 'psf_invalid',
          'the PSF model has no finite positive pixel for this source; '
          'no result'),
+    Flag(FEW_SHIFTS, 'few_shifts',
+         'the window has fewer than twice as many pixels as were used of the '
+         'stamp: too few to learn their covariance from, and dcflux is too '
+         'small'),
 )
 
 FILLED = 1

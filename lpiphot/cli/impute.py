@@ -208,6 +208,7 @@ def run(args):
         with unreadable(f'image {path} cannot be read: '):
             data = hdu.data
         mask = _read_mask(args, path, data.shape)
+        has_mask = 'MASK' in hdulist
         start = time.perf_counter()
         with bad_input(f'image {path}: '):
             if args.save_model is not None and args.model is None:
@@ -226,3 +227,6 @@ def run(args):
             imputer.save(temporary['save_model'])
     if not args.quiet:
         print('\n'.join(_summary(result, outputs, seconds)))
+        if not result.mask.any() and args.mask is None and has_mask:
+            print('note: no pixel was bad, but the file has an extension '
+                  'MASK: give --mask MASK to fill its pixels')

@@ -17,8 +17,8 @@ IGNORED, GOOD, HIDDEN = 0, 1, 2
 
 # In units of the local robust scatter. Beyond the noise: what is removed
 # here is missed stars and the cores of badly fitted ones, not structure,
-# whose covariance is to be learned. (12 made errors in crowds twice too
-# large: see docs/method/calibration.rst.)
+# whose covariance is to be learned. For other limits see
+# docs/method/calibration.rst.
 ROBUST_LIMIT = 6.0
 
 

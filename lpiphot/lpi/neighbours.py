@@ -20,6 +20,10 @@ __all__ = ['Groups', 'Neighbours', 'add_terms']
 # some 0.6 of it divided by the sigma of the PSF in their central pixel.
 TERM_LIMIT = 0.02
 
+# The largest uncertainty in the central pixel, in the same units: with it
+# a flux is as good as unknown, and sums keep their digits in float64.
+TERM_MAX = 1e4
+
 # The smallest shape in which a PSF is looked for
 SMALLEST = (9, 9)
 
@@ -37,8 +41,9 @@ class Neighbours:
         All stars of the table.
 
     flux_err : (n,) `~numpy.ndarray`
-        The uncertainties of their fluxes. Stars for which this or the
-        position is not finite add nothing.
+        The uncertainties of their fluxes; NaN and infinity stand for
+        unknown ones. Stars for which this is not positive, or whose
+        position is not finite, add nothing.
 
     image_shape : 2-tuple of int
         The shape of the image.
@@ -49,11 +54,15 @@ class Neighbours:
 
     def __init__(self, psf, sources, flux_err, image_shape, noise):
         known = np.all(np.isfinite(
-            [*sources[:3], *sources.extra.values(), flux_err]), axis=0)
-        self._rows = np.flatnonzero(known & (flux_err > 0))
+            [*sources[:3], *sources.extra.values()]), axis=0)
+        flux_err = np.where(np.isnan(flux_err), np.inf, flux_err)
+        rows = np.flatnonzero(known & (flux_err > 0))
+        peak = psf_stamps(psf, sources.take(rows), SMALLEST).max(
+            axis=(1, 2), initial=0)
+        self._rows, peak = rows[peak > 0], peak[peak > 0]
         self._psf = psf
         self._sources = sources.take(self._rows)._replace(
-            flux=flux_err[self._rows])
+            flux=np.minimum(flux_err[self._rows], TERM_MAX * noise / peak))
         self._limit = TERM_LIMIT * noise
         self._renderer = StarRenderer(psf, self._sources, image_shape,
                                       SMALLEST, self._limit)

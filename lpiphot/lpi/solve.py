@@ -3,6 +3,7 @@
 Stars that are near each other: stages 4 to 6.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -177,6 +178,8 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         conditional = correction = None
         n_good = np.count_nonzero(classes[i] == GOOD)
         hidden = order[n_good:]
+        if math.prod(window_shape) < 2 * order.size:
+            dnt[i] |= flags.FEW_SHIFTS
         if not dnt[i] & flags.NO_HIDDEN_PIXELS:
             values = known[i].flat[order[:n_good]]
             variance = variances[i].flat[order]

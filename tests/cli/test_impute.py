@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.nddata import CCDData
 from numpy.testing import assert_array_equal
 
 from lpiphot import GPRImputer
@@ -86,6 +87,19 @@ def test_image(files, mask_option, capsys):
         assert 'squared_exponential' in header['GPRIMPUT']
         assert 'CHECKSUM' not in header
     check_others('out.fits', 1)
+
+
+@pytest.mark.parametrize('options', [[], ['--mask', 'MASK']])
+def test_mask_of_ccddata(files, options, capsys):
+    """
+    A mask in the file that is not used is told of.
+    """
+    data, mask = files
+    CCDData(data, unit='adu', mask=mask).write('ccd.fits')
+    main(['impute', 'ccd.fits', 'out.fits', *options])
+    printed = capsys.readouterr().out
+    assert f'{mask.sum() if options else 0} of ' in printed
+    assert ('give --mask MASK' in printed) == (not options)
 
 
 @pytest.mark.parametrize(('name', 'number'), [

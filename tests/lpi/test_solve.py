@@ -228,6 +228,15 @@ class TestFlags:
         out = make(**SMALL)(data, catalogue([30], [30], [500], 1))
         assert_array_equal(out['dnt'], 0)
 
+    @pytest.mark.parametrize(('window', 'is_few'), [(9, True), (21, False)])
+    def test_few_shifts(self, window, is_few):
+        """
+        Of a window as large as the stamp; all values are there.
+        """
+        out = make(**SMALL | {'window_shape': window})(
+            self.data(), catalogue([30], [30], [500], 1))
+        assert has(out, 'few_shifts') == [is_few]
+
     def test_infill_median(self, monkeypatch):
         """
         Stars that learn from pixels that no boxcar fills.
