@@ -102,6 +102,15 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
             raise ValueError(msg)
     avoid = _finite_positions('avoid', avoid)
 
+    # discs of half the distance fill pi / sqrt(12) of a plane at most
+    room = np.prod(np.array(shape, dtype=float) - 2 * border
+                   + min_separation)
+    if n * min_separation ** 2 * np.sqrt(0.75) > room:
+        msg = (f'n={n!r} positions do not fit into the image: no more than '
+               f'{room / (min_separation ** 2 * np.sqrt(0.75)):.0f} can be '
+               f'min_separation={min_separation!r} apart.')
+        raise ValueError(msg)
+
     rng = np.random.default_rng(seed)
     low = np.full(2, border)
     high = np.array([nx, ny]) - border

@@ -60,6 +60,9 @@ class TestRandomPositions:
     def test_no_room(self):
         with pytest.raises(ValueError, match='n=90 positions do not fit'):
             random_positions((30, 40), 90, min_separation=10.0, seed=1)
+        # at most one of 86.6 square pixels on an area that has a margin
+        with pytest.raises(ValueError, match='no more than 23 can be'):
+            random_positions((30, 40), 10 ** 9, min_separation=10.0, seed=1)
         with pytest.raises(ValueError, match='there was room for 0'):
             random_positions((9, 9), 1, mask=np.ones((9, 9), dtype=bool))
 
