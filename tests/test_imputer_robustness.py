@@ -92,6 +92,15 @@ class TestTrainingSet:
         assert_allclose(GPRImputer()(image * 1e-12, mask=mask) * 1e12, clean,
                         rtol=1e-9, atol=1e-9)
 
+    @pytest.mark.parametrize('method', ['local', 'single'])
+    def test_smallest_width(self, image, method):
+        """
+        A window of 3 x 3 pixels has no other than the nearest.
+        """
+        mask = some_mask(image.shape)
+        result = GPRImputer(width=3, method=method).run(image, mask=mask)
+        assert np.median(np.abs(result.image - image)[mask]) < 2 * SIGMA
+
     @pytest.mark.parametrize('fraction', [0.1, 0.3, 0.6, 0.95])
     def test_many_bad(self, image, fraction):
         """

@@ -431,6 +431,8 @@ def _class_model(pixels, search, noise, n_training):
     n_shapes = len(SHAPE_EDGES) + 1
     whole = pixels[0].sums is not None
     for level in range(len(LOST_EDGES) + 1):
+        if whole and search.width <= 2 * level + 1:
+            continue  # no neighbour would be left
         if whole or level == 0:
             rows = _rows(pixels, _choices(search, pixels, level),
                          search.width, level)
