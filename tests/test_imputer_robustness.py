@@ -101,6 +101,19 @@ class TestTrainingSet:
         result = GPRImputer(width=3, method=method).run(image, mask=mask)
         assert np.median(np.abs(result.image - image)[mask]) < 2 * SIGMA
 
+    def test_no_error_below_the_noise(self):
+        """
+        Errors contain the noise of the pixel: in small images as well.
+        """
+        y, x = np.mgrid[:120, :120]
+        rng = np.random.default_rng(0)
+        for _ in range(3):
+            data = (50 * np.sin(x / 9) * np.cos(y / 11)
+                    + rng.normal(size=x.shape))
+            mask = some_mask(data.shape, 0.02)
+            # a median of 100 sizes is good to 12 per cent: 3 sigma below
+            assert GPRImputer().run(data, mask=mask).std[mask].min() > 0.64
+
     @pytest.mark.parametrize('fraction', [0.1, 0.3, 0.6, 0.95])
     def test_many_bad(self, image, fraction):
         """
