@@ -92,6 +92,28 @@ class TestTrainingSet:
         assert_allclose(GPRImputer()(image * 1e-12, mask=mask) * 1e12, clean,
                         rtol=1e-9, atol=1e-9)
 
+    @pytest.mark.parametrize('method', ['local', 'single'])
+    def test_smallest_width(self, image, method):
+        """
+        A window of 3 x 3 pixels has no other than the nearest.
+        """
+        mask = some_mask(image.shape)
+        result = GPRImputer(width=3, method=method).run(image, mask=mask)
+        assert np.median(np.abs(result.image - image)[mask]) < 2 * SIGMA
+
+    def test_no_error_below_the_noise(self):
+        """
+        Errors contain the noise of the pixel: in small images as well.
+        """
+        y, x = np.mgrid[:120, :120]
+        rng = np.random.default_rng(0)
+        for _ in range(3):
+            data = (50 * np.sin(x / 9) * np.cos(y / 11)
+                    + rng.normal(size=x.shape))
+            mask = some_mask(data.shape, 0.02)
+            # a median of 100 sizes is good to 12 per cent: 3 sigma below
+            assert GPRImputer().run(data, mask=mask).std[mask].min() > 0.64
+
     @pytest.mark.parametrize('fraction', [0.1, 0.3, 0.6, 0.95])
     def test_many_bad(self, image, fraction):
         """

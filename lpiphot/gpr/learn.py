@@ -3,6 +3,7 @@
 Images -> a model: which kernels, for which neighbourhoods, what errors.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -38,8 +39,9 @@ MIN_PIXELS = 120
 # In the choice of a kernel for a step the one beside it votes like half so
 # many pixels; a kernel worse by this factor has no more votes against it
 N_VOTE, VOTE_EXCESS = 100, 1.15
-# So many pixels, at least, tell the error at the highest contrast
-MIN_NODE = 40
+# So many pixels, at least, tell the error at a contrast; with fewer it
+# comes out far below the noise by chance
+MIN_NODE = 100
 
 # Of the training pixels of classes, those that are bright
 BRIGHT_SHARE = 3 / 7
@@ -409,17 +411,21 @@ def _error_nodes(contrast, sizes):
     """
     order = np.argsort(contrast, kind='stable')
     contrast, sizes = contrast[order], sizes[order]
-    first, nodes, errors = 0, [], []
-    while first < len(order):
-        last = first + int((len(order) - first) * (1 - KEPT))
-        if len(order) - last < MIN_NODE:
-            last = len(order)
+    # parts that shrink upwards, like steps, and the first of them again
+    # downwards: the smoothest pixels may have less noise than the rest
+    n_pixels = len(order)
+    edges = [0, n_pixels]
+    while (n_last := int((n_pixels - edges[-2]) * KEPT)) >= MIN_NODE:
+        edges.insert(-1, n_pixels - n_last)
+    while (n_first := int(edges[1] * (1 - KEPT))) >= MIN_NODE:
+        edges.insert(1, n_first)
+    nodes, errors = [], []
+    for first, last in pairwise(edges):
         middle = (last - first) // 2
         nodes.append(max(float(contrast[first + middle]), MIN_CONTRAST))
         # of a constant image it is 0, which has no logarithm
         errors.append(max(1.4826 * float(np.partition(
             sizes[first:last], middle)[middle]), 1e-3))
-        first = last
     return tuple(nodes), tuple(errors)
 
 
@@ -431,6 +437,8 @@ def _class_model(pixels, search, noise, n_training):
     n_shapes = len(SHAPE_EDGES) + 1
     whole = pixels[0].sums is not None
     for level in range(len(LOST_EDGES) + 1):
+        if whole and search.width <= 2 * level + 1:
+            continue  # no neighbour would be left
         if whole or level == 0:
             rows = _rows(pixels, _choices(search, pixels, level),
                          search.width, level)

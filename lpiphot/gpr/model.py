@@ -57,9 +57,10 @@ class Steps(NamedTuple):
         Return the kernel and the error for contrasts.
 
         Kernels go by steps. Errors are interpolated between the nodes,
-        in logarithms; beyond the first and the last one they go on as
-        between the nearest two, up to in proportion to the contrast, as
-        errors of the shape of stars do.
+        in logarithms. Below the first one they are the same, as a pixel
+        has its noise however smooth its neighbours; beyond the last one
+        they go on as between the last two, up to in proportion to the
+        contrast, as errors of the shape of stars do.
         Kernels of neighbouring steps may have very different variances,
         but their errors are alike.
 
@@ -81,13 +82,9 @@ class Steps(NamedTuple):
         nodes, errors = np.log(self.nodes), np.log(self.error)
         logs = np.log(np.maximum(contrast, MIN_CONTRAST))
         found = np.interp(logs, nodes, errors)
-        for last, other, beyond in (
-                (0, 1, np.minimum(logs - nodes[0], 0)),
-                (-1, -2, np.maximum(logs - nodes[-1], 0))):
-            if len(nodes) > 1 and nodes[last] != nodes[other]:
-                slope = ((errors[last] - errors[other])
-                         / (nodes[last] - nodes[other]))
-                found += np.clip(slope, 0, 1) * beyond
+        if len(nodes) > 1 and nodes[-1] != nodes[-2]:
+            slope = (errors[-1] - errors[-2]) / (nodes[-1] - nodes[-2])
+            found += np.clip(slope, 0, 1) * np.maximum(logs - nodes[-1], 0)
         return (np.take(self.kernel, step),
                 np.exp(found) / np.sqrt(np.take(self.variance, step)))
 
