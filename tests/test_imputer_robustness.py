@@ -218,6 +218,25 @@ class TestHoles:
         assert np.isfinite(result.image).all()
         assert np.isfinite(result.std).all()
 
+    @pytest.mark.parametrize('slope', [1.0, 3.0])
+    def test_slope_at_edges(self, slope):
+        """
+        A plane goes on to edges and into corners, not to its mean.
+        """
+        y, x = np.mgrid[:150, :140]
+        truth = slope * (x + 0.5 * y)
+        data = truth + np.random.default_rng(47).normal(size=truth.shape)
+        mask = np.zeros(data.shape, dtype=bool)
+        mask[0, ::5] = mask[-1, ::5] = mask[::5, 0] = mask[::5, -1] = True
+        result = GPRImputer().run(data, mask=mask)
+        error = (result.image - truth)[mask]
+        assert np.sqrt(np.mean(error ** 2)) < 0.5
+        mask[:5, :5] = mask[-5:, -5:] = mask[:5, -5:] = True
+        result = GPRImputer().run(data, mask=mask)
+        z = ((result.image - data) / np.where(mask, result.std, 1))[mask]
+        # those of a corner are not independent; without slopes 2.4 and 6.5
+        assert np.sqrt(np.mean(z ** 2)) < 1.6
+
 
 class TestSpikes:
     """
