@@ -114,6 +114,21 @@ class TestTrainingSet:
             # a median of 100 sizes is good to 12 per cent: 3 sigma below
             assert GPRImputer().run(data, mask=mask).std[mask].min() > 0.64
 
+    @pytest.mark.parametrize('method', ['local', 'single'])
+    @pytest.mark.parametrize('n_zeros', [60, 100, 140])
+    def test_margin_of_zeros(self, method, n_zeros):
+        """
+        Zeros beside the image change no errors inside.
+        """
+        rng = np.random.default_rng(0)
+        data = rng.normal(500, 1, (200, 200))
+        data[:, :n_zeros] = 0
+        mask = some_mask(data.shape, 0.02)
+        result = GPRImputer(method=method).run(data, mask=mask)
+        mask[:, :n_zeros + 8] = False
+        z = (result.image - data)[mask] / result.std[mask]
+        assert 0.8 < np.sqrt(np.mean(z ** 2)) < 1.2
+
     @pytest.mark.parametrize('fraction', [0.1, 0.3, 0.6, 0.95])
     def test_many_bad(self, image, fraction):
         """
