@@ -92,6 +92,16 @@ class TestTrainingSet:
         assert_allclose(GPRImputer()(image * 1e-12, mask=mask) * 1e12, clean,
                         rtol=1e-9, atol=1e-9)
 
+    @pytest.mark.parametrize('scale', [1e160, 1e200])
+    def test_squares_beyond_numbers(self, image, scale):
+        mask = some_mask(image.shape)
+        imputer = GPRImputer()
+        result = imputer.run(image, mask=mask)
+        large = imputer.run(image * scale, mask=mask)
+        assert_allclose(large.image / scale, result.image, rtol=1e-9,
+                        atol=1e-9)
+        assert_allclose(large.std / scale, result.std, rtol=1e-9)
+
     @pytest.mark.parametrize('method', ['local', 'single'])
     def test_smallest_width(self, image, method):
         """
