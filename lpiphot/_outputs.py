@@ -5,6 +5,7 @@ The one door for images that go out as they came in.
 
 import copy
 import sys
+from collections.abc import Mapping
 
 import astropy.units as u
 import numpy as np
@@ -167,6 +168,11 @@ def add_to_metadata(result, add_keyword, name, text):
 
     name, text : str
         The default keyword and value.
+
+    Raises
+    ------
+    TypeError
+        If ``add_keyword`` is none of these.
     """
     if add_keyword is None or add_keyword is False:
         return
@@ -179,6 +185,10 @@ def add_to_metadata(result, add_keyword, name, text):
         result.meta[add_keyword] = None
     elif hasattr(add_keyword, 'name') and hasattr(add_keyword, 'value'):
         result.meta[add_keyword.name] = add_keyword.value
-    else:
-        for key, value in dict(add_keyword).items():
+    elif isinstance(add_keyword, Mapping):
+        for key, value in add_keyword.items():
             result.meta[key] = value
+    else:
+        msg = ('add_keyword must be a bool, a keyword, a dict or a '
+               f'ccdproc.Keyword; got {add_keyword!r}')
+        raise TypeError(msg)

@@ -19,7 +19,7 @@ from lpiphot._parallel import as_n_threads, run_jobs
 from lpiphot.gpr.fill import Filled, Filler
 from lpiphot.gpr.kernels import KERNELS, PERIOD, Kernel
 from lpiphot.gpr.learn import Settings, learn
-from lpiphot.gpr.model import Model
+from lpiphot.gpr.model import MAX_WIDTH, Model
 from lpiphot.gpr.sample import Plane
 from lpiphot.gpr.training import Bounds, Search
 from lpiphot.gpr.weights import weights
@@ -173,8 +173,8 @@ class GPRImputer:
         _check_choice('kernel', kernel, KERNELS)
         self.kernel = kernel
         self.width = as_count('width', width, 3)
-        if self.width % 2 == 0 or self.width > 31:
-            msg = f'width must be odd and from 3 to 31; got {width!r}'
+        if self.width % 2 == 0 or self.width > MAX_WIDTH:
+            msg = f'width must be odd and from 3 to {MAX_WIDTH}; got {width!r}'
             raise ValueError(msg)
         self.amplitude = (None if amplitude is None
                           else as_number('amplitude', amplitude))

@@ -2,6 +2,7 @@
 GPRImputer: what it returns, for every kind of input.
 """
 
+import json
 import warnings
 
 import astropy.units as u
@@ -403,6 +404,27 @@ class TestTraining:
         with pytest.raises(ValueError, match=r'kernels\.json holds no'):
             GPRImputer().load(path)
 
+    @pytest.mark.parametrize(('path', 'value', 'words'), [
+        (('kernels', 0, 'name'), 'spline', 'kernels cannot be'),
+        (('kernels', 0, 'amplitude'), -1.0, 'kernels cannot be'),
+        (('kernels', 0, 'length_scale'), [1.0], 'kernels cannot be'),
+        (('width',), '9', 'width cannot be'),
+        (('width',), 8, 'width cannot be'),
+        (('noise',), float('nan'), 'noise cannot be'),
+        (('steps',), [], 'steps cannot be'),
+        (('steps', 0, 'kernel', 0), 99, 'steps cannot be'),
+        (('steps', 0, 'error'), [], 'steps cannot be')])
+    def test_spoilt_file(self, image, mask, path, value, words, tmp_path):
+        file = tmp_path / 'kernels.json'
+        GPRImputer(method='single').fit(image, mask=mask).save(file)
+        values = part = json.loads(file.read_text())
+        for key in path[:-1]:
+            part = part[key]
+        part[path[-1]] = value
+        file.write_text(json.dumps(values))
+        with pytest.raises(ValueError, match=f'no trained kernel.*{words}'):
+            GPRImputer().load(file)
+
     def test_nothing_to_save(self, tmp_path):
         with pytest.raises(ValueError, match='call fit first'):
             GPRImputer().save(tmp_path / 'kernels.json')
@@ -505,6 +527,9 @@ class TestMetadata:
                                   ({'a': 1, 'b': 2}, {'a': 1, 'b': 2}),
                                   (Keyword(), {'filled': True})):
             assert dict(trained(ccd, add_keyword=add_keyword).meta) == meta
+        for add_keyword in (5, ['a']):
+            with pytest.raises(TypeError, match='add_keyword must be'):
+                trained(ccd, add_keyword=add_keyword)
 
 
 class TestPlot:

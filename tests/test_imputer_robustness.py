@@ -92,6 +92,16 @@ class TestTrainingSet:
         assert_allclose(GPRImputer()(image * 1e-12, mask=mask) * 1e12, clean,
                         rtol=1e-9, atol=1e-9)
 
+    @pytest.mark.parametrize('scale', [1e160, 1e200])
+    def test_squares_beyond_numbers(self, image, scale):
+        mask = some_mask(image.shape)
+        imputer = GPRImputer()
+        result = imputer.run(image, mask=mask)
+        large = imputer.run(image * scale, mask=mask)
+        assert_allclose(large.image / scale, result.image, rtol=1e-9,
+                        atol=1e-9)
+        assert_allclose(large.std / scale, result.std, rtol=1e-9)
+
     @pytest.mark.parametrize('method', ['local', 'single'])
     def test_smallest_width(self, image, method):
         """
@@ -113,6 +123,21 @@ class TestTrainingSet:
             mask = some_mask(data.shape, 0.02)
             # a median of 100 sizes is good to 12 per cent: 3 sigma below
             assert GPRImputer().run(data, mask=mask).std[mask].min() > 0.64
+
+    @pytest.mark.parametrize('method', ['local', 'single'])
+    @pytest.mark.parametrize('n_zeros', [60, 100, 140])
+    def test_margin_of_zeros(self, method, n_zeros):
+        """
+        Zeros beside the image change no errors inside.
+        """
+        rng = np.random.default_rng(0)
+        data = rng.normal(500, 1, (200, 200))
+        data[:, :n_zeros] = 0
+        mask = some_mask(data.shape, 0.02)
+        result = GPRImputer(method=method).run(data, mask=mask)
+        mask[:, :n_zeros + 8] = False
+        z = (result.image - data)[mask] / result.std[mask]
+        assert 0.8 < np.sqrt(np.mean(z ** 2)) < 1.2
 
     @pytest.mark.parametrize('fraction', [0.1, 0.3, 0.6, 0.95])
     def test_many_bad(self, image, fraction):
@@ -217,6 +242,25 @@ class TestHoles:
         result = GPRImputer(kernel=kernel).run(image, mask=mask)
         assert np.isfinite(result.image).all()
         assert np.isfinite(result.std).all()
+
+    @pytest.mark.parametrize('slope', [1.0, 3.0])
+    def test_slope_at_edges(self, slope):
+        """
+        A plane goes on to edges and into corners, not to its mean.
+        """
+        y, x = np.mgrid[:150, :140]
+        truth = slope * (x + 0.5 * y)
+        data = truth + np.random.default_rng(47).normal(size=truth.shape)
+        mask = np.zeros(data.shape, dtype=bool)
+        mask[0, ::5] = mask[-1, ::5] = mask[::5, 0] = mask[::5, -1] = True
+        result = GPRImputer().run(data, mask=mask)
+        error = (result.image - truth)[mask]
+        assert np.sqrt(np.mean(error ** 2)) < 0.5
+        mask[:5, :5] = mask[-5:, -5:] = mask[:5, -5:] = True
+        result = GPRImputer().run(data, mask=mask)
+        z = ((result.image - data) / np.where(mask, result.std, 1))[mask]
+        # those of a corner are not independent; without slopes 2.4 and 6.5
+        assert np.sqrt(np.mean(z ** 2)) < 1.6
 
 
 class TestSpikes:

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from lpiphot import flags
 from lpiphot._core.imputation import fill_pixels
+from lpiphot.gpr.slopes import remove_slopes
 from lpiphot.gpr.weights import Weights, Window, stack_windows, weights
 from lpiphot.gpr.window import Moments, moments, offsets
 
@@ -100,13 +101,65 @@ class Filler:
         fill_pixels(self.plane.data, self._bad.view(np.uint8), y, x,
                     *offsets(width), kernel, *self._stacked,
                     MIN_GOOD, value, variance, n_good)
+        error = self._error(error, variance)
+        edge = np.flatnonzero(self._at_edge(y, x) & (n_good >= MIN_GOOD))
+        if edge.size:
+            level, doubt = self._level(y[edge], x[edge], kernel[edge])
+            error[edge] = np.hypot(error[edge],
+                                   doubt * (level - value[edge]))
+            value[edge] = level
         bits = np.full(y.size, flags.FILLED, dtype=np.uint16)
         bits[n_good < (width ** 2 - 1) / 2] |= flags.FEW_GOOD
         if model.n_training == 0:
             bits |= flags.NOT_TRAINED
         bits[self._near_spikes[part]] |= flags.SPIKE_NEAR
         bits[n_good < MIN_GOOD] |= flags.WINDOW_GROWN
-        return Filled(value, self._error(error, variance), bits)
+        return Filled(value, error, bits)
+
+    def _at_edge(self, y, x):
+        """
+        Tell which pixels have windows that reach over the edge.
+
+        None, if the model is a single kernel: the weights are those of
+        the paper.
+        """
+        if not self.model.shape_edges:
+            return np.zeros(len(y), dtype=bool)
+        half = self.model.width // 2
+        n_y, n_x = self.plane.data.shape
+        return ((y < half) | (y >= n_y - half)
+                | (x < half) | (x >= n_x - half))
+
+    def _level(self, y, x, kernel):
+        """
+        Fill pixels at the edge from neighbours without their slope.
+
+        Return the values, and the doubt of `remove_slopes`.
+        """
+        width = self.model.width
+        dy, dx = offsets(width)
+        near_y, near_x = y[:, np.newaxis] + dy, x[:, np.newaxis] + dx
+        n_y, n_x = self.plane.data.shape
+        good = ((near_y >= 0) & (near_y < n_y)
+                & (near_x >= 0) & (near_x < n_x))
+        near = near_y.clip(0, n_y - 1), near_x.clip(0, n_x - 1)
+        good &= ~self._bad[near]
+        level, doubt = remove_slopes(self.plane.data[near], good, dy, dx,
+                                     self.plane.noise)
+        # one window below the other
+        tiles = np.zeros((y.size, width, width))
+        bad = np.ones(tiles.shape, dtype=bool)
+        half = width // 2
+        tiles[:, half + dy, half + dx] = level
+        bad[:, half + dy, half + dx] = ~good
+        value, variance = np.zeros((2, y.size))
+        fill_pixels(tiles.reshape(-1, width),
+                    bad.reshape(-1, width).view(np.uint8),
+                    np.arange(half, y.size * width, width),
+                    np.full(y.size, half), dy, dx,
+                    np.ascontiguousarray(kernel), *self._stacked, MIN_GOOD,
+                    value, variance, np.zeros(y.size, dtype=np.intc))
+        return value, doubt
 
     def _error(self, error, variance):
         """
@@ -143,15 +196,24 @@ class Filler:
         kernel, error = self.model.classify(
             Moments(scatter, np.zeros(deep.size), np.ones(deep.size)),
             self.plane.noise)
-        variance = np.empty(deep.size)
+        apart = np.moveaxis(rim[near] - pixels[:, np.newaxis], -1, 0)
+        level, doubt = remove_slopes(
+            values, np.ones(values.shape, dtype=bool), *apart,
+            self.plane.noise)
+        # from far off a slope says little
+        corner = (self._at_edge(*pixels.T)
+                  & (np.hypot(*apart[..., 0]) <= self.model.width))
+        level = np.where(corner[:, np.newaxis], level, values)
+        variance, change = np.empty((2, deep.size))
         for i, index in enumerate(deep):
-            offset = (rim[near[i]] - pixels[i]).T
             try:
-                result = weights(self.model.kernels[kernel[i]], *offset)
+                result = weights(self.model.kernels[kernel[i]], *apart[:, i])
             except np.linalg.LinAlgError:  # a periodic kernel, perhaps
                 result = Weights(
                     np.full(n_near, 1 / n_near),
                     2 * self._windows[kernel[i]].variance)
-            filled.value[index] = result.values @ values[i]
+            filled.value[index] = result.values @ level[i]
+            change[i] = result.values @ (level[i] - values[i])
             variance[i] = result.variance
-        filled.error[deep] = self._error(error, variance)
+        filled.error[deep] = np.hypot(self._error(error, variance),
+                                      doubt * change)

@@ -52,6 +52,10 @@ N_PATTERNS = 1000
 # Training pixels without which there is no training
 MIN_TRAINING = 30
 
+# Neighbours that scatter less, in units of the noise, are constant but for
+# rounding
+MIN_SCATTER = 1e-6
+
 # The largest sum over an orbit, in units of the noise
 MAX_SUM = 1e30
 
@@ -159,7 +163,17 @@ def _look_at(plane, index, search):
         parts.append((y, x, *(_moments(plane, y, x, search.width, level).T
                               for level in range(len(LOST_EDGES) + 1)),
                       sums / plane.noise))
-    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+    found = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    varied = _varied(found[2][:, 0])
+    return [array[varied] for array in found]
+
+
+def _varied(scatter):
+    """
+    Tell pixels from those in margins of zeros, unless there are no other.
+    """
+    varied = scatter > MIN_SCATTER
+    return varied if varied.any() else ~varied
 
 
 def _whole_windows(plane, candidates, search, rng):
@@ -196,6 +210,7 @@ def _any_windows(plane, candidates, width, rng):
     y, x = np.divmod(index, plane.data.shape[1])
     found = _moments(plane, y, x, width)
     some = found[2] < 1
+    some &= _varied(np.where(some, found[0], 0))
     return _Pixels(plane, y[some], x[some], (Moments(*found[:, some]),),
                    None)
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot.gpr.kernels import Kernel
+from lpiphot.gpr.kernels import KERNELS, Kernel
 
-__all__ = ['MIN_CONTRAST', 'Model', 'Steps', 'describe']
+__all__ = ['MAX_WIDTH', 'MIN_CONTRAST', 'Model', 'Steps', 'describe']
 
 # The format of saved models
 FORMAT = 1
@@ -18,6 +18,9 @@ FORMAT = 1
 # Contrasts below this are mostly noise, below that all the same
 NOISE_CONTRAST = 2.0
 MIN_CONTRAST = 0.05
+
+# The largest window that GPRImputer takes
+MAX_WIDTH = 31
 
 
 class Steps(NamedTuple):
@@ -157,6 +160,52 @@ class Model:
             kernel[chosen], error[chosen] = steps.choose(contrast[chosen])
         return kernel, error * noise
 
+    def checked(self):
+        """
+        Return the model itself, if it can be used.
+
+        Returns
+        -------
+        model : `Model`
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be used, as after changes to a file.
+        """
+        n_classes = (len(self.lost_edges) + 1) * (len(self.shape_edges) + 1)
+        for name, good in (
+                ('width', type(self.width) is int and self.width % 2
+                 and 3 <= self.width <= MAX_WIDTH),
+                ('noise', _all_positive([self.noise])),
+                ('n_training', type(self.n_training) is int
+                 and self.n_training >= 0),
+                ('kernels', self.kernels and all(
+                    kernel.name in KERNELS
+                    and len(kernel.length_scale) == 2
+                    and _all_positive([kernel.amplitude, kernel.period,
+                                       *kernel.length_scale])
+                    and np.isfinite(kernel.angle)
+                    for kernel in self.kernels)),
+                ('steps', len(self.steps) == n_classes
+                 and all(self._is_good(steps) for steps in self.steps))):
+            if not good:
+                msg = f'{name} cannot be {getattr(self, name)!r}'
+                raise ValueError(msg)
+        return self
+
+    def _is_good(self, steps):
+        return (0 < len(steps.contrast) == len(steps.kernel)
+                == len(steps.variance)
+                and 0 < len(steps.nodes) == len(steps.error)
+                and all(type(number) is int
+                        and 0 <= number < len(self.kernels)
+                        for number in steps.kernel)
+                and np.isfinite(steps.contrast).all()
+                and _all_positive([*steps.variance, *steps.nodes,
+                                   *steps.error]))
+
     def to_dict(self):
         """
         Return the model as numbers, texts and lists of them.
@@ -202,10 +251,15 @@ class Model:
                           for step in values.pop('steps'))
             edges = {name: tuple(values.pop(name))
                      for name in ('lost_edges', 'shape_edges')}
-            return cls(kernels=kernels, steps=steps, **edges, **values)
+            return cls(kernels=kernels, steps=steps, **edges,
+                       **values).checked()
         except (KeyError, TypeError, AttributeError) as exc:
             msg = f'not a trained model of lpiphot: {exc!r}'
             raise ValueError(msg) from exc
+
+
+def _all_positive(values):
+    return bool(np.all(np.isfinite(values) & np.greater(values, 0)))
 
 
 def describe(moments, noise):

@@ -251,7 +251,8 @@ def noise_of(data, bad):
     Of the pixels those with the fainter 60 % of neighbourhoods count:
     structure and photon noise of bright ones are not the sky's. (The
     mean of nine pixels is not correlated with the second difference, so
-    that this choice does not bias it.)
+    that this choice does not bias it.) Where all nine pixels are the
+    same, as in margins of zeros, they do not count.
 
     Parameters
     ----------
@@ -277,11 +278,15 @@ def noise_of(data, bad):
     values, hidden = data.ravel(), bad.ravel()
     total, difference = np.zeros((2, place.size))
     hit = np.zeros(place.size, dtype=bool)
+    constant = np.ones(place.size, dtype=bool)
     for (j, i), factor in np.ndenumerate(STENCIL):
         shifted = place + (j - 1) * n_x + i - 1
         hit |= hidden[shifted]
+        constant &= values[shifted] == values[place]
         total += values[shifted]
         difference += factor * values[shifted]
+    if not constant[~hit].all():
+        hit |= constant  # rows of zeros have no noise
     total, difference = total[~hit], difference[~hit]
     sizes = np.abs(difference)
     if sizes.any():

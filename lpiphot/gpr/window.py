@@ -15,6 +15,9 @@ __all__ = ['Moments', 'moments', 'offsets', 'orbits']
 # The scale in pixels of the weights of the moments
 TAPER = 1.5
 
+# Numbers whose squares are none are divided by it first
+HUGE = 2.0 ** 600
+
 
 @lru_cache(maxsize=32)
 def offsets(width):
@@ -132,4 +135,10 @@ def moments(data, bad, y, x, width, reach=0):
     result = Moments(*np.zeros((3, len(y))))
     neighbour_moments(data, bad.view(np.uint8), y, x, *offsets(width),
                       _taper(width), reach, *result)
+    if not np.isfinite(result.scatter).all():  # squares are too large
+        small = Moments(*np.zeros((3, len(y))))
+        neighbour_moments(data / HUGE, bad.view(np.uint8), y, x,
+                          *offsets(width), _taper(width), reach, *small)
+        large = ~np.isfinite(result.scatter)
+        result.scatter[large] = small.scatter[large] * HUGE
     return result
