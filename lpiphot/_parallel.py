@@ -11,20 +11,8 @@ from contextlib import contextmanager
 from astropy.utils.exceptions import AstropyUserWarning
 from threadpoolctl import threadpool_limits
 
-__all__ = ['as_n_threads', 'run_jobs', 'run_levels']
-
-
-def as_n_threads(n_threads):
-    """
-    Return a number of threads that was checked.
-    """
-    if isinstance(n_threads, bool) or not hasattr(n_threads, '__index__'):
-        msg = f'n_threads must be an integer; got {n_threads!r}'
-        raise TypeError(msg)
-    if n_threads < 1:
-        msg = f'n_threads must be at least 1; got {n_threads}'
-        raise ValueError(msg)
-    return int(n_threads)
+__all__ = ['limit_blas_threads', 'one_blas_thread', 'run_jobs', 'run_levels',
+           'show_progress']
 
 
 class _OneBlasThread:
@@ -83,7 +71,7 @@ one_blas_thread = _OneBlasThread()
 
 
 @contextmanager
-def _progress(total, show, label, unit):
+def show_progress(total, show, label, unit):
     """
     Give a function that advances a progress bar by a number of steps.
     """
@@ -170,7 +158,7 @@ def run_levels(function, levels, *, n_threads, progress_bar, label='LPI',
     results = []
     # the initializer is for libraries whose limit belongs to a thread
     with (one_blas_thread,
-          _progress(total, progress_bar, label, unit) as advance,
+          show_progress(total, progress_bar, label, unit) as advance,
           ThreadPoolExecutor(n_threads,
                              initializer=limit_blas_threads) as pool):
         for jobs in levels:

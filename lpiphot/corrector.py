@@ -15,7 +15,8 @@ from lpiphot import flags
 from lpiphot._inputs import (ImageReader, as_count, as_gain, as_number,
                              as_optional, as_plane, as_seed, as_shape,
                              as_shapes)
-from lpiphot._parallel import as_n_threads, run_jobs
+from lpiphot._outputs import with_unit
+from lpiphot._parallel import run_jobs
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
                              find_column, flux_unit_of, neighbour_values,
                              pair_table, rows_of)
@@ -190,7 +191,7 @@ class LPIBackgroundCorrector:
             msg = f"dtype must be 'float32' or 'float64'; got {dtype!r}"
             raise ValueError(msg)
         self.dtype = str(dtype)
-        self.n_threads = as_n_threads(n_threads)
+        self.n_threads = as_count('n_threads', n_threads, 1)
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
 
@@ -323,11 +324,11 @@ class LPIBackgroundCorrector:
         unit = call.image.unit
         return LPIResult(
             table=call.table,
-            data=_with_unit(call.image.read().data, unit),
-            residual=_with_unit(scene.residual, unit),
+            data=with_unit(call.image.read().data, unit),
+            residual=with_unit(scene.residual, unit),
             mask=scene.mask,
-            filled=_with_unit(scene.filled, unit),
-            background=_with_unit(predicted, unit),
+            filled=with_unit(scene.filled, unit),
+            background=with_unit(predicted, unit),
             hidden=nearest > 0,
             pairs=pair_table(call.table, [
                 (row.star, *pair) for row in rows for pair in row.pairs]))
@@ -572,7 +573,7 @@ class LPIBackgroundCorrector:
         self._solve_all(call)
         return DepthMap.from_nodes(
             call.table[is_node], x, y, n_sigma,
-            _with_unit(call.image.read().data, call.image.unit))
+            with_unit(call.image.read().data, call.image.unit))
 
     def _region(self, call, index):
         """
@@ -708,7 +709,3 @@ def _add_positions(values, sources, rows):
     flux = np.where(values['cflux'] > 0, values['cflux'], np.nan)
     values['cx'], values['cy'] = [sources.x, sources.y] + moments / flux
     values['dcx'], values['dcy'] = errors / flux
-
-
-def _with_unit(values, unit):
-    return values if unit is None else u.Quantity(values, unit, copy=False)

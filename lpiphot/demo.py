@@ -10,7 +10,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.nddata import CCDData
 
-from lpiphot._parallel import as_n_threads
+from lpiphot._inputs import as_count
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.datasets import load_horsehead
 from lpiphot.pipeline import PSFPipeline
@@ -178,7 +178,7 @@ def run_demo(image=None, *, n_rounds=N_ROUNDS, n_stars=N_STARS, n_threads=1,
         The results, with a plot.
     """
     start = time.perf_counter()
-    as_n_threads(n_threads)
+    as_count('n_threads', n_threads, 1)
     if image is None:
         image = load_horsehead()
 

@@ -5,10 +5,10 @@ How faint a star can be measured, at every position of an image.
 
 from dataclasses import dataclass
 
-import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
+from lpiphot._outputs import with_unit
 from lpiphot._tables import column_values, find_column
 
 __all__ = ['DepthMap', 'append_nodes', 'grid_nodes', 'interpolate_nodes']
@@ -84,9 +84,8 @@ class DepthMap:
             errors = table[name].reshape(len(y), len(x))
             image = interpolate_nodes(getattr(errors, 'value', errors), x, y,
                                       data.shape)
-            unit = getattr(errors, 'unit', None)
-            images.append(n_sigma * (image if unit is None else
-                                     u.Quantity(image, unit, copy=False)))
+            images.append(n_sigma * with_unit(image,
+                                              getattr(errors, 'unit', None)))
         return cls(*images, n_sigma, x, y,
                    np.array(table['dnt']).reshape(len(y), len(x)), data)
 

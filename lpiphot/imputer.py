@@ -13,9 +13,10 @@ from astropy.nddata import NDData
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
+from lpiphot._files import whole_file
 from lpiphot._inputs import as_count, as_number, as_seed, parse_pixels
 from lpiphot._outputs import add_to_metadata, replace_pixels
-from lpiphot._parallel import as_n_threads, run_jobs
+from lpiphot._parallel import run_jobs
 from lpiphot.gpr.fill import Filled, Filler
 from lpiphot.gpr.kernels import KERNELS, PERIOD, Kernel
 from lpiphot.gpr.learn import Settings, learn
@@ -196,7 +197,7 @@ class GPRImputer:
         self.training_clip = as_number('training_clip', training_clip)
         self.max_training = as_count('max_training', max_training, 100)
         self.clear_mask = bool(clear_mask)
-        self.n_threads = as_n_threads(n_threads)
+        self.n_threads = as_count('n_threads', n_threads, 1)
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
         self.model = None
@@ -389,13 +390,10 @@ class GPRImputer:
             If the file exists.
         """
         self._check_trained('save')
-        path = Path(path)
-        if path.exists() and not overwrite:
-            msg = f'{path} exists; use overwrite=True to replace it'
-            raise FileExistsError(msg)
         text = json.dumps({'lpiphot': 'GPRImputer'} | self.model.to_dict(),
                           indent=1)
-        path.write_text(text + '\n', encoding='utf-8')
+        with whole_file(path, overwrite=overwrite) as part:
+            Path(part).write_text(text + '\n', encoding='utf-8')
 
     def load(self, path):
         """

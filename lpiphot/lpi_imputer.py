@@ -13,7 +13,7 @@ from lpiphot import flags
 from lpiphot._inputs import (ImageReader, as_count, as_mask, as_number,
                              as_positions, as_seed, as_shape, as_shapes)
 from lpiphot._outputs import replace_pixels
-from lpiphot._parallel import as_n_threads, run_levels
+from lpiphot._parallel import run_levels
 from lpiphot.imputation import LPIImputation
 from lpiphot.lpi.fill import Filling, fill_block, make_training, much_unknown
 from lpiphot.lpi.holes import ORDERS, cut_holes, in_levels
@@ -147,7 +147,7 @@ class LPIImputer:
             raise ValueError(msg)
         self.order = order
         self.clear_mask = bool(clear_mask)
-        self.n_threads = as_n_threads(n_threads)
+        self.n_threads = as_count('n_threads', n_threads, 1)
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
 

@@ -21,7 +21,8 @@ ROOT = Path(lpiphot.__file__).parent
 LAYERS = {
     0: ['_core', 'exceptions', 'flags'],
     1: ['gaussian', 'gpr', 'lpi'],
-    2: ['_inputs', '_optional_deps', '_outputs', '_parallel', '_tables'],
+    2: ['_files', '_inputs', '_optional_deps', '_outputs', '_parallel',
+        '_tables'],
     3: ['', '_fwhm', '_plots', 'corrector', 'covariance', 'depth',
         'imputation', 'imputer', 'iteration', 'local_background',
         'lpi_imputer', 'pipeline', 'results'],

@@ -6,10 +6,10 @@ Write files that appear whole or not at all.
 import contextlib
 import importlib.util
 import os
-import tempfile
 
 import numpy as np
 
+from lpiphot._files import whole_files
 from lpiphot.cli._io import TABLE_FORMATS, split_spec
 from lpiphot.cli._messages import CLIError
 
@@ -102,10 +102,7 @@ def check_outputs(args):
 @contextlib.contextmanager
 def atomic_files(paths, *, overwrite=False):
     """
-    Give names to write to; move the files into place at the end.
-
-    If the block raises, then nothing is left behind and files that
-    existed are as they were.
+    Call `~lpiphot._files.whole_files`, with errors for the user.
 
     Parameters
     ----------
@@ -118,24 +115,15 @@ def atomic_files(paths, *, overwrite=False):
     Yields
     ------
     temporary : dict
-        Other names by the same keys: in folders of their own beside the
-        files (so that the move is atomic), with the same suffixes.
+        Names to write to, by the same keys.
     """
-    with contextlib.ExitStack() as stack:
-        temporary = {}
-        for key, path in paths.items():
-            folder, base = os.path.split(os.path.realpath(path))
-            private = stack.enter_context(tempfile.TemporaryDirectory(
-                dir=folder, prefix='.lpiphot-'))
-            temporary[key] = os.path.join(private, base)
-        yield temporary
-        for path in paths.values():
-            if os.path.exists(path) and not overwrite:
-                msg = (f'{path} was made by someone else in the meantime; '
-                       'use --overwrite to replace it')
-                raise CLIError(msg)
-        for key, path in paths.items():
-            os.replace(temporary[key], os.path.realpath(path))
+    try:
+        with whole_files(paths, overwrite=overwrite) as temporary:
+            yield temporary
+    except FileExistsError as exc:
+        msg = (f'{exc.filename} was made by someone else in the meantime; '
+               'use --overwrite to replace it')
+        raise CLIError(msg) from exc
 
 
 def _flat_meta(meta):

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import pickle
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from importlib.metadata import version
 
 import astropy.units as u
@@ -16,15 +15,16 @@ import numpy as np
 from astropy.nddata import NDData
 from astropy.table import QTable, Table, vstack
 
+from lpiphot._files import whole_file
 from lpiphot._fwhm import model_fwhm
-from lpiphot._inputs import ImageReader, as_gain, as_seed
-from lpiphot._parallel import one_blas_thread
+from lpiphot._inputs import ImageReader, as_count, as_gain, as_seed
+from lpiphot._parallel import one_blas_thread, show_progress
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.validation.environment import (local_density, local_roughness,
                                             residual_around, residual_at,
                                             subtract_stars)
 from lpiphot.validation.fingerprint import describe
-from lpiphot.validation.injection import gain_from_error
+from lpiphot.validation.injection import gain_from_error, parameter_names
 from lpiphot.validation.recovery_result import RecoveryResult
 from lpiphot.validation.rounds import (Measurement, Setup, column_names,
                                        measure, positions_of)
@@ -195,11 +195,10 @@ class InjectionRecovery:
             msg = ("corrector must be 'lpi', a callable or None; got "
                    f'{corrector!r}.')
             raise TypeError(msg)
-        for name, value in (('n_rounds', n_rounds),
-                            ('n_processes', n_processes)):
-            _check_count(name, value)
+        n_rounds = as_count('n_rounds', n_rounds, 1)
+        n_processes = as_count('n_processes', n_processes, 1)
         if n_stars is not None:
-            _check_count('n_stars', n_stars)
+            n_stars = as_count('n_stars', n_stars, 1)
         if not 0 < fraction < np.inf:
             msg = f'fraction must be positive, got {fraction!r}.'
             raise ValueError(msg)
@@ -220,7 +219,7 @@ class InjectionRecovery:
         self.psf_model = psf_model
         self.corrector = corrector
         self.columns = tuple(columns)
-        self.n_rounds = int(n_rounds)
+        self.n_rounds = n_rounds
         self.fraction = fraction
         self.n_stars = n_stars
         self.fluxes = fluxes
@@ -233,7 +232,7 @@ class InjectionRecovery:
         self.integer = bool(integer)
         self.gain = gain
         self.match_radius = match_radius
-        self.n_processes = int(n_processes)
+        self.n_processes = n_processes
         self.folder = folder
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
@@ -414,10 +413,9 @@ class InjectionRecovery:
                        'another folder, or remove this one.')
                 raise ValueError(msg)
         else:
-            part = f'{path}.part'
-            with open(part, 'w', encoding='utf-8') as fh:
+            with (whole_file(path) as part,
+                  open(part, 'w', encoding='utf-8') as fh):
                 json.dump(config, fh, indent=1)
-            os.replace(part, path)
         return {number: QTable.read(setup.path(number))
                 for number in range(1, n_rounds + 1)
                 if os.path.exists(setup.path(number))}
@@ -428,7 +426,10 @@ class InjectionRecovery:
         """
         left = [number for number in range(1, n_rounds + 1)
                 if number not in done]
-        with _progress(n_rounds, self.progress_bar) as advance:
+        if self.progress_bar:
+            _need_tqdm()
+        with show_progress(n_rounds, self.progress_bar, 'injection',
+                           'round') as advance:
             advance(len(done))
             for number, pairs in self._results(setup, left):
                 done[number] = pairs
@@ -588,15 +589,6 @@ def _check_pickles(name, value):
         raise TypeError(msg) from exc
 
 
-def _check_count(name, value):
-    if isinstance(value, bool) or not hasattr(value, '__index__'):
-        msg = f'{name} must be an integer, got {value!r}.'
-        raise TypeError(msg)
-    if value < 1:
-        msg = f'{name} must be at least 1, got {value!r}.'
-        raise ValueError(msg)
-
-
 def _gain_of_errors(reader):
     """
     Return the gain that the errors of an image tell, or `None`.
@@ -625,8 +617,7 @@ def _as_stars(stars, psf_model, unit):
     if not isinstance(stars, Table):
         msg = f'stars must be an astropy Table, got {type(stars).__name__}.'
         raise TypeError(msg)
-    names = [getattr(psf_model, f'{key}_name', name) for key, name in
-             (('x', 'x_0'), ('y', 'y_0'), ('flux', 'flux'))]
+    names = parameter_names(psf_model)
     table = QTable()
     for name, choices in zip(names, (('x_0', 'x_true'), ('y_0', 'y_true'),
                                      ('flux', 'flux_true')), strict=True):
@@ -667,18 +658,12 @@ def _without_masks(table):
     return table
 
 
-@contextmanager
-def _progress(total, show):
+def _need_tqdm():
     """
-    Give a function that advances a progress bar by a number of rounds.
+    Raise an error if there is no tqdm, before work of minutes.
     """
-    if not show:
-        yield lambda _: None
-        return
     try:
-        from tqdm.auto import tqdm
+        import tqdm.auto  # noqa: F401
     except ImportError as exc:
         msg = 'progress_bar=True needs tqdm: pip install "lpiphot[all]"'
         raise ImportError(msg) from exc
-    with tqdm(total=total, desc='injection', unit='round') as progress_bar:
-        yield progress_bar.update

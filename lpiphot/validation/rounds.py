@@ -4,7 +4,6 @@ One round: inject, measure, correct, match.
 """
 
 import os
-import tempfile
 import time
 import warnings
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ from astropy.nddata import NDData, StdDevUncertainty
 from astropy.table import QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
+from lpiphot._files import whole_file
 from lpiphot._tables import ALIASES
 from lpiphot.validation.completeness import count_detections
 from lpiphot.validation.fluxes import draw_fluxes, draw_magnitudes
-from lpiphot.validation.injection import inject_stars, random_positions
+from lpiphot.validation.injection import (inject_stars, parameter_names,
+                                          random_positions)
 from lpiphot.validation.pairs import pair_stars
 
 __all__ = ['Measurement', 'Setup', 'measure', 'positions_of']
@@ -212,7 +213,7 @@ class Setup:
             np.random.SeedSequence(self.seed, spawn_key=(number,)))
         if self.stars is not None:
             rows = self.stars[np.asarray(self.stars['round']) == number]
-            return rows[self.stars_columns], rng
+            return rows[parameter_names(self.psf_model)], rng
         n = options['n_stars']
         xy = random_positions(
             self.no_place.shape, n,
@@ -228,18 +229,9 @@ class Setup:
         else:
             flux = draw_fluxes(n, self.flux_source, rng=rng,
                                quantiles=options['flux_quantiles'])
-        x_name, y_name, flux_name = self.stars_columns
+        x_name, y_name, flux_name = parameter_names(self.psf_model)
         return QTable({x_name: xy[:, 0], y_name: xy[:, 1],
                        flux_name: flux}), rng
-
-    @property
-    def stars_columns(self):
-        """
-        The names of position and flux in the PSF model.
-        """
-        return [getattr(self.psf_model, f'{key}_name', name)
-                for key, name in (('x', 'x_0'), ('y', 'y_0'),
-                                  ('flux', 'flux'))]
 
     def inject(self, number):
         """
@@ -296,7 +288,8 @@ class Setup:
         end = time.perf_counter()
 
         truth = QTable(stars, copy=True)
-        truth.rename_columns(self.stars_columns, ['x_0', 'y_0', 'flux'])
+        truth.rename_columns(parameter_names(self.psf_model),
+                              ['x_0', 'y_0', 'flux'])
         radius = self.options['match_radius']
         xy = np.transpose((np.asarray(truth['x_0']), np.asarray(truth['y_0'])))
         pairs = pair_stars(truth, table, radius, existing=self.existing,
@@ -314,7 +307,8 @@ class Setup:
         pairs.meta['measured'] = {name: list(names)
                                   for name, names in measured.items()}
         if self.folder is not None:
-            write_whole(pairs, self.path(number))
+            with whole_file(self.path(number), overwrite=True) as part:
+                pairs.write(part, format='ascii.ecsv')
         return pairs
 
     def correct(self, found):
@@ -358,25 +352,6 @@ class Setup:
             The file name.
         """
         return os.path.join(self.folder, f'round-{number:05d}.ecsv')
-
-
-def write_whole(table, path):
-    """
-    Write a table to a file that appears whole or not at all.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        The table.
-
-    path : str
-        The ECSV file; replaced if it exists.
-    """
-    folder, base = os.path.split(path)
-    with tempfile.TemporaryDirectory(dir=folder, prefix='.part-') as private:
-        part = os.path.join(private, base)
-        table.write(part, format='ascii.ecsv')
-        os.replace(part, path)
 
 
 def _std_of(data):
