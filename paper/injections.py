@@ -24,7 +24,7 @@ FIGURES = {'uncrowded': ('changes',), 'crowded': ('pdf', 'changes'),
 
 def run(field, n_rounds, seed, n_processes):
     """
-    Inject stars, measure them and correct their fluxes.
+    Inject stars, measure them and correct their fluxes, in two ways.
 
     The photometry is done on a smooth background, like the paper's, and
     on the same with an annulus around each star, as the package does it.
@@ -48,17 +48,49 @@ def run(field, n_rounds, seed, n_processes):
     results : list of `~lpiphot.validation.RecoveryResult`
         The results of both, for the same stars.
     """
-    results = []
-    for photometry in (Photometry(field.pipeline, 64), field.pipeline):
-        tool = InjectionRecovery(
-            photometry, field.pipeline.psf_model,
-            corrector=LPIBackgroundCorrector(field.pipeline.psf_model,
-                                             gain=field.gain),
-            gain=field.gain, n_stars=field.n_stars, n_rounds=n_rounds,
-            avoid_blends=True, n_processes=n_processes, rng=seed)
-        results.append(tool(field.data, stars=results[0].table
-                            if results else None))
-    return results
+    smooth = inject(field, Photometry(field.pipeline, 64), n_rounds, seed,
+                    n_processes)
+    annuli = inject(field, field.pipeline, n_rounds, seed, n_processes,
+                    stars=smooth.table)
+    return [smooth, annuli]
+
+
+def inject(field, photometry, n_rounds, seed, n_processes, stars=None):
+    """
+    Inject stars, measure them and correct their fluxes.
+
+    Parameters
+    ----------
+    field : `fields.Field`
+        The field.
+
+    photometry : callable
+        The photometry.
+
+    n_rounds : int
+        The number of rounds.
+
+    seed : int
+        The seed of the stars.
+
+    n_processes : int
+        The number of processes.
+
+    stars : `~astropy.table.Table`, optional
+        The stars of an earlier result, to inject them again.
+
+    Returns
+    -------
+    result : `~lpiphot.validation.RecoveryResult`
+        The result.
+    """
+    tool = InjectionRecovery(
+        photometry, field.pipeline.psf_model,
+        corrector=LPIBackgroundCorrector(field.pipeline.psf_model,
+                                         gain=field.gain),
+        gain=field.gain, n_stars=field.n_stars, n_rounds=n_rounds,
+        avoid_blends=True, n_processes=n_processes, rng=seed)
+    return tool(field.data, stars=stars)
 
 
 def compare(kind, results):

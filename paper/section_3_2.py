@@ -161,6 +161,27 @@ def fill(truth, centre, seed, n_draws):
             'seconds': seconds}
 
 
+def plot(seed):
+    """
+    Fill a disc on a filament, and show it as the paper's figure 4 does.
+
+    Parameters
+    ----------
+    seed : int
+        The seed of the image.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        The truth, what is hidden, the mean prediction, and draws.
+    """
+    truth, ridges = nebula(seed)
+    imputer = LPIImputer(stamp_shape=STAMP, window_shape=WINDOW)
+    result = imputer.run(truth, positions=positions(ridges, seed)[1][:1],
+                         radius=RADIUS, n_draws=4)
+    return result.plot(truth=truth, size=STAMP)
+
+
 def main():
     """
     Print the comparison, and draw the figure if that is asked for.
@@ -205,11 +226,7 @@ def main():
             f'{value(rows):8.{digits}f}' for rows in sets))
 
     if args.plot:
-        truth, ridges = nebula(0)
-        result = LPIImputer(stamp_shape=STAMP, window_shape=WINDOW).run(
-            truth, positions=positions(ridges, 0)[1][:1], radius=RADIUS,
-            n_draws=4)
-        result.plot(truth=truth, size=STAMP).savefig(args.plot, dpi=120)
+        plot(0).savefig(args.plot, dpi=120)
 
 
 if __name__ == '__main__':
