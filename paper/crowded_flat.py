@@ -4,9 +4,11 @@ Section 4.3, figure 8 left: stars of one flux crowded on a flat sky.
 """
 
 import time
+import warnings
 
 import numpy as np
 from astropy.table import QTable
+from astropy.utils.exceptions import AstropyUserWarning
 from paper_helpers import (FLUX, FWHM, GAIN, SKY, background_of, conventional,
                            decam_corrector, decam_image, decam_psf, finish,
                            parser, plot_z, say_z, z_scores)
@@ -69,7 +71,11 @@ def run(shape, n_stars, seed, n_threads):
     apart = KDTree(xy).query(xy, k=2)[0][:, 1] >= BLEND
     psf_model = decam_psf()
     data, error = decam_image(np.full(shape, SKY), xy, psf_model, rng)
-    found = _positions(PSFPipeline(psf_model=psf_model, fwhm=FWHM)(data).table)
+    with warnings.catch_warnings():
+        # Fits that fail are told by flags
+        warnings.simplefilter('ignore', AstropyUserWarning)
+        found = _positions(PSFPipeline(psf_model=psf_model,
+                                       fwhm=FWHM)(data).table)
     grouped, sky = conventional(data, error, psf_model, found,
                                 grouper=SourceGrouper(LINK))
     corrector = decam_corrector(psf_model, n_threads)
