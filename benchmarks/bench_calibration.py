@@ -4,8 +4,9 @@ Measure whether ``dcflux`` is the error of ``cflux`` on real images.
 Stars of the fluxes of the catalogue are injected into images at random
 positions, `~lpiphot.pipeline.PSFPipeline` is run again, and its table is
 corrected in several ways: with outliers of the residual masked beyond 12,
-8, 6 (the default) and 5 times the local scatter, and with ``dcflux`` scaled
-by what ``cchi2`` says of the good pixels. Printed are median and robust
+8, 6 (the default) and 5 times the local scatter, with the mean in place of
+the typical background, and with ``dcflux`` scaled by what ``cchi2`` says of
+the good pixels. Printed are median and robust
 width of z = (cflux - true) / dcflux, the percentage beyond 5, and the
 robust scatter of cflux in units of that in the first line; for all stars,
 and for those not blended (4/3 FWHM) with another one.
@@ -13,6 +14,7 @@ and for those not blended (4/3 FWHM) with another one.
 
 import argparse
 import warnings
+from unittest import mock
 
 import numpy as np
 from astropy.io import fits
@@ -20,15 +22,16 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.lpi import masks
+from lpiphot.lpi.typical import FreePlaces
 from lpiphot.pipeline import PSFPipeline
 from lpiphot.validation import InjectionRecovery, robust_width
 
 LIMITS = (12, 8, 6, 5)
 
 
-class ManyLimits:
+class ManyWays:
     """
-    A corrector that corrects with each limit.
+    A corrector that corrects with each limit, and with the mean.
 
     Parameters
     ----------
@@ -41,19 +44,28 @@ class ManyLimits:
 
     def __call__(self, data, table, **keys):
         """
-        Add the columns of all limits to a table.
+        Add the columns of all ways to a table.
         """
         default = masks.ROBUST_LIMIT
         result = table.copy()
-        for limit in LIMITS:
-            masks.ROBUST_LIMIT = limit
+
+        def correct(way):
             corrected = self._corrector(data, table, **keys)
             for name in ('cflux', 'dcflux', 'cchi2', 'kcond'):
-                result[f'{name}_{limit}'] = corrected[name]
-        masks.ROBUST_LIMIT = default
+                result[f'{name}_{way}'] = corrected[name]
+
+        for limit in LIMITS:
+            with mock.patch.object(masks, 'ROBUST_LIMIT', limit):
+                correct(limit)
+        with mock.patch.object(FreePlaces, 'typical_errors', _no_errors):
+            correct('mean')
         for name in ('cflux', 'dcflux'):
             result[name] = result[f'{name}_{default:g}']
         return result
+
+
+def _no_errors(*args):
+    return np.zeros(len(args[4]))  # one for each PSF
 
 
 def print_lines(label, table, names, unit=None, scale=1.0):
@@ -94,7 +106,7 @@ def main():
         base = PSFPipeline()(data)
         tool = InjectionRecovery(
             PSFPipeline(fwhm=base.fwhm), base.psf_model,
-            corrector=ManyLimits(base.psf_model), n_rounds=args.rounds,
+            corrector=ManyWays(base.psf_model), n_rounds=args.rounds,
             n_stars=args.stars, rng=args.seed)
         table = tool(data).table
         print(path.split('/')[-1])
@@ -108,6 +120,8 @@ def main():
                         np.sqrt(chi2))
             print_lines('  x that, if above 1', table, names, unit,
                         np.sqrt(np.maximum(chi2, 1)))
+        print_lines(f'LPI, limit {masks.ROBUST_LIMIT:g}, mean', table,
+                    ('cflux_mean', 'dcflux_mean'), unit)
 
 
 if __name__ == '__main__':

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from threadpoolctl import threadpool_info
 
-from lpiphot._core.conditional import factor_and_predict
+from lpiphot._core.conditional import factor_and_predict, solve_hidden
 
-__all__ = ['Conditional', 'condition', 'propagate']
+__all__ = ['Conditional', 'amplitude_weights', 'condition', 'propagate']
 
 # Kernels of OpenBLAS, for processors with AVX-512, that multiply matrices
 # more than twice as fast as they solve with triangles, so that its potrf
@@ -126,6 +126,43 @@ def propagate(factored, n_known, changes):
     white = solve_triangular(factored[last, last], changes, trans='T',
                              check_finite=False)
     return factored[last, n_known:].T @ white
+
+
+def amplitude_weights(factored, templates, covariance):
+    r"""
+    Return the weights of all values in the amplitudes of templates.
+
+    Fitting templates :math:`P` to what the conditional mean leaves of the
+    predicted values is generalised least squares on all values with the
+    joint covariance :math:`C`, the templates being 0 for the known ones
+    (section 7 of Saydjari & Finkbeiner 2022). So the weights are
+
+    .. math::
+
+        C^{-1} \begin{pmatrix} 0 \\ P \end{pmatrix}
+        \left(P^T \tilde C^{-1} P\right)^{-1} .
+
+    Parameters
+    ----------
+    factored : (n, n) `~numpy.ndarray`
+        The covariance after `condition` has overwritten it.
+
+    templates : (m, n_pred) `~numpy.ndarray`
+        The templates on the predicted values.
+
+    covariance : (m, m) `~numpy.ndarray`
+        The covariance of their amplitudes.
+
+    Returns
+    -------
+    weights : (m, n) `~numpy.ndarray`
+        The weights, of the known values first.
+    """
+    n_known = len(factored) - templates.shape[1]
+    sides = np.zeros((len(templates), len(factored)), dtype=factored.dtype)
+    sides[:, n_known:] = templates
+    solve_hidden(factored, sides, n_known)
+    return covariance @ sides
 
 
 @cache

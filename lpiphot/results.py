@@ -103,7 +103,9 @@ class Prediction:
         The unit-flux PSF.
 
     mean : (n_hidden,) `~numpy.ndarray`
-        The mean of the predicted background (equation 4).
+        The mean of the predicted background (equation 4). Among stars too
+        faint to be found, where the background is skewed, what is typical
+        of it at places without stars is added, in the shape of the PSF.
 
     covariance : (n_hidden, n_hidden) `~numpy.ndarray`
         Its covariance (equation 5).

@@ -128,3 +128,31 @@ def factor_and_predict(floating[:, ::1] matrix, floating[::1] known,
                       &predicted[0], &one)
                 chi2 = ddot(&n_known, &known[0], &one, &known[0], &one)
     return float(chi2) if info == 0 else float('nan')
+
+
+def solve_hidden(floating[:, ::1] factored, floating[:, ::1] sides,
+                 int n_known):
+    """
+    Solve with a joint covariance for right sides that know no good pixel.
+
+    ``factored`` is the matrix after `factor_and_predict`. The first
+    ``n_known`` numbers of each row of ``sides`` are 0; on return, the row
+    is the solution.
+    """
+    cdef int n = factored.shape[0], n_pred = n - n_known, one = 1
+    cdef char lower = b'L', plain = b'N', transposed = b'T'
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(sides.shape[0]):
+            if floating is float:
+                strsv(&lower, &plain, &plain, &n_pred,
+                      &factored[n_known, n_known], &n, &sides[i, n_known],
+                      &one)
+                strsv(&lower, &transposed, &plain, &n, &factored[0, 0], &n,
+                      &sides[i, 0], &one)
+            else:
+                dtrsv(&lower, &plain, &plain, &n_pred,
+                      &factored[n_known, n_known], &n, &sides[i, n_known],
+                      &one)
+                dtrsv(&lower, &transposed, &plain, &n, &factored[0, 0], &n,
+                      &sides[i, 0], &one)

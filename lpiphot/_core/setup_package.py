@@ -26,4 +26,4 @@ def get_extensions():
                   depends=[str(path) for path in ROOT.glob('*.h')],
                   include_dirs=[str(ROOT), np.get_include()],
                   extra_compile_args=FLAGS)
-        for name in ('conditional', 'imputation', 'moments')]
+        for name in ('conditional', 'imputation', 'moments', 'places')]

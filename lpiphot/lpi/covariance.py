@@ -12,7 +12,8 @@ import numpy as np
 from lpiphot._core.moments import make_covariance, sum_products
 from lpiphot.lpi.tiles import mirror
 
-__all__ = ['Workspace', 'joint_covariances', 'training_region']
+__all__ = ['Workspace', 'joint_covariances', 'training_index',
+           'training_region']
 
 # The numbers of a vector of the kernel are at most 8, and it keeps at most
 # 4 vectors in registers (``lpiphot/_core/shifted_products.h``).
@@ -52,15 +53,37 @@ def training_region(filled, region, centres, stamp_shape, window_shape,
         The first pixel ``(y, x)`` of the window of the first pixel of
         each stamp, in ``training``.
     """
+    part, corners = training_index(region, centres, stamp_shape, window_shape,
+                                   image_shape)
+    training = filled[part]
+    level = float(training.mean())
+    return training - level, level, corners
+
+
+def training_index(region, centres, stamp_shape, window_shape, image_shape):
+    """
+    Return the index that cuts those pixels out of a plane of the region.
+
+    Parameters
+    ----------
+    region, centres, stamp_shape, window_shape, image_shape
+        As of `training_region`.
+
+    Returns
+    -------
+    index : tuple of `~numpy.ndarray`
+        The rows and columns, mirrored beyond the image.
+
+    corners : (n, 2) `~numpy.ndarray` of int
+        As of `training_region`.
+    """
     half = np.array(stamp_shape) // 2 + np.array(window_shape) // 2
     first = centres.min(axis=0) - half
     last = centres.max(axis=0) + half
-    rows, columns = (
+    index = np.ix_(*(
         mirror(np.arange(first[axis], last[axis] + 1), image_shape[axis])
-        - region.first[axis] for axis in (0, 1))
-    training = filled[np.ix_(rows, columns)]
-    level = float(training.mean())
-    return training - level, level, centres - half - first
+        - region.first[axis] for axis in (0, 1)))
+    return index, centres - half - first
 
 
 class Workspace:

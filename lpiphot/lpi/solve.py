@@ -4,19 +4,22 @@ Stars that are near each other: stages 4 to 6.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from lpiphot import flags
-from lpiphot.gaussian import Conditional, condition
+from lpiphot.gaussian import Conditional, amplitude_weights, condition
 from lpiphot.lpi.correction import Correction, correct
-from lpiphot.lpi.covariance import joint_covariances, training_region
+from lpiphot.lpi.covariance import (joint_covariances, training_index,
+                                    training_region)
 from lpiphot.lpi.masks import GOOD, HIDDEN, classify_stamps, psf_flags
 from lpiphot.lpi.neighbours import add_terms
 from lpiphot.lpi.residual import centre_pixels, psf_stamps
 from lpiphot.lpi.templates import star_templates
 from lpiphot.lpi.tiles import region_about, stamp_pixels
+from lpiphot.lpi.typical import FreePlaces
 
 __all__ = ['StarSolution', 'solve_stars']
 
@@ -168,6 +171,9 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     means, covariances = joint_covariances(
         training, corners, places, stamp_shape, window_shape, dtype,
         workspace)
+    part, _ = training_index(scene.region, centres, *shapes)
+    free_places = FreePlaces(training, scene.mask[part], corners,
+                             stamp_shape, window_shape, dtype)
     known = scene.filled[pixels] - level
     residuals = scene.residual[pixels] - level
     variances = scene.star_variance[pixels]
@@ -201,9 +207,11 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
             if conditional is None:
                 dnt[i] |= flags.NOT_POSITIVE_DEFINITE
             else:
-                correction = correct(
-                    conditional, templates[i].values(hidden),
-                    residuals[i].flat[hidden], level)
+                conditional, correction = _correct_at_typical(
+                    conditional, covariance, templates[i].values(hidden),
+                    residuals[i].flat[hidden], level,
+                    partial(free_places.typical_errors, i, order, means[i],
+                            templates[i].stamps))
         solutions.append(StarSolution(
             centre, classes[i], int(n_good_first[i]), stamps[i],
             np.where(no_data[i], known[i], residuals[i]) + level, level,
@@ -244,6 +252,25 @@ def _condition(covariance, variance, terms, mean, values):
     covariance.flat[::len(covariance) + 1] += variance
     add_terms(covariance, terms)
     return condition(covariance, mean, values)
+
+
+def _correct_at_typical(conditional, factored, templates, residual, level,
+                        typical_errors):
+    """
+    Correct the fluxes, and take their typical errors out of it.
+
+    What is predicted changes by as much in the shapes of the PSFs, so that
+    the correction remains that of the prediction.
+    """
+    correction = correct(conditional, templates, residual, level)
+    weights = amplitude_weights(factored, templates, correction.covariance)
+    errors = typical_errors(weights, correction.dcflux)
+    k = len(errors)
+    fdb_pred = correction.fdb_pred.copy()
+    fdb_pred[:k] -= errors
+    mean = conditional.mean + errors @ templates[:k]
+    return (conditional._replace(mean=mean.astype(conditional.mean.dtype)),
+            correction._replace(fdb_pred=fdb_pred))
 
 
 def _near_fallback(scene, centres, *shapes):

@@ -19,12 +19,14 @@ __all__ = [
     'correct_star',
     'corrections',
     'few_good_limit',
+    'flux_weights',
     'image_mask',
     'local_moments',
     'psf_bits',
     'shifted_stamps',
     'stamp_centre',
     'stamp_of',
+    'typical_error',
 ]
 
 COLUMNS = ('cflux', 'dcflux', 'dcflux_diag', 'fdb_res', 'fdb_pred', 'cchi2',
@@ -214,6 +216,50 @@ def joint_corrections(templates, pred_cov, r_hidden, pred):
     return -project @ r_hidden, -project @ pred, covariance
 
 
+def flux_weights(templates, cov, pred_cov, good, hidden):
+    """
+    The weights of all pixels of the stamp in the amplitudes of templates.
+
+    An amplitude is linear in the hidden pixels and in their prediction,
+    which is linear in the good ones (eqs. 4 and 9).
+    """
+    weight = np.linalg.inv(pred_cov)
+    project = np.linalg.inv(templates @ weight @ templates.T)
+    on_hidden = project @ templates @ weight
+    predict = cov[np.ix_(hidden, good)] @ np.linalg.inv(
+        cov[np.ix_(good, good)])
+    weights = np.zeros((len(templates), len(cov)))
+    weights[:, hidden] = on_hidden
+    weights[:, good] = -on_hidden @ predict
+    return weights
+
+
+def typical_error(filled, mask, iy, ix, psf, weights, mean, sigma,
+                  window_shape):
+    """
+    The median of what a flux would be off by at places without a star.
+
+    The window is tried at some 1000 places of a grid, where no pixel is
+    masked of those in which the PSF has a tenth of its peak or more. A
+    median that chance explains is shrunk towards 0.
+    """
+    step = max(round(np.sqrt(window_shape[0] * window_shape[1] / 1000)), 1)
+    grid = np.zeros(window_shape, dtype=bool)
+    grid[::step, ::step] = True
+    grid = grid.ravel()
+    stamps = shifted_stamps(filled, iy, ix, psf.shape, window_shape)[grid]
+    masked = shifted_stamps(mask, iy, ix, psf.shape, window_shape)[grid]
+    free = ~(masked[:, psf.ravel() > 0.1 * psf.max()] > 0).any(axis=1)
+    n, n_grid = free.sum(), grid.sum()
+    if n == 0:
+        return 0.0
+    median = np.median((stamps[free] - mean) @ weights)
+    psf_area = psf.sum() ** 2 / (psf ** 2).sum()
+    n_independent = n * min(step ** 2 / psf_area, 1)
+    variance = sigma ** 2 * (np.pi / 2 - n / n_grid) / n_independent
+    return median * max(1 - variance / median ** 2, 0)
+
+
 def psf_bits(psf):
     """
     The dnt bits for negative PSF pixels (section 5.1).
@@ -265,27 +311,37 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     x_all = np.where(masked, fill, res)  # fill only in a forced ring
     pred, pred_cov = condition(mean, cov, x_all[good], good, hidden)
     p = np.abs(psf).ravel()[hidden]
+    # The typical background: the mean, and of each star that is solved for
+    # what is typical at places where there is none.
+    templates = np.array([np.abs(psf), *(np.abs(other) for _, other in
+                                         partners), *gradients])
+    k = len(partners) + 1
+    on_hidden = templates.reshape(len(templates), -1)[:, hidden]
+    weights = flux_weights(on_hidden, cov, pred_cov, np.flatnonzero(good),
+                           np.flatnonzero(hidden))
+    *_, covariance = joint_corrections(on_hidden, pred_cov, res[hidden], pred)
+    typical = np.array([
+        typical_error(filled, mask, iy, ix, template, row, mean,
+                      np.sqrt(covariance[j, j]), window_shape)
+        for j, (template, row) in enumerate(zip(templates[:k], weights))])
+    pred = pred + typical @ on_hidden[:k]
     out = corrections(p, pred_cov, res[hidden], pred, flux)
-    detail = {}
+    detail = {'typical': typical}
     if partners or gradients:
-        templates = np.array([np.abs(psf), *(np.abs(other) for _, other in
-                                             partners), *gradients])
-        templates = templates.reshape(len(templates), -1)[:, hidden]
         fdb_res, fdb_pred, covariance = joint_corrections(
-            templates, pred_cov, res[hidden], pred)
+            on_hidden, pred_cov, res[hidden], pred)
         *_, diagonal = joint_corrections(
-            templates, np.diag(np.diag(pred_cov)), res[hidden], pred)
+            on_hidden, np.diag(np.diag(pred_cov)), res[hidden], pred)
         out = {'cflux': flux - fdb_res[0] + fdb_pred[0],
                'dcflux': np.sqrt(covariance[0, 0]),
                'dcflux_diag': np.sqrt(diagonal[0, 0]),
                'fdb_res': fdb_res[0], 'fdb_pred': fdb_pred[0]}
-        k = len(partners) + 1
         if gradients:  # of flux times position
             moved = (fdb_pred - fdb_res)[[k, 2 * k]] / out['cflux']
             out['cx'], out['cy'] = x + moved[0], y + moved[1]
             out['dcx'], out['dcy'] = np.sqrt(
                 np.diag(covariance)[[k, 2 * k]]) / out['cflux']
-        detail = {'flux_covariance': covariance[:k, :k]}
+        detail['flux_covariance'] = covariance[:k, :k]
 
     dev = x_all[good] - mean[good]
     c_kk = cov[np.ix_(good, good)]

@@ -74,12 +74,14 @@ def catalogue(x, y, flux, error):
                    'flags': np.zeros(n, int)})
 
 
-def structured_field(psf_model, *, seed=405, shape=(97, 113), level=-3.0):
+def structured_field(psf_model, *, seed=405, shape=(97, 113), level=-3.0,
+                     n_unseen=0):
     """
     Anisotropic clouds and white noise under stars of every kind.
 
     The clouds have sigma 6, the noise 1.7; the catalogue's fluxes are
-    wrong by some 20, as fits to such a field are.
+    wrong by some 20, as fits to such a field are. ``n_unseen`` faint stars
+    are not in the catalogue.
     """
     stars = np.array([  # x, y, true flux
         (30.3, 40.6, 3000.0),  # ordinary
@@ -103,6 +105,9 @@ def structured_field(psf_model, *, seed=405, shape=(97, 113), level=-3.0):
     data += level + 1.7 * rng.normal(size=shape)
     for x, y, flux in stars:
         data += star_image(psf_model, x, y, shape, flux)
+    for _ in range(n_unseen):
+        data += star_image(psf_model, *rng.uniform(0, shape[::-1]), shape,
+                           rng.uniform(150, 350))
     data[55, 101] += 4000
     data[50, 45:47] = np.nan
     mask = np.zeros(shape, dtype=bool)
