@@ -31,8 +31,8 @@ def test_places(dtype):
     y, x = np.indices(STAMP) - np.reshape([4, 4], (2, 1, 1))
     psf = np.exp(-0.5 * (y ** 2 + (x - 0.7) ** 2))
     errors = []
-    for j in range(0, WINDOW[0]):  # so small a window has them all
-        for i in range(0, WINDOW[1]):
+    for j in range(WINDOW[0]):  # so small a window has them all
+        for i in range(WINDOW[1]):
             place = (slice(corner[0] + j, corner[0] + j + STAMP[0]),
                      slice(corner[1] + i, corner[1] + i + STAMP[1]))
             if not mask[place][psf > 0.1 * psf.max()].any():

@@ -323,7 +323,8 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     typical = np.array([
         typical_error(filled, mask, iy, ix, template, row, mean,
                       np.sqrt(covariance[j, j]), window_shape)
-        for j, (template, row) in enumerate(zip(templates[:k], weights))])
+        for j, (template, row) in enumerate(zip(
+            templates[:k], weights[:k], strict=True))])
     pred = pred + typical @ on_hidden[:k]
     out = corrections(p, pred_cov, res[hidden], pred, flux)
     detail = {'typical': typical}
