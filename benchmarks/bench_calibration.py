@@ -3,17 +3,20 @@ Measure whether ``dcflux`` is the error of ``cflux`` on real images.
 
 Stars of the fluxes of the catalogue are injected into images at random
 positions, `~lpiphot.pipeline.PSFPipeline` is run again, and its table is
-corrected in several ways: with outliers of the residual masked beyond 12,
-8, 6 (the default) and 5 times the local scatter, with the mean in place of
-the typical background, and with ``dcflux`` scaled by what ``cchi2`` says of
-the good pixels. Printed are median and robust
-width of z = (cflux - true) / dcflux, the percentage beyond 5, and the
-robust scatter of cflux in units of that in the first line; for all stars,
-and for those not blended (4/3 FWHM) with another one.
+corrected in several ways: as by default; with outliers of the residual
+masked beyond 12, 8 and 5 times the local scatter (default 6); with loud
+parts of the window calmed to twice what is about the star (default 3), or
+not at all; with the mean in place of the typical background; with the last
+two together; and with ``dcflux`` scaled by what ``cchi2`` says of the good
+pixels. Printed are median and robust width of z = (cflux - true) / dcflux,
+the percentage beyond 5, and the robust scatter of cflux in units of that
+in the first line; for all stars, and for those not blended (4/3 FWHM) with
+another one.
 """
 
 import argparse
 import warnings
+from contextlib import ExitStack
 from unittest import mock
 
 import numpy as np
@@ -21,17 +24,33 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import LPIBackgroundCorrector
-from lpiphot.lpi import masks
+from lpiphot.lpi import loudness, masks
 from lpiphot.lpi.typical import FreePlaces
 from lpiphot.pipeline import PSFPipeline
 from lpiphot.validation import InjectionRecovery, robust_width
 
-LIMITS = (12, 8, 6, 5)
+
+def _no_errors(*args):
+    return np.zeros(len(args[4]))  # one for each PSF
+
+
+MEAN = (FreePlaces, 'typical_errors', _no_errors)
+NOT_CALMED = (loudness, 'LIMIT', np.inf)
+WAYS = {
+    'default': [],
+    'limit 12': [(masks, 'ROBUST_LIMIT', 12)],
+    'limit 8': [(masks, 'ROBUST_LIMIT', 8)],
+    'limit 5': [(masks, 'ROBUST_LIMIT', 5)],
+    'calmed to 2': [(loudness, 'LIMIT', 2)],
+    'not calmed': [NOT_CALMED],
+    'mean': [MEAN],
+    'not calmed, mean': [NOT_CALMED, MEAN],
+}
 
 
 class ManyWays:
     """
-    A corrector that corrects with each limit, and with the mean.
+    A corrector that corrects in each way.
 
     Parameters
     ----------
@@ -46,26 +65,17 @@ class ManyWays:
         """
         Add the columns of all ways to a table.
         """
-        default = masks.ROBUST_LIMIT
         result = table.copy()
-
-        def correct(way):
-            corrected = self._corrector(data, table, **keys)
+        for way, changes in WAYS.items():
+            with ExitStack() as stack:
+                for change in changes:
+                    stack.enter_context(mock.patch.object(*change))
+                corrected = self._corrector(data, table, **keys)
             for name in ('cflux', 'dcflux', 'cchi2', 'kcond'):
-                result[f'{name}_{way}'] = corrected[name]
-
-        for limit in LIMITS:
-            with mock.patch.object(masks, 'ROBUST_LIMIT', limit):
-                correct(limit)
-        with mock.patch.object(FreePlaces, 'typical_errors', _no_errors):
-            correct('mean')
+                result[f'{name} {way}'] = corrected[name]
         for name in ('cflux', 'dcflux'):
-            result[name] = result[f'{name}_{default:g}']
+            result[name] = result[f'{name} default']
         return result
-
-
-def _no_errors(*args):
-    return np.zeros(len(args[4]))  # one for each PSF
 
 
 def print_lines(label, table, names, unit=None, scale=1.0):
@@ -111,17 +121,15 @@ def main():
         table = tool(data).table
         print(path.split('/')[-1])
         unit = print_lines('photutils', table, ('flux_fit', 'flux_err'))
-        for limit in LIMITS:
-            names = f'cflux_{limit}', f'dcflux_{limit}'
-            print_lines(f'LPI, limit {limit}', table, names, unit)
-            chi2 = np.array(table[f'cchi2_{limit}']
-                            / table[f'kcond_{limit}'])
-            print_lines('  x sqrt(cchi2 / kcond)', table, names, unit,
-                        np.sqrt(chi2))
-            print_lines('  x that, if above 1', table, names, unit,
-                        np.sqrt(np.maximum(chi2, 1)))
-        print_lines(f'LPI, limit {masks.ROBUST_LIMIT:g}, mean', table,
-                    ('cflux_mean', 'dcflux_mean'), unit)
+        for way in WAYS:
+            names = f'cflux {way}', f'dcflux {way}'
+            print_lines(f'LPI, {way}', table, names, unit)
+        chi2 = np.array(table['cchi2 default'] / table['kcond default'])
+        names = 'cflux default', 'dcflux default'
+        print_lines('default x sqrt(cchi2 / kcond)', table, names, unit,
+                    np.sqrt(chi2))
+        print_lines('default x that, if above 1', table, names, unit,
+                    np.sqrt(np.maximum(chi2, 1)))
 
 
 if __name__ == '__main__':

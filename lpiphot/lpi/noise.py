@@ -5,7 +5,8 @@ Level and scatter of the pixels of a residual image, in blocks.
 
 import numpy as np
 
-__all__ = ['BLOCK', 'block_moments', 'local_noise', 'spread_blocks']
+__all__ = ['BLOCK', 'block_loudness', 'block_moments', 'local_noise',
+           'spread_blocks']
 
 BLOCK = 16          # pixels: a few times the FWHM of a PSF
 MIN_PIXELS = 16     # good pixels a block needs
@@ -34,18 +35,49 @@ def block_moments(image, mask):
         Median and 1.4826 times the median absolute deviation; NaN for a
         block with fewer than 16 good pixels.
     """
-    n_blocks = [-(-size // BLOCK) for size in image.shape]
-    padded = np.full([n * BLOCK for n in n_blocks], np.nan)
-    ny, nx = image.shape
-    padded[:ny, :nx] = np.where(mask, np.nan, image)
-    blocks = padded.reshape(n_blocks[0], BLOCK, n_blocks[1], BLOCK)
-    blocks = blocks.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
-
+    blocks, n_blocks = _in_blocks(image, mask)
     count = np.count_nonzero(np.isfinite(blocks), axis=1)
     level = _row_medians(blocks, count)
     scatter = MAD_TO_SIGMA * _row_medians(
         np.abs(blocks - level[:, np.newaxis]), count)
     return level.reshape(n_blocks), scatter.reshape(n_blocks)
+
+
+def block_loudness(image, mask, level):
+    """
+    Return the root mean square of blocks about their median.
+
+    Parameters
+    ----------
+    image, mask
+        As for `block_moments`.
+
+    level : 2-D `~numpy.ndarray`
+        The medians, of `block_moments`.
+
+    Returns
+    -------
+    loudness : (ceil(ny / 16), ceil(nx / 16)) `~numpy.ndarray`
+        The root mean square; NaN where the median is.
+    """
+    blocks, n_blocks = _in_blocks(image, mask)
+    square = (blocks - level.reshape(-1, 1)) ** 2
+    count = np.maximum(np.count_nonzero(np.isfinite(square), axis=1), 1)
+    mean = np.nansum(square, axis=1) / count
+    return np.where(np.isnan(level), np.nan,
+                    np.sqrt(mean).reshape(n_blocks))
+
+
+def _in_blocks(image, mask):
+    """
+    Return the pixels of each block, NaN if masked, and how many blocks.
+    """
+    n_blocks = [-(-size // BLOCK) for size in image.shape]
+    padded = np.full([n * BLOCK for n in n_blocks], np.nan)
+    ny, nx = image.shape
+    padded[:ny, :nx] = np.where(mask, np.nan, image)
+    blocks = padded.reshape(n_blocks[0], BLOCK, n_blocks[1], BLOCK)
+    return blocks.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK), n_blocks
 
 
 def _row_medians(values, count):

@@ -13,8 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from lpiphot.lpi.infill import HALF_WIDTHS, boxcar_infill, pixel_noise
+from lpiphot.lpi.loudness import Loudness
 from lpiphot.lpi.masks import outlier_mask
-from lpiphot.lpi.noise import BLOCK, block_moments, spread_blocks
+from lpiphot.lpi.noise import (BLOCK, block_loudness, block_moments,
+                               spread_blocks)
 from lpiphot.lpi.residual import StarRenderer
 from lpiphot.lpi.tiles import Region, shared_regions
 
@@ -77,6 +79,9 @@ class Scene(NamedTuple):
 
     star_variance : `~numpy.ndarray`
         The variance by the photon noise of the stars.
+
+    loudness : `~lpiphot.lpi.loudness.Loudness`
+        How loud the blocks of the region are.
     """
 
     region: Region
@@ -86,6 +91,7 @@ class Scene(NamedTuple):
     filled: np.ndarray
     fallback: np.ndarray
     star_variance: np.ndarray
+    loudness: Loudness
 
 
 class Field:
@@ -195,17 +201,19 @@ class Field:
         left = n_boxcars > len(HALF_WIDTHS)
         filled[left] = self.level
 
+        level, scatter = block_moments(residual, mask)
+        loudness = block_loudness(residual, mask, level)
         if self._gain is not None and self._background is not None:
             sky = self._background[outer.slices]
             scatter = np.sqrt(np.abs(sky + filled) / self._gain)
         else:
-            scatter = block_moments(residual, mask)[1]
             scatter[np.isnan(scatter)] = self.noise
             scatter = spread_blocks(scatter, outer.shape)
         filled += scatter * pixel_noise(mask, outer, self._seed)
         variance = self._star_variance(model, error, mask)
         return Scene(region, *(plane[inner] for plane in (
-            residual, no_data, mask, filled, left, variance)))
+            residual, no_data, mask, filled, left, variance)),
+            Loudness(outer, level, loudness, self.noise))
 
     def _masked(self, region):
         """

@@ -12,8 +12,7 @@ import numpy as np
 from lpiphot import flags
 from lpiphot.gaussian import Conditional, amplitude_weights, condition
 from lpiphot.lpi.correction import Correction, correct
-from lpiphot.lpi.covariance import (joint_covariances, training_index,
-                                    training_region)
+from lpiphot.lpi.covariance import joint_covariances, training_index
 from lpiphot.lpi.masks import GOOD, HIDDEN, classify_stamps, psf_flags
 from lpiphot.lpi.neighbours import add_terms
 from lpiphot.lpi.residual import centre_pixels, psf_stamps
@@ -140,14 +139,36 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         One for each star.
     """
     centres = centre_pixels(sources)
-    shapes = stamp_shape, window_shape, field.image_shape
     if scene is None:
-        scene = field.scene(region_about(centres, *shapes))
+        scene = field.scene(region_about(centres, stamp_shape, window_shape,
+                                         field.image_shape))
+    rows = np.arange(len(centres)) if rows is None else rows
+    limits = scene.loudness.limits(centres, stamp_shape, window_shape)
+    solutions = [None] * len(centres)
+    for limit in np.unique(limits):
+        alike = np.flatnonzero(limits == limit)
+        for i, solution in zip(alike, _solve_alike(
+                field, psf, sources.take(alike), scene, limit, rows[alike],
+                stamp_shape=stamp_shape, window_shape=window_shape,
+                condition_radius=condition_radius, dtype=dtype,
+                workspace=workspace, neighbours=neighbours, groups=groups,
+                positions=positions), strict=True):
+            solutions[i] = solution
+    return solutions
+
+
+def _solve_alike(field, psf, sources, scene, limit, rows, *, stamp_shape,
+                 window_shape, condition_radius, dtype, workspace, neighbours,
+                 groups, positions):
+    """
+    Solve stars whose training pixels may be equally loud.
+    """
+    centres = centre_pixels(sources)
+    shapes = stamp_shape, window_shape, field.image_shape
     pixels, outside = stamp_pixels(centres, stamp_shape, field.image_shape,
                                    scene.region)
     signed = psf_stamps(psf, sources, stamp_shape)
     stamps = np.abs(signed)
-    rows = np.arange(len(centres)) if rows is None else rows
     templates = star_templates(psf, sources, centres, stamps, rows,
                                groups=groups, positions=positions)
     no_data = outside | scene.no_data[pixels]
@@ -162,8 +183,12 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     dnt |= psf_flags(signed)
     dnt[_near_fallback(scene, centres, *shapes)] |= flags.INFILL_MEDIAN
 
-    training, level, corners = training_region(
-        scene.filled, scene.region, centres, *shapes)
+    part, corners = training_index(scene.region, centres, *shapes)
+    training = scene.loudness.calm(
+        scene.filled[part], part[0] + scene.region.first[0],
+        part[1] + scene.region.first[1], limit)
+    level = float(training.mean())
+    training = training - level
     float32_limit = FLOAT32_RANGE * _pixel_noise(training)
     if training.std() > float32_limit:
         dtype = np.dtype(float)
@@ -171,7 +196,6 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     means, covariances = joint_covariances(
         training, corners, places, stamp_shape, window_shape, dtype,
         workspace)
-    part, _ = training_index(scene.region, centres, *shapes)
     free_places = FreePlaces(training, scene.mask[part], corners,
                              stamp_shape, window_shape, dtype)
     known = scene.filled[pixels] - level

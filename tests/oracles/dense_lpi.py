@@ -13,6 +13,7 @@ float array ``(ny, nx)``, flattened in C order where a vector is needed.
 import numpy as np
 
 __all__ = [
+    'calmed',
     'cholesky_conditional',
     'classify',
     'condition',
@@ -21,6 +22,7 @@ __all__ = [
     'few_good_limit',
     'flux_weights',
     'image_mask',
+    'image_noise',
     'local_moments',
     'psf_bits',
     'shifted_stamps',
@@ -216,6 +218,55 @@ def joint_corrections(templates, pred_cov, r_hidden, pred):
     return -project @ r_hidden, -project @ pred, covariance
 
 
+def blocks_of(image, mask):
+    """
+    The good pixels of each block of 16 x 16 pixels, where it has 16 or more.
+    """
+    for y in range(0, image.shape[0], 16):
+        for x in range(0, image.shape[1], 16):
+            part = slice(y, y + 16), slice(x, x + 16)
+            good = image[part][~mask[part]]
+            if good.size >= 16:
+                yield part, good
+
+
+def image_noise(residual, nodata):
+    """
+    The typical scatter of the pixels: the median over blocks.
+    """
+    scatter = [1.482602218505602 * np.median(np.abs(good - np.median(good)))
+               for _, good in blocks_of(residual, nodata)]
+    return np.median(scatter)
+
+
+def calmed(filled, residual, mask, iy, ix, noise):
+    """
+    The image to learn from: blocks much louder than about a star calmed.
+
+    About a star are the four blocks whose middles are nearest, of which the
+    loudest counts, rounded up to a power of 2 times the noise.
+    """
+    loudness = {}
+    for part, good in blocks_of(residual, mask):
+        level = np.median(good)
+        key = part[0].start // 16, part[1].start // 16
+        loudness[key] = part, level, np.sqrt(np.mean((good - level) ** 2))
+    n_blocks = [-(-size // 16) for size in residual.shape]
+    about = 0.0
+    for dy in (0, 1):
+        for dx in (0, 1):
+            key = tuple(min(max((i - 8) // 16 + d, 0), n - 1) for i, d, n in
+                        zip((iy, ix), (dy, dx), n_blocks, strict=True))
+            about = max(about, loudness.get(key, (0, 0, 0))[2])
+    filled = np.array(filled, dtype=float)
+    if about > 0:
+        limit = 3 * noise * 2 ** np.ceil(np.log2(about / noise))
+        for part, level, loud in loudness.values():
+            if loud > limit:
+                filled[part] = level + (filled[part] - level) * limit / loud
+    return filled
+
+
 def flux_weights(templates, cov, pred_cov, good, hidden):
     """
     The weights of all pixels of the stamp in the amplitudes of templates.
@@ -300,7 +351,9 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
         condition_radius=condition_radius, partners=partners)
     dnt |= psf_bits(psf)
 
-    mean, cov = local_moments(filled, iy, ix, shape, window_shape)
+    training = calmed(filled, residual, mask, iy, ix,
+                      image_noise(residual, nodata))
+    mean, cov = local_moments(training, iy, ix, shape, window_shape)
     if gain is not None:  # section 5.1: photon noise of the stars
         model = mirrored_stamp(star_model, iy, ix, shape).ravel()
         cov = cov + np.diag(np.abs(model) / gain)
@@ -321,7 +374,7 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
                            np.flatnonzero(hidden))
     *_, covariance = joint_corrections(on_hidden, pred_cov, res[hidden], pred)
     typical = np.array([
-        typical_error(filled, mask, iy, ix, template, row, mean,
+        typical_error(training, mask, iy, ix, template, row, mean,
                       np.sqrt(covariance[j, j]), window_shape)
         for j, (template, row) in enumerate(zip(
             templates[:k], weights[:k], strict=True))])

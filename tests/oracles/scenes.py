@@ -75,13 +75,14 @@ def catalogue(x, y, flux, error):
 
 
 def structured_field(psf_model, *, seed=405, shape=(97, 113), level=-3.0,
-                     n_unseen=0):
+                     n_unseen=0, loud=1.0):
     """
     Anisotropic clouds and white noise under stars of every kind.
 
     The clouds have sigma 6, the noise 1.7; the catalogue's fluxes are
     wrong by some 20, as fits to such a field are. ``n_unseen`` faint stars
-    are not in the catalogue.
+    are not in the catalogue; from x = 64 on and up to y = 48, clouds and noise
+    are ``loud`` times as strong.
     """
     stars = np.array([  # x, y, true flux
         (30.3, 40.6, 3000.0),  # ordinary
@@ -102,7 +103,9 @@ def structured_field(psf_model, *, seed=405, shape=(97, 113), level=-3.0,
     rng = np.random.default_rng(seed)
     data = gaussian_filter(rng.normal(size=shape), (1.5, 4.0))
     data *= 6 / data.std()
-    data += level + 1.7 * rng.normal(size=shape)
+    data += 1.7 * rng.normal(size=shape)
+    data[:48, 64:] *= loud
+    data += level
     for x, y, flux in stars:
         data += star_image(psf_model, x, y, shape, flux)
     for _ in range(n_unseen):

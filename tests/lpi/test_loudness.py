@@ -1,0 +1,108 @@
+"""
+Parts of a window that are louder than what is about a star.
+"""
+
+import numpy as np
+import pytest
+from corrector_cases import EXACT, PSF, agree, make, oracle_rows, same
+from numpy.testing import assert_allclose, assert_array_equal
+from photutils.psf import CircularGaussianPRF
+
+from lpiphot import LPIBackgroundCorrector
+from lpiphot.lpi import correction, loudness, residual
+from lpiphot.lpi.noise import block_loudness, block_moments
+from oracles.matched_filter import flux_error
+from oracles.scenes import catalogue, star_image, structured_field
+
+
+def test_block_loudness():
+    """
+    The root mean square of the good pixels about their median.
+    """
+    rng = np.random.default_rng(1)
+    image = rng.normal(50, 3, (40, 50))
+    mask = rng.random(image.shape) < 0.3
+    mask[16:32, 16:32] = True
+    mask[17, 17:32] = False  # 15
+    image[mask] = np.nan
+    level, _ = block_moments(image, mask)
+    got = block_loudness(image, mask, level)
+    for j, i in np.ndindex(3, 4):
+        part = image[16 * j:16 * j + 16, 16 * i:16 * i + 16]
+        good = part[np.isfinite(part)]
+        want = np.sqrt(np.mean((good - np.median(good)) ** 2))
+        assert_allclose(got[j, i], np.nan if good.size < 16 else want)
+    assert np.isnan(got[1, 1])
+
+
+@pytest.mark.parametrize('keys', [
+    {}, {'neighbours': 'group_id', 'positions': True}])
+def test_exact(keys, monkeypatch):
+    """
+    As by the dense oracle, where some blocks are calmed.
+    """
+    monkeypatch.setattr(correction, 'WEAK_PRIOR', 0.0)
+    monkeypatch.setattr(residual, 'STEP', 1e-4)
+    scene = structured_field(PSF, loud=30.0)
+    corrector = make(residual_threshold=1000.0, **keys)
+    result = corrector.run(scene.data, scene.phot, mask=scene.mask)
+    rows, _ = oracle_rows(scene, result, residual_threshold=1000.0,
+                          groups=bool(keys), positions=bool(keys))
+    agree(result.table, rows, EXACT)
+
+    monkeypatch.setattr(loudness, 'LIMIT', np.inf)
+    without = corrector(scene.data, scene.phot, mask=scene.mask)
+    change = result.table['dcflux'] / without['dcflux']
+    x, y = scene.phot['x_fit'], scene.phot['y_fit']
+    # the two whose windows have most of the loud part
+    assert np.all(change[(x > 44) & (x < 62) & (y > 48) & (y < 62)] < 0.6)
+    # in the loud part and beside it nothing changes, to the bit
+    in_loud = (x > 68) & (y < 54)
+    assert np.count_nonzero(in_loud) == 3
+    same(result.table[in_loud], without[in_loud])
+
+
+def test_quiet_star():
+    """
+    Beside a loud part of the window, the error is that of the quiet one.
+    """
+    rng = np.random.default_rng(4)
+    sigma, shape = 1.3, (256, 256)
+    data = rng.normal(0, sigma, shape)
+    data[:, 160:] *= 20
+    psf_model = CircularGaussianPRF(fwhm=3)
+    n = 60
+    phot = catalogue(np.r_[rng.uniform(100, 130, n), rng.uniform(180, 240, n)],
+                     rng.uniform(70, 190, 2 * n), np.zeros(2 * n), 1)
+    table = LPIBackgroundCorrector(psf_model, n_threads=2,
+                                   min_mask_flux=100 * sigma)(data, phot)
+    matched = flux_error(sigma, star_image(psf_model, 20.3, 20.1, (41, 41)))
+    quiet, loud = np.split(np.asarray(table['dcflux']) / matched, 2)
+    # A window with a third of it 3 to 6 times as loud has 2 to 4 times the
+    # scatter of the quiet part, and 12 times if that is left as it is.
+    assert np.median(quiet) < 4
+    assert 10 < np.median(loud) < 21
+    z = np.split(np.asarray(table['cflux'] / table['dcflux']), 2)
+    assert np.abs(z).max() < 5
+
+
+@pytest.mark.parametrize('scale', [1, 3.7, 1e-6])
+def test_scale(scale):
+    """
+    Steps of 2 are steps of the noise, so that units do not matter.
+    """
+    scene = structured_field(PSF, loud=30.0)
+    phot = scene.phot.copy()
+    for name in ('flux_fit', 'flux_err'):
+        phot[name] = phot[name] * scale
+    limits = {name: value * scale for name, value in
+              {'mask_threshold': 5.0, 'min_mask_flux': 2000.0,
+               'residual_threshold': 1000.0}.items()}
+    out = make(**limits)(scene.data * scale, phot, mask=scene.mask)
+    want = make(residual_threshold=1000.0)(scene.data, scene.phot,
+                                          mask=scene.mask)
+    assert_array_equal(out['dnt'], want['dnt'])
+    # rounding of products times the condition number
+    for name in ('cflux', 'dcflux'):
+        assert_allclose(out[name] / scale, want[name], rtol=1e-7,
+                        atol=1e-7 * np.median(want['dcflux']))
