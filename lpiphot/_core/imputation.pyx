@@ -11,6 +11,18 @@ from libc.string cimport memcmp, memcpy
 from scipy.linalg.cython_lapack cimport dposv
 
 
+cdef extern from *:
+    """
+    #include "simd.h"
+    #include "training.h"
+    """
+    void add_sizes(const float *rows, long n_rows, long n_terms,
+                   const float *weights, long n_kernels,
+                   double *total) noexcept nogil
+    long find_above(const double *values, long n_values, double threshold,
+                    long long *places, long n_places) noexcept nogil
+
+
 # Patterns of bad neighbours whose weights are remembered, a power of 2
 cdef enum:
     SLOTS = 1024
@@ -162,37 +174,165 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                             spikes[j, i] = 1
 
 
-def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,
-               const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
-               const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
-               const Py_ssize_t[::1] orbit, double[:, ::1] sums,
-               unsigned char[::1] kept):
+def whole_windows(const double[:, ::1] data, const unsigned char[:, ::1] bad,
+                  const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
+                  const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
+                  const Py_ssize_t[::1] ends, const double[:, ::1] taper,
+                  double[:, ::1] sums, double[:, ::1] scatter,
+                  double[:, ::1] peak, double[::1] farthest,
+                  unsigned char[::1] kept):
     """
-    Sum the neighbours of pixels by orbit, less the pixel itself.
+    Sum the neighbours of pixels by orbit, and find how they scatter.
 
-    ``kept`` is 1 for pixels that are good and have all their neighbours,
-    inside the image and good; ``sums`` is right for these.
+    The neighbours ``dy``, ``dx`` are in the order of their orbits, which
+    end at ``ends``. ``sums`` are those of the orbits less the pixel;
+    ``scatter`` and ``peak`` those of `neighbour_moments`, for each row of
+    ``taper``, the weights of the neighbours of each orbit, 0 for those
+    left out; ``farthest`` is how far any pixel of the window is from the
+    mean of them all. ``kept`` is 1 for pixels that are good and have all
+    their neighbours, inside the image and good; the rest is right for
+    these.
     """
-    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k
-    cdef Py_ssize_t n = dy.shape[0], reach = dy[n - 1]
-    cdef double centre
+    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, j, k, _j
+    cdef Py_ssize_t n = dy.shape[0], n_orbits = ends.shape[0], level
+    cdef Py_ssize_t reach = 0, first
+    cdef double centre, corner, value, total, square, low, high, norm, plain
+    cdef double first_moment, second_moment
+    cdef int n_used
+    cdef const double *pixel
+    cdef const unsigned char *flag
+    cdef unsigned char hit
+    cdef double *about = <double *> malloc(2 * n_orbits * sizeof(double))
+    cdef double *squares = about + n_orbits
+    cdef Py_ssize_t *shift = <Py_ssize_t *> malloc(n * sizeof(Py_ssize_t))
+    try:
+        if not about or not shift:
+            raise MemoryError
+        with nogil:
+            for i in range(n):
+                shift[i] = dy[i] * n_x + dx[i]
+                reach = max(reach, dy[i])
+            for k in range(y.shape[0]):
+                kept[k] = (reach <= y[k] < n_y - reach
+                           and reach <= x[k] < n_x - reach)
+                if not kept[k]:
+                    continue
+                flag, hit = &bad[y[k], x[k] - reach] - reach * n_x, 0
+                for _j in range(2 * reach + 1):
+                    for i in range(2 * reach + 1):
+                        hit |= flag[i]
+                    flag += n_x
+                kept[k] = not hit
+                if hit:
+                    continue
+                pixel = &data[y[k], x[k]]
+                # squares about a pixel of the window, and not about 0,
+                # lose no digits
+                corner = pixel[-reach * (n_x + 1)]
+                low = high = plain = centre = pixel[0] - corner
+                first = 0
+                for j in range(n_orbits):
+                    total = square = 0
+                    for i in range(first, ends[j]):
+                        value = pixel[shift[i]] - corner
+                        total += value
+                        square += value * value
+                        low = min(low, value)
+                        high = max(high, value)
+                    about[j], squares[j] = total, square
+                    sums[k, j] = total - (ends[j] - first) * centre
+                    plain += total
+                    first = ends[j]
+                plain /= n + 1
+                farthest[k] = max(high - plain, plain - low)
+                for level in range(taper.shape[0]):
+                    norm = first_moment = second_moment = plain = 0
+                    first = n_used = 0
+                    for j in range(n_orbits):
+                        if taper[level, j] > 0:
+                            norm += taper[level, j] * (ends[j] - first)
+                            first_moment += taper[level, j] * about[j]
+                            second_moment += taper[level, j] * squares[j]
+                            plain += about[j]
+                            n_used += ends[j] - first
+                        first = ends[j]
+                    scatter[level, k] = peak[level, k] = 0
+                    if n_used > 0:
+                        first_moment /= norm
+                        peak[level, k] = first_moment - plain / n_used
+                        scatter[level, k] = sqrt(max(
+                            second_moment / norm
+                            - first_moment * first_moment, 0))
+    finally:
+        free(about)
+        free(shift)
+
+
+def mean_sizes(const float[:, ::1] rows, const float[:, ::1] weights,
+               double[::1] means):
+    """
+    Find the mean absolute value of ``rows @ weights``, for each column.
+
+    ``weights`` must have a multiple of 8 columns, and ``rows`` a row.
+    """
+    cdef Py_ssize_t i
     with nogil:
-        for k in range(y.shape[0]):
-            kept[k] = (reach <= y[k] < n_y - reach
-                       and reach <= x[k] < n_x - reach
-                       and not bad[y[k], x[k]])
-            if not kept[k]:
-                continue
-            for i in range(n):
-                if bad[y[k] + dy[i], x[k] + dx[i]]:
-                    kept[k] = 0
-                    break
-            if not kept[k]:
-                continue
-            centre = data[y[k], x[k]]
-            sums[k, :] = 0
-            for i in range(n):
-                sums[k, orbit[i]] += data[y[k] + dy[i], x[k] + dx[i]] - centre
+        means[:] = 0
+        add_sizes(&rows[0, 0], rows.shape[0], rows.shape[1], &weights[0, 0],
+                  weights.shape[1], &means[0])
+        for i in range(means.shape[0]):
+            means[i] /= rows.shape[0]
+
+
+def places_above(const double[::1] values, double threshold,
+                 long long[::1] places):
+    """
+    Find the values above a threshold, as many as there are places.
+
+    Return their number.
+    """
+    cdef long found
+    with nogil:
+        found = find_above(&values[0], values.shape[0], threshold,
+                           &places[0], places.shape[0])
+    return found
+
+
+def second_differences(const double[:, ::1] data,
+                       const unsigned char[:, ::1] bad,
+                       const Py_ssize_t[::1] place, double[::1] total,
+                       double[::1] difference, unsigned char[::1] kind):
+    """
+    Find the sums of nine pixels, and their second differences.
+
+    ``place`` are flat indices of pixels inside the image; ``difference``
+    is that in y and x, of unit noise for white noise. ``kind`` is 1 if
+    one of the nine is bad, 2 if all are the same, else 0.
+    """
+    cdef Py_ssize_t n_x = data.shape[1], k, _row
+    cdef const double *p
+    cdef const unsigned char *flag
+    cdef double edges, corners
+    cdef bint same
+    with nogil:
+        for k in range(place.shape[0]):
+            p = &data[0, 0] + place[k] - n_x - 1
+            flag = &bad[0, 0] + place[k] - n_x - 1
+            corners = p[0] + p[2] + p[2 * n_x] + p[2 * n_x + 2]
+            edges = p[1] + p[n_x] + p[n_x + 2] + p[2 * n_x + 1]
+            total[k] = corners + edges + p[n_x + 1]
+            difference[k] = (corners - 2 * edges + 4 * p[n_x + 1]) / 6
+            kind[k], same = 0, True
+            for _row in range(3):
+                if flag[0] or flag[1] or flag[2]:
+                    kind[k] = 1
+                same &= p[0] == p[1] == p[2]
+                flag += n_x
+                p += n_x
+            p -= 3 * n_x
+            same &= p[0] == p[n_x] == p[2 * n_x]
+            if same and kind[k] == 0:
+                kind[k] = 2
 
 
 cdef struct Model:

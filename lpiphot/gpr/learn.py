@@ -12,8 +12,8 @@ from lpiphot._core.imputation import fill_pixels
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.model import MIN_CONTRAST, Model, Steps, describe
 from lpiphot.gpr.sample import bright_pixels, random_pixels
-from lpiphot.gpr.training import (Grid, Search, grid, penalty, sum_orbits,
-                                  symmetry_of, train)
+from lpiphot.gpr.training import (Grid, Search, grid, mean_residuals, penalty,
+                                  sum_orbits, symmetry_of, train)
 from lpiphot.gpr.weights import Window, stack_windows
 from lpiphot.gpr.window import Moments, moments, offsets
 
@@ -125,24 +125,29 @@ class _Rows(NamedTuple):
     residuals: np.ndarray
     variance: np.ndarray
 
-    def take(self, chosen, kernel=slice(None)):
+    def cost(self, chosen):
         """
-        Return absolute residuals and variances of some pixels, of all
-        kernels or of one.
+        Return the mean absolute residual of some pixels, of all kernels.
         """
-        variance = self.found.variance[kernel]
-        if self.sums is not None:
-            weights = self.found.values[kernel].astype(self.sums.dtype)
-            residuals = self.sums[chosen] @ weights.T
-            return np.abs(residuals, out=residuals), variance
-        return (np.abs(self.residuals[chosen, kernel]),
-                self.variance[chosen, kernel])
+        if self.sums is None:
+            return np.abs(self.residuals[chosen]).mean(axis=0)
+        return mean_residuals(self.sums[chosen], self.found.values)
+
+    def take(self, chosen, kernel):
+        """
+        Return absolute residuals and variances of some pixels, of one
+        kernel.
+        """
+        if self.sums is None:
+            return (np.abs(self.residuals[chosen, kernel]),
+                    self.variance[chosen, kernel])
+        weights = self.found.values[kernel].astype(self.sums.dtype)
+        return (np.abs(self.sums[chosen] @ weights),
+                self.found.variance[kernel])
 
 
-def _moments(plane, y, x, width, reach=0):
-    found = moments(plane.data, plane.bad, y, x, width, reach)
-    return np.stack([found.scatter / plane.noise, found.peak / plane.noise,
-                     found.lost])
+def _in_noise(found, noise):
+    return np.stack([found.scatter / noise, found.peak / noise, found.lost])
 
 
 def _look_at(plane, index, search):
@@ -155,14 +160,14 @@ def _look_at(plane, index, search):
     index = np.sort(index)
     for first in range(0, max(index.size, 1), N_CHUNK):
         y, x = np.divmod(index[first:first + N_CHUNK], plane.data.shape[1])
-        sums, kept = sum_orbits(plane.data, plane.bad, y, x, search.width,
-                                symmetry_of(search))
-        y, x = y[kept], x[kept]
-        clean = ~plane.near_spikes(y, x, search.width)
-        y, x, sums = y[clean], x[clean], sums[clean]
-        parts.append((y, x, *(_moments(plane, y, x, search.width, level).T
-                              for level in range(len(LOST_EDGES) + 1)),
-                      sums / plane.noise))
+        found = sum_orbits(plane.data, plane.bad, y, x, search.width,
+                           symmetry_of(search), len(LOST_EDGES) + 1)
+        y, x = y[found.kept], x[found.kept]
+        clean = ~plane.near_spikes(y, x, search.width, found.farthest)
+        parts.append((y[clean], x[clean],
+                      *(_in_noise(one, plane.noise).T[clean]
+                        for one in found.moments),
+                      found.sums[clean] / plane.noise))
     found = [np.concatenate(part) for part in zip(*parts, strict=True)]
     varied = _varied(found[2][:, 0])
     return [array[varied] for array in found]
@@ -208,7 +213,8 @@ def _any_windows(plane, candidates, width, rng):
     index = index[~plane.bad.ravel()[index]]
     index = np.sort(rng.permutation(index)[:N_PATTERNS])
     y, x = np.divmod(index, plane.data.shape[1])
-    found = _moments(plane, y, x, width)
+    found = _in_noise(moments(plane.data, plane.bad, y, x, width),
+                      plane.noise)
     some = found[2] < 1
     some &= _varied(np.where(some, found[0], 0))
     return _Pixels(plane, y[some], x[some], (Moments(*found[:, some]),),
@@ -337,9 +343,8 @@ def _single_kernel(pixels, search):
         return train(np.concatenate([some.sums for some in pixels]),
                      search)[0]
     found = _choices(search, pixels)
-    residuals, _ = _rows(pixels, found, search.width).take(slice(None))
-    cost = residuals.mean(axis=0) * found.penalty
-    return found.kernels[int(np.argmin(cost))]
+    cost = _rows(pixels, found, search.width).cost(slice(None))
+    return found.kernels[int(np.argmin(cost * found.penalty))]
 
 
 def _stretch(search, pixels):
@@ -361,9 +366,8 @@ def _stretch(search, pixels):
     found = Grid([kernel for one in found for kernel in one.kernels],
                  *(np.concatenate([one[i] for one in found])
                    for i in range(1, len(Grid._fields))))
-    residuals, _ = _rows(pixels, found, search.width).take(slice(None))
-    kernel = found.kernels[int(np.argmin(residuals.mean(axis=0)
-                                         * found.penalty))]
+    cost = _rows(pixels, found, search.width).cost(slice(None))
+    kernel = found.kernels[int(np.argmin(cost * found.penalty))]
     return np.divide(*kernel.length_scale).item(), kernel.angle
 
 
@@ -492,7 +496,7 @@ def _make_steps(contrast, rows, mine, kernels):
     edges = np.quantile(contrast, 1 - KEPT ** np.arange(n_steps))
     step = np.searchsorted(edges[1:], contrast, side='right')
     members = [np.flatnonzero(step == number) for number in np.unique(step)]
-    cost = np.array([rows.take(mine[these])[0].mean(axis=0) * found.penalty
+    cost = np.array([rows.cost(mine[these]) * found.penalty
                      for these in members])
     table, sizes = [], np.empty(contrast.size)
     for number, best in enumerate(_choose(cost, [*map(len, members)])):

@@ -11,19 +11,23 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.optimize import minimize
 
-from lpiphot._core.imputation import orbit_sums
+from lpiphot._core.imputation import mean_sizes, whole_windows
 from lpiphot.gpr.kernels import PERIOD, Kernel
 from lpiphot.gpr.weights import Weights, Window, combine
-from lpiphot.gpr.window import offsets, orbits
+from lpiphot.gpr.window import HUGE, Moments, moments, offsets, orbits, taper
 
-__all__ = ['Bounds', 'Grid', 'OrbitSolver', 'Search', 'grid', 'objective',
-           'penalty', 'sum_orbits', 'symmetry_of', 'train']
+__all__ = ['Bounds', 'Grid', 'OrbitSolver', 'Search', 'Sums', 'grid',
+           'mean_residuals', 'objective', 'penalty', 'sum_orbits',
+           'symmetry_of', 'train']
 
 # The penalty of equation 7, in units of the noise
 MU, TAU = 3000.0, 200.0
 
 # Amplitudes and length scales of the first, coarse search
 GRID = (9, 9)
+
+# Kernels are done so many at a time
+N_VECTOR = 8
 
 # Training pixels that the coarse search uses
 N_COARSE = 1500
@@ -179,12 +183,55 @@ def _solve(kernel, amplitudes, search, symmetry, reach=0):
         return None
 
 
-def sum_orbits(data, bad, y, x, width, symmetry):
+class Sums(NamedTuple):
     """
-    Sum the neighbours of training pixels by orbit, less the pixel.
+    What training needs of the image: the (N, width**2) matrix of the
+    paper is never built.
 
-    This is all that training needs of the image: the (N, width**2)
-    matrix of the paper is never built.
+    Attributes
+    ----------
+    sums : (n_kept, n_orbits) `~numpy.ndarray`
+        The neighbours of training pixels summed by orbit, less the
+        pixel; times the weights of the orbits they are the prediction
+        less the pixel.
+
+    moments : tuple of `~lpiphot.gpr.window.Moments`
+        How the neighbours scatter: all, without the inner 3 x 3 pixels,
+        and so on.
+
+    farthest : (n_kept,) `~numpy.ndarray`
+        How far any pixel of the window is from the mean of them all.
+
+    kept : (n,) bool `~numpy.ndarray`
+        The pixels that were kept.
+    """
+
+    sums: np.ndarray
+    moments: tuple
+    farthest: np.ndarray
+    kept: np.ndarray
+
+
+@lru_cache(maxsize=32)
+def _by_orbit(width, symmetry, n_levels):
+    """
+    Return offsets in the order of their orbits, where the orbits end,
+    and the weights of moments of each orbit.
+    """
+    orbit = orbits(width, symmetry)
+    order = np.argsort(orbit, kind='stable')
+    dy, dx = (axis[order] for axis in offsets(width))
+    ends = np.cumsum(np.bincount(orbit))
+    first = ends - np.bincount(orbit)
+    far = np.maximum(np.abs(dy), np.abs(dx))[first]
+    weights = taper(width)[order][first]
+    return dy, dx, ends, np.stack([np.where(far > reach, weights, 0)
+                                   for reach in range(n_levels)])
+
+
+def sum_orbits(data, bad, y, x, width, symmetry, n_levels=1):
+    """
+    Sum the neighbours of training pixels by orbit.
 
     Parameters
     ----------
@@ -204,22 +251,59 @@ def sum_orbits(data, bad, y, x, width, symmetry):
     symmetry : {'all', 'axes', 'point'}
         The symmetry.
 
+    n_levels : int, optional
+        For how many sets of neighbours there are moments.
+
     Returns
     -------
-    sums : (n_kept, n_orbits) `~numpy.ndarray`
-        The sums; times the weights of the orbits they are the
-        prediction less the pixel.
-
-    kept : (n,) bool `~numpy.ndarray`
-        The pixels that were kept.
+    result : `Sums`
+        The sums and moments.
     """
-    solver = _solver(width, symmetry)
-    sums = np.empty((len(y), solver.sizes.size))
-    kept = np.zeros(len(y), dtype=np.uint8)
-    orbit_sums(data, bad.view(np.uint8), y, x, *offsets(width),
-               solver.orbit, sums, kept)
-    kept = kept.astype(bool)
-    return sums[kept], kept
+    dy, dx, ends, weights = _by_orbit(width, symmetry, n_levels)
+    sums = np.empty((len(y), ends.size))
+    scatter, peak = np.empty((2, n_levels, len(y)))
+    farthest = np.empty(len(y))
+    kept = np.empty(len(y), dtype=bool)
+    whole_windows(data, bad.view(np.uint8), y, x, dy, dx, ends, weights,
+                  sums, scatter, peak, farthest, kept.view(np.uint8))
+    farthest = farthest[kept]
+    if not np.all(farthest < HUGE ** 0.5):  # squares are too large
+        found = tuple(moments(data, bad, y[kept], x[kept], width, reach)
+                      for reach in range(n_levels))
+    else:
+        sizes = np.diff(ends, prepend=0)
+        lost = 1 - (weights @ sizes) / (weights[0] @ sizes)
+        found = tuple(Moments(one[kept], other[kept],
+                              np.full(farthest.size, share))
+                      for one, other, share in zip(scatter, peak, lost,
+                                                   strict=True))
+    return Sums(sums[kept], found, farthest, kept)
+
+
+def mean_residuals(sums, values):
+    """
+    Return the mean absolute residual of many kernels.
+
+    Parameters
+    ----------
+    sums : (n, n_orbits) `~numpy.ndarray`
+        The sums of training pixels, float32.
+
+    values : (n_kernels, n_orbits) `~numpy.ndarray`
+        The weights of the kernels.
+
+    Returns
+    -------
+    residuals : (n_kernels,) `~numpy.ndarray`
+        The mean absolute residuals, to the precision of float32.
+    """
+    n_kernels = len(values)
+    weights = np.zeros((values.shape[1], -(-n_kernels // N_VECTOR)
+                        * N_VECTOR), dtype=np.float32)
+    weights[:, :n_kernels] = values.T
+    means = np.empty(weights.shape[1])
+    mean_sizes(sums, weights, means)
+    return means[:n_kernels]
 
 
 def penalty(amplitude):

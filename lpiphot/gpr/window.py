@@ -10,7 +10,7 @@ import numpy as np
 
 from lpiphot._core.imputation import neighbour_moments
 
-__all__ = ['Moments', 'moments', 'offsets', 'orbits']
+__all__ = ['Moments', 'moments', 'offsets', 'orbits', 'taper']
 
 # The scale in pixels of the weights of the moments
 TAPER = 1.5
@@ -101,9 +101,24 @@ class Moments(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _taper(width):
+def taper(width):
+    """
+    Return the weights of the neighbours in the moments.
+
+    Parameters
+    ----------
+    width : int
+        The odd width of the window in pixels.
+
+    Returns
+    -------
+    weights : (width**2 - 1,) `~numpy.ndarray`
+        The weights; not to be written to.
+    """
     dy, dx = offsets(width)
-    return np.exp(-0.5 * (dy ** 2 + dx ** 2) / TAPER ** 2)
+    weights = np.exp(-0.5 * (dy ** 2 + dx ** 2) / TAPER ** 2)
+    weights.flags.writeable = False
+    return weights
 
 
 def moments(data, bad, y, x, width, reach=0):
@@ -134,11 +149,11 @@ def moments(data, bad, y, x, width, reach=0):
     """
     result = Moments(*np.zeros((3, len(y))))
     neighbour_moments(data, bad.view(np.uint8), y, x, *offsets(width),
-                      _taper(width), reach, *result)
+                      taper(width), reach, *result)
     if not np.isfinite(result.scatter).all():  # squares are too large
         small = Moments(*np.zeros((3, len(y))))
         neighbour_moments(data / HUGE, bad.view(np.uint8), y, x,
-                          *offsets(width), _taper(width), reach, *small)
+                          *offsets(width), taper(width), reach, *small)
         large = ~np.isfinite(result.scatter)
         result.scatter[large] = small.scatter[large] * HUGE
     return result

@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize
@@ -14,8 +15,9 @@ from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.learn import Settings, learn
 from lpiphot.gpr.sample import Plane
 from lpiphot.gpr.training import (MU, TAU, Bounds, OrbitSolver, Search,
-                                  objective, penalty, sum_orbits, symmetry_of,
-                                  train)
+                                  mean_residuals, objective, penalty,
+                                  sum_orbits, symmetry_of, train)
+from lpiphot.gpr.window import moments
 from oracles import dense_gpr
 
 BOUNDS = Bounds((1.0, 5000.0), (0.5, 9.0))
@@ -76,8 +78,8 @@ def test_objective(image, pixels):
     The mean absolute residual of the convolution, times equation 7.
     """
     bad, chosen = pixels
-    sums, kept = sums_of(image, bad, chosen, 'all')
-    assert kept.all()
+    found = sums_of(image, bad, chosen, 'all')
+    assert found.kept.all()
     good = np.ones((9, 9), dtype=bool)
     good[4, 4] = False
     for a, h in ((3.0, 1.4), (3400.0, 0.8)):
@@ -86,8 +88,8 @@ def test_objective(image, pixels):
         residuals = dense_gpr.residuals(image, chosen, weights)
         wanted = np.abs(residuals).mean() * (1 + np.exp((a - 3000) / 200))
         kernel = Kernel('squared_exponential', a, (h, h))
-        assert_allclose(objective(kernel, sums, search(), 'all'), wanted,
-                        rtol=1e-8)
+        value = objective(kernel, found.sums, search(), 'all')
+        assert_allclose(value, wanted, rtol=1e-8)
 
 
 def test_penalty():
@@ -106,11 +108,11 @@ def test_windows_that_are_dropped(image):
     bad[40, 40] = True
     pixels = np.array([[40, 40], [44, 36], [45, 36], [3, 30], [4, 30],
                        [75, 30], [76, 30], [30, 85], [30, 86], [30, 3]])
-    sums, kept = sums_of(image, bad, pixels, 'all')
-    assert kept.tolist() == [False, False, True, False, True, True, False,
-                             True, False, False]
+    found = sums_of(image, bad, pixels, 'all')
+    assert found.kept.tolist() == [False, False, True, False, True, True,
+                                   False, True, False, False]
     y, x = 45, 36
-    assert_allclose(sums[0].sum(),
+    assert_allclose(found.sums[0].sum(),
                     image[y - 4:y + 5, x - 4:x + 5].sum() - 81 * image[y, x])
 
 
@@ -119,7 +121,7 @@ def test_no_worse_than_the_paper(image, pixels):
     From its own start, the paper's optimiser finds nothing better.
     """
     bad, chosen = pixels
-    sums, _ = sums_of(image, bad, chosen, 'all')
+    sums = sums_of(image, bad, chosen, 'all').sums
 
     def cost(point):
         return objective(Kernel('squared_exponential', point[0],
@@ -140,7 +142,7 @@ def test_start_far_off(image, pixels):
     The published start (1, 1) can end at a far amplitude; ours cannot.
     """
     bad, chosen = pixels
-    sums, _ = sums_of(image * 1e-4, bad, chosen, 'all')
+    sums = sums_of(image * 1e-4, bad, chosen, 'all').sums
     kernel, value = train(sums, search())
     other, other_value = train(1e4 * sums, search())
     assert_allclose(1e4 * value, other_value, rtol=1e-4)
@@ -186,7 +188,7 @@ def test_given_parameters(image, pixels):
     What is given is kept, and the rest trained.
     """
     bad, chosen = pixels
-    sums, _ = sums_of(image, bad, chosen, 'all')
+    sums = sums_of(image, bad, chosen, 'all').sums
     kernel, value = train(sums, search(amplitude=2.5))
     assert kernel.amplitude == 2.5
     best, least = train(sums, search())
@@ -201,7 +203,7 @@ def test_periodic(image, pixels):
     Only kernels that are positive definite are searched.
     """
     bad, chosen = pixels
-    sums, _ = sums_of(image, bad, chosen, 'all')
+    sums = sums_of(image, bad, chosen, 'all').sums
     kernel, value = train(sums, search('periodic'))
     assert np.isfinite(value)
     matrix = dense_gpr.correlation(
@@ -231,3 +233,54 @@ def test_memory():
     assert peaks[1] < 1.2 * peaks[0]
     # less than the matrix of the paper would take
     assert peaks[1] < 2000 * 81 * 8 * 8
+
+
+@pytest.mark.parametrize('symmetry', ['all', 'axes', 'point'])
+@pytest.mark.parametrize('width', [3, 9])
+def test_moments_of_windows(image, pixels, symmetry, width):
+    """
+    What the sums give is what `moments` finds, with and without the
+    inner pixels.
+    """
+    bad, _ = pixels
+    image = image + 1e5
+    y, x = (np.ascontiguousarray(axis) for axis in np.argwhere(~bad).T)
+    found = sum_orbits(image, bad, y, x, width, symmetry, n_levels=2)
+    y, x = y[found.kept], x[found.kept]
+    assert 500 < y.size < found.kept.size - 500
+    for reach in range(2):
+        wanted = moments(image, bad, y, x, width, reach)
+        # a level of 1e5 costs five of 16 digits
+        for name in ('scatter', 'peak', 'lost'):
+            assert_allclose(getattr(found.moments[reach], name),
+                            getattr(wanted, name), rtol=1e-7, atol=1e-7)
+    half = width // 2
+    windows = sliding_window_view(image, (width, width))[y - half, x - half]
+    mean = windows.mean(axis=(1, 2), keepdims=True)
+    assert_allclose(found.farthest, np.abs(windows - mean).max(axis=(1, 2)),
+                    rtol=1e-9)
+
+
+def test_moments_of_large_values(image, pixels):
+    """
+    Values may be so large that their squares are no numbers.
+    """
+    bad, chosen = pixels
+    y, x = (np.ascontiguousarray(axis) for axis in chosen.T)
+    for reach, found in enumerate(
+            sum_orbits(image * 1e200, bad, y, x, 9, 'all', 2).moments):
+        wanted = moments(image, bad, y, x, 9, reach)
+        assert_allclose(found.scatter / 1e200, wanted.scatter, rtol=1e-9)
+
+
+@pytest.mark.parametrize(('n_pixels', 'n_kernels'), [
+    (1, 1), (255, 8), (256, 24), (257, 39), (700, 195), (300, 41)])
+def test_mean_residuals(n_pixels, n_kernels):
+    """
+    Means to the precision of float32, for any number of kernels.
+    """
+    rng = np.random.default_rng(15)
+    sums = rng.normal(3.0, 20.0, (n_pixels, 14)).astype(np.float32)
+    values = rng.normal(0.1, 0.3, (n_kernels, 14))
+    assert_allclose(mean_residuals(sums, values),
+                    np.abs(sums @ values.T).mean(axis=0), rtol=2e-5)
