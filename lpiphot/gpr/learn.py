@@ -3,6 +3,7 @@
 Images -> a model: which kernels, for which neighbourhoods, what errors.
 """
 
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -36,6 +37,8 @@ SHAPE_EDGES = (0.2, 0.6)
 KEPT = 0.6
 MAX_STEPS = 8
 MIN_PIXELS = 120
+# A shape has a class of its own if it has so many pixels
+MIN_CLASS = 30
 # In the choice of a kernel for a step the one beside it votes like half so
 # many pixels; a kernel worse by this factor has no more votes against it
 N_VOTE, VOTE_EXCESS = 100, 1.15
@@ -48,7 +51,12 @@ BRIGHT_SHARE = 3 / 7
 # With fewer whole windows, training pixels have their bad neighbours, and
 # are few, as each needs its own weights for each kernel
 MIN_WHOLE = 500
-N_PATTERNS = 1000
+N_PATTERNS = 500
+# With fewer whole windows, bad neighbours of training pixels are filled
+# for classes, if they have no more than this share of the weights, from so
+# many good pixels at least
+MIN_UNMENDED = 2500
+MAX_MENDED, MIN_MENDED = 0.35, 8
 # Training pixels without which there is no training
 MIN_TRAINING = 30
 
@@ -221,6 +229,72 @@ def _any_windows(plane, candidates, width, rng):
                    None)
 
 
+def _clean_enough(plane, index, width):
+    """
+    Tell good pixels inside the image with few bad neighbours.
+    """
+    half = width // 2
+    n_y, n_x = plane.data.shape
+    y, x = np.divmod(index, n_x)
+    return ((y >= half) & (y < n_y - half) & (x >= half) & (x < n_x - half)
+            & ~plane.bad[y, x]
+            & (moments(plane.data, plane.bad, y, x, width).lost < MAX_MENDED))
+
+
+@contextmanager
+def _mended(plane, index, kernel, width):
+    """
+    Fill the bad neighbours of pixels, for a while.
+    """
+    data, bad = plane.data.ravel(), plane.bad.ravel()  # no copies
+    dy, dx = offsets(width)
+    near = index[:, np.newaxis] + dy * plane.data.shape[1] + dx
+    near = np.unique(near[bad[near]])
+    value, variance = np.zeros((2, near.size))
+    n_good = np.zeros(near.size, dtype=np.intc)
+    fill_pixels(plane.data, plane.bad.view(np.uint8),
+                *np.divmod(near, plane.data.shape[1]), dy, dx,
+                np.zeros(near.size, dtype=np.intc),
+                *stack_windows([Window(kernel, width)]), MIN_MENDED, value,
+                variance, n_good)
+    done = n_good >= MIN_MENDED
+    near = near[done]
+    before = data[near]
+    data[near], bad[near] = value[done], False
+    try:
+        yield
+    finally:
+        data[near], bad[near] = before, True
+
+
+def _mend_all(planes, candidates, pixels, search, rng):
+    """
+    Return training pixels whose bad neighbours are filled, if they are
+    more than those that there are.
+
+    They are filled by the kernel that is best for the others.
+    """
+    found = _choices(search, pixels)
+    cost = _rows(pixels, found, search.width).cost(slice(None))
+    kernel = found.kernels[int(np.argmin(cost * found.penalty))]
+    mended = []
+    for plane, some in zip(planes, candidates, strict=True):
+        chosen = []
+        for index, n_pixels in some:
+            index = rng.permutation(index)[:N_TRIED * n_pixels]
+            index = index[_clean_enough(plane, index, search.width)]
+            chosen.append((index[:n_pixels], n_pixels))
+        index = np.concatenate([index for index, _ in chosen])
+        with _mended(plane, index, kernel, search.width):
+            mended.append(_whole_windows(plane, chosen, search, rng))
+    return (mended if _count(mended) >= max(_count(pixels), MIN_PIXELS)
+            else pixels)
+
+
+def _count(pixels):
+    return sum(len(some.y) for some in pixels)
+
+
 def _for_classes(plane, settings, rng):
     """
     Return bright pixels and random ones, for the classes.
@@ -284,11 +358,15 @@ def learn(planes, settings, *, training=None, seed=0):
                       for chosen in training]
     pixels = [_whole_windows(plane, some, settings.search, rng)
               for plane, some in zip(planes, candidates, strict=True)]
-    whole = sum(len(some.y) for some in pixels) >= MIN_WHOLE
-    if not whole and any(plane.bad.any() for plane in planes):
+    hurt = any(plane.bad.any() for plane in planes)
+    whole = _count(pixels) >= MIN_WHOLE
+    if not whole and hurt:
         pixels = [_any_windows(plane, some, settings.search.width, rng)
                   for plane, some in zip(planes, candidates, strict=True)]
-    n_training = sum(len(some.y) for some in pixels)
+    enough = min(MIN_UNMENDED, settings.max_training // 2)
+    if settings.local and hurt and MIN_TRAINING <= _count(pixels) < enough:
+        pixels = _mend_all(planes, candidates, pixels, settings.search, rng)
+    n_training = _count(pixels)
     noise = float(np.median([plane.noise for plane in planes]))
     if n_training < MIN_TRAINING:
         return _untrained(settings.search, noise)
@@ -468,7 +546,7 @@ def _class_model(pixels, search, noise, n_training):
             kind -= n_shapes * level
         for number in range(n_shapes):
             mine = np.flatnonzero(kind == number)
-            if mine.size >= MIN_PIXELS:
+            if mine.size >= MIN_CLASS:
                 tables[level, number] = _make_steps(contrast, rows, mine,
                                                     kernels)
     if not tables:

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize
 
+from lpiphot import GPRImputer
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.learn import Settings, learn
 from lpiphot.gpr.sample import Plane
@@ -284,3 +285,71 @@ def test_mean_residuals(n_pixels, n_kernels):
     values = rng.normal(0.1, 0.3, (n_kernels, 14))
     assert_allclose(mean_residuals(sums, values),
                     np.abs(sums @ values.T).mean(axis=0), rtol=2e-5)
+
+
+@pytest.fixture(scope='module')
+def cutout():
+    """
+    A small image of galaxies, with few peaks.
+    """
+    rng = np.random.default_rng(16)
+    y, x = np.mgrid[:58, :48]
+    data = np.zeros(y.shape)
+    for flux, j, i in zip(10 ** rng.uniform(2, 4.3, 8),
+                          rng.uniform(4, 54, 8), rng.uniform(4, 44, 8),
+                          strict=True):
+        data += flux * np.exp(-np.hypot(y - j, x - i)
+                              / rng.uniform(0.4, 2.5))
+    return gaussian_filter(data, 1.1) + rng.normal(size=data.shape)
+
+
+LOCAL = Settings(search(), True, 10.0, 5.0, 8000)
+
+
+def test_bad_neighbours_are_filled(cutout):
+    """
+    Of an image with bad pixels almost everywhere, all good ones serve
+    that have most of their near neighbours.
+    """
+    bad = np.random.default_rng(17).random(cutout.shape) < 0.08
+    wanted = np.zeros(cutout.shape, dtype=bool)
+    for j in range(4, 54):
+        for i in range(4, 44):
+            lost = moments(cutout, bad, np.array([j]), np.array([i]),
+                           9).lost[0]
+            wanted[j, i] = not bad[j, i] and lost < 0.35
+    some = np.ones((1, *cutout.shape), dtype=bool)
+    model = learn([Plane.of(cutout, bad)], LOCAL, training=some)
+    assert model.n_training == np.count_nonzero(wanted) > 1700
+    whole = sums_of(cutout, bad, np.argwhere(wanted), 'all').kept
+    assert np.count_nonzero(whole) < 30
+
+
+def test_nothing_but_a_hole(cutout):
+    """
+    Pixels that cannot be filled have no part.
+    """
+    bad = np.zeros(cutout.shape, dtype=bool)
+    bad[:, 20:] = True
+    some = np.ones((1, *cutout.shape), dtype=bool)
+    model = learn([Plane.of(cutout, bad)], LOCAL, training=some)
+    assert 0 < model.n_training <= 50 * 16
+
+
+def test_few_peaks(cutout):
+    """
+    Classes are no worse than one kernel for all, be their pixels few and
+    hardly any window whole.
+    """
+    bright = cutout > 30
+    masks = [np.random.default_rng(seed).random(cutout.shape) < 0.02
+             for seed in range(100, 108)]
+
+    def size(imputer):
+        return np.mean(np.concatenate([
+            np.abs(imputer(cutout, mask=mask) - cutout)[mask & bright]
+            for mask in masks]))
+
+    least = min(size(GPRImputer(amplitude=a, length_scale=h))
+                for a in (10.0, 100.0, 1000.0) for h in (1.4, 2.0, 2.8))
+    assert size(GPRImputer()) < 1.02 * least
