@@ -13,9 +13,10 @@ typedef int int_vec __attribute__((vector_size(32), aligned(4), may_alias));
 
 #define LOAD(pointer) (*(const float_vec *)(pointer))
 
-/* So many vectors of kernels are done at a time: their residuals and sums
- * stay in registers */
-#define MAX_VEC 5
+/* So many vectors of kernels are done at a time, for two pixels: their
+ * residuals and sums stay in registers, and a sum need not wait for the
+ * one before */
+#define MAX_VEC 4
 /* Pixels whose sizes are added in float32, before they go to float64 */
 #define N_SHORT 256
 
@@ -27,14 +28,22 @@ add_size_vectors(const float *restrict rows, long n_rows, long n_terms,
                  double *restrict total, const int n_vec)
 {
     float_vec sizes[MAX_VEC] = {{0}};
-    for (long i = 0; i < n_rows; i++, rows += n_terms) {
+    for (long i = 0; i < n_rows; i += 2, rows += 2 * n_terms) {
+        /* an odd last row is done twice, and counts once */
+        const float *restrict next = i + 1 < n_rows ? rows + n_terms : rows;
         const float *restrict w = weights;
-        float_vec residual[MAX_VEC] = {{0}};
+        float_vec one[MAX_VEC] = {{0}}, other[MAX_VEC] = {{0}};
         for (long j = 0; j < n_terms; j++, w += n_kernels)
-            for (int m = 0; m < n_vec; m++)
-                residual[m] += rows[j] * LOAD(w + m * N_FLOAT_VEC);
-        for (int m = 0; m < n_vec; m++)
-            sizes[m] += ABS(residual[m]);
+            for (int m = 0; m < n_vec; m++) {
+                const float_vec weight = LOAD(w + m * N_FLOAT_VEC);
+                one[m] += rows[j] * weight;
+                other[m] += next[j] * weight;
+            }
+        for (int m = 0; m < n_vec; m++) {
+            sizes[m] += ABS(one[m]);
+            if (next != rows)
+                sizes[m] += ABS(other[m]);
+        }
     }
     for (int m = 0; m < n_vec; m++)
         for (int k = 0; k < N_FLOAT_VEC; k++)
@@ -62,7 +71,6 @@ add_sizes(const float *rows, long n_rows, long n_terms, const float *weights,
             case 1: ADD(1); break;
             case 2: ADD(2); break;
             case 3: ADD(3); break;
-            case 4: ADD(4); break;
             default: ADD(MAX_VEC);
             }
 #undef ADD

@@ -3,18 +3,19 @@
 Images -> a model: which kernels, for which neighbourhoods, what errors.
 """
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot._core.imputation import fill_pixels
+from lpiphot._core.imputation import fill_pixels, gather_neighbours
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.model import MIN_CONTRAST, Model, Steps, describe
+from lpiphot.gpr.patterns import pattern_weights, patterns
 from lpiphot.gpr.sample import bright_pixels, random_pixels
-from lpiphot.gpr.training import (Grid, Search, grid, mean_residuals, penalty,
-                                  sum_orbits, symmetry_of, train)
+from lpiphot.gpr.training import (Grid, Search, columns, grid, mean_residuals,
+                                  penalty, sum_orbits, symmetry_of, train)
 from lpiphot.gpr.weights import Window, stack_windows
 from lpiphot.gpr.window import Moments, moments, offsets
 
@@ -28,9 +29,11 @@ LENGTH_SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.2,
 # Ratios of length scales, where pixels are too few to train for it
 RATIOS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
-# Neighbours lost: few, or so many that kernels were better found with
-# the inner 3 x 3 pixels hidden (which have 0.44 of the weights)
-LOST_EDGES = (0.35,)
+# Neighbours lost: few; some, as in tracks and at the rim of holes; many, as
+# in holes; almost all. The kernels of the last three are found with
+# patterns that lose so many, each with so many training pixels
+LOST_EDGES = (0.08, 0.35, 0.8)
+N_LOST = 4000, 3000, 1500
 # Shapes: valleys and plains; slopes; peaks
 SHAPE_EDGES = (0.2, 0.6)
 # Each step of contrast is for the upper 60 % of the one before
@@ -111,14 +114,13 @@ class _Pixels(NamedTuple):
     """
     Training pixels of an image, sums and moments in units of the noise.
 
-    ``moments`` has those of both levels of lost neighbours; without sums
-    there are patterns of bad neighbours, and one level.
+    Without sums there are patterns of bad neighbours.
     """
 
     plane: object
     y: np.ndarray
     x: np.ndarray
-    moments: tuple
+    moments: Moments
     sums: np.ndarray
 
 
@@ -139,7 +141,9 @@ class _Rows(NamedTuple):
         """
         if self.sums is None:
             return np.abs(self.residuals[chosen]).mean(axis=0)
-        return mean_residuals(self.sums[chosen], self.found.values)
+        weights = columns(self.found.values)[np.newaxis]
+        return mean_residuals(self.sums[chosen],
+                              weights)[:len(self.found.kernels)]
 
     def take(self, chosen, kernel):
         """
@@ -169,12 +173,11 @@ def _look_at(plane, index, search):
     for first in range(0, max(index.size, 1), N_CHUNK):
         y, x = np.divmod(index[first:first + N_CHUNK], plane.data.shape[1])
         found = sum_orbits(plane.data, plane.bad, y, x, search.width,
-                           symmetry_of(search), len(LOST_EDGES) + 1)
+                           symmetry_of(search))
         y, x = y[found.kept], x[found.kept]
         clean = ~plane.near_spikes(y, x, search.width, found.farthest)
         parts.append((y[clean], x[clean],
-                      *(_in_noise(one, plane.noise).T[clean]
-                        for one in found.moments),
+                      _in_noise(found.moments, plane.noise).T[clean],
                       found.sums[clean] / plane.noise))
     found = [np.concatenate(part) for part in zip(*parts, strict=True)]
     varied = _varied(found[2][:, 0])
@@ -208,9 +211,9 @@ def _whole_windows(plane, candidates, search, rng):
                                   search))
         parts.append([np.concatenate(part)[:n_pixels]
                       for part in zip(*found, strict=True)])
-    y, x, *both, sums = (np.concatenate(part)
+    y, x, found, sums = (np.concatenate(part)
                          for part in zip(*parts, strict=True))
-    return _Pixels(plane, y, x, tuple(Moments(*one.T) for one in both), sums)
+    return _Pixels(plane, y, x, Moments(*found.T), sums)
 
 
 def _any_windows(plane, candidates, width, rng):
@@ -225,8 +228,7 @@ def _any_windows(plane, candidates, width, rng):
                       plane.noise)
     some = found[2] < 1
     some &= _varied(np.where(some, found[0], 0))
-    return _Pixels(plane, y[some], x[some], (Moments(*found[:, some]),),
-                   None)
+    return _Pixels(plane, y[some], x[some], Moments(*found[:, some]), None)
 
 
 def _clean_enough(plane, index, width):
@@ -267,12 +269,13 @@ def _mended(plane, index, kernel, width):
         data[near], bad[near] = before, True
 
 
-def _mend_all(planes, candidates, pixels, search, rng):
+def _mend_all(planes, candidates, pixels, search, rng, stack):
     """
     Return training pixels whose bad neighbours are filled, if they are
     more than those that there are.
 
-    They are filled by the kernel that is best for the others.
+    They are filled by the kernel that is best for the others, until
+    ``stack`` is left.
     """
     found = _choices(search, pixels)
     cost = _rows(pixels, found, search.width).cost(slice(None))
@@ -285,10 +288,12 @@ def _mend_all(planes, candidates, pixels, search, rng):
             index = index[_clean_enough(plane, index, search.width)]
             chosen.append((index[:n_pixels], n_pixels))
         index = np.concatenate([index for index, _ in chosen])
-        with _mended(plane, index, kernel, search.width):
-            mended.append(_whole_windows(plane, chosen, search, rng))
-    return (mended if _count(mended) >= max(_count(pixels), MIN_PIXELS)
-            else pixels)
+        stack.enter_context(_mended(plane, index, kernel, search.width))
+        mended.append(_whole_windows(plane, chosen, search, rng))
+    if _count(mended) >= max(_count(pixels), MIN_PIXELS):
+        return mended
+    stack.close()
+    return pixels
 
 
 def _count(pixels):
@@ -364,15 +369,18 @@ def learn(planes, settings, *, training=None, seed=0):
         pixels = [_any_windows(plane, some, settings.search.width, rng)
                   for plane, some in zip(planes, candidates, strict=True)]
     enough = min(MIN_UNMENDED, settings.max_training // 2)
-    if settings.local and hurt and MIN_TRAINING <= _count(pixels) < enough:
-        pixels = _mend_all(planes, candidates, pixels, settings.search, rng)
     n_training = _count(pixels)
     noise = float(np.median([plane.noise for plane in planes]))
     if n_training < MIN_TRAINING:
         return _untrained(settings.search, noise)
 
     if settings.local:
-        return _class_model(pixels, settings.search, noise, n_training)
+        with ExitStack() as stack:
+            if hurt and n_training < enough:
+                pixels = _mend_all(planes, candidates, pixels,
+                                   settings.search, rng, stack)
+            return _class_model(pixels, settings.search, noise,
+                                _count(pixels), rng)
     bright = pixels
     if training is None and whole:
         bright = [_for_single(plane, share, rng) for plane in planes]
@@ -388,12 +396,12 @@ def learn(planes, settings, *, training=None, seed=0):
                  n_training)
 
 
-def _weights_of(kernel, search, reach=0):
+def _weights_of(kernel, search):
     """
     Return the weights of orbits and the variance of one kernel.
     """
     found = grid(search, (kernel.amplitude,), (kernel.length_scale,),
-                 symmetry_of(search), kernel.angle, reach)
+                 symmetry_of(search), kernel.angle)
     return found.values, found.variance
 
 
@@ -449,7 +457,7 @@ def _stretch(search, pixels):
     return np.divide(*kernel.length_scale).item(), kernel.angle
 
 
-def _choices(search, pixels, reach=0):
+def _choices(search, pixels):
     """
     Return the kernels to choose from; fewer for pixels with patterns.
     """
@@ -464,14 +472,14 @@ def _choices(search, pixels, reach=0):
         ratio, angle = _stretch(search, pixels)
         pairs = tuple((scale * ratio ** 0.5, scale / ratio ** 0.5)
                       for scale in scales)
-    return grid(search, amplitudes, pairs, symmetry_of(search), angle, reach)
+    return grid(search, amplitudes, pairs, symmetry_of(search), angle)
 
 
-def _rows(pixels, found, width, reach=0):
+def _rows(pixels, found, width):
     """
     Put pixels of all images together.
     """
-    merged = Moments(*np.concatenate([some.moments[reach] for some in pixels],
+    merged = Moments(*np.concatenate([some.moments for some in pixels],
                                      axis=1))
     if pixels[0].sums is not None:
         # an image almost without noise has sums beyond float32
@@ -526,19 +534,91 @@ def _error_nodes(contrast, sizes):
     return tuple(nodes), tuple(errors)
 
 
-def _class_model(pixels, search, noise, n_training):
+def _every_other(found):
+    """
+    Leave out every other amplitude.
+    """
+    kept = [number for number, kernel in enumerate(found.kernels)
+            if kernel.amplitude in AMPLITUDES[::2]]
+    if not kept:
+        return found  # the amplitude is given
+    return Grid([found.kernels[number] for number in kept],
+                *(array[kept] for array in found[1:]))
+
+
+class _LostRows:
+    """
+    Training pixels that lose neighbours, each by a pattern.
+
+    What is asked of them is as for `_Rows`.
+    """
+
+    def __init__(self, pixels, found, key, n_pixels, rng):
+        width = key[0]
+        self._patterns = patterns(*key)
+        self._weights, variance = pattern_weights(tuple(found.kernels), *key)
+        share = min(n_pixels / _count(pixels), 1.0)
+        parts = []
+        dy, dx = (axis[self._patterns.order] for axis in offsets(width))
+        for some in pixels:
+            part = np.linspace(0, len(some.y) - 1, round(share * len(some.y)),
+                               dtype=int)
+            data, y, x = some.plane.data, some.y[part], some.x[part]
+            which = rng.integers(len(self._patterns.which), size=y.size)
+            values = np.empty((y.size, dy.shape[1]), dtype=np.float32)
+            gather_neighbours(data, y, x, dy * data.shape[1] + dx, which,
+                              some.plane.noise, MAX_SUM, values)
+            parts.append((_in_noise(moments(
+                data, some.plane.bad, y, x, width,
+                self._patterns.hidden, which), some.plane.noise).T,
+                self._patterns.which[which], values))
+        found_moments, pattern, values = (
+            np.concatenate(part) for part in zip(*parts, strict=True))
+        order = np.argsort(pattern, kind='stable')  # equal ones together
+        self._pattern, self._values = pattern[order], values[order]
+        self.moments = Moments(*found_moments[order].T)
+        # the error of a class is that of its middle pattern
+        self.found = found._replace(variance=np.median(variance, axis=1))
+        self._variance = variance
+
+    def cost(self, chosen):
+        """
+        Return the mean absolute residual of some pixels, of all kernels.
+        """
+        return mean_residuals(self._values[chosen], self._weights,
+                              self._pattern[chosen])[
+                                  :len(self.found.kernels)]
+
+    def take(self, chosen, kernel):
+        """
+        Return absolute residuals and variances of some pixels, of one
+        kernel.
+        """
+        pattern = self._pattern[chosen]
+        weights = np.ascontiguousarray(self._weights[:, :, kernel])
+        residuals = np.einsum('ij,ij->i', self._values[chosen],
+                              weights[pattern])
+        return np.abs(residuals), self._variance[kernel, pattern]
+
+
+def _class_model(pixels, search, noise, n_training, rng):
     """
     Find the best kernel of each class of neighbourhoods.
     """
-    kernels, tables = [], {}
+    kernels, tables = {}, {}
     n_shapes = len(SHAPE_EDGES) + 1
+    found = _choices(search, pixels)
+    few = _every_other(found)
+    rows = _rows(pixels, found, search.width)
     whole = pixels[0].sums is not None
     for level in range(len(LOST_EDGES) + 1):
-        if whole and search.width <= 2 * level + 1:
-            continue  # no neighbour would be left
-        if whole or level == 0:
-            rows = _rows(pixels, _choices(search, pixels, level),
-                         search.width, level)
+        if whole and level > 0:
+            edges = (*LOST_EDGES, 1.0)
+            key = (search.width, *edges[level - 1:level + 1],
+                   symmetry_of(search))
+            if patterns(*key) is None:
+                continue  # too few neighbours would be left
+            rows = _LostRows(pixels, few, key, N_LOST[level - 1], rng)
         contrast, shape = describe(rows.moments, 1.0)
         kind = np.searchsorted(SHAPE_EDGES, shape)
         if not whole:
@@ -564,7 +644,7 @@ def _class_model(pixels, search, noise, n_training):
 
 def _make_steps(contrast, rows, mine, kernels):
     """
-    Find the kernels of one class; new ones are appended to ``kernels``.
+    Find the kernels of one class; ``kernels`` numbers them.
     """
     contrast, found = contrast[mine], rows.found
     n_steps = 1
@@ -582,10 +662,8 @@ def _make_steps(contrast, rows, mine, kernels):
         residuals, variance = rows.take(mine[these], best)
         # as if no neighbours were bad, in case there are
         sizes[these] = residuals * np.sqrt(found.variance[best] / variance)
-        if found.kernels[best] not in kernels:
-            kernels.append(found.kernels[best])
-        table.append((float(edges[number]),
-                      kernels.index(found.kernels[best]),
+        place = kernels.setdefault(found.kernels[best], len(kernels))
+        table.append((float(edges[number]), place,
                       float(found.variance[best])))
     return Steps(*zip(*table, strict=True), *_error_nodes(contrast, sizes))
 

@@ -16,7 +16,7 @@ from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.learn import Settings, learn
 from lpiphot.gpr.sample import Plane
 from lpiphot.gpr.training import (MU, TAU, Bounds, OrbitSolver, Search,
-                                  mean_residuals, objective, penalty,
+                                  columns, mean_residuals, objective, penalty,
                                   sum_orbits, symmetry_of, train)
 from lpiphot.gpr.window import moments
 from oracles import dense_gpr
@@ -240,21 +240,19 @@ def test_memory():
 @pytest.mark.parametrize('width', [3, 9])
 def test_moments_of_windows(image, pixels, symmetry, width):
     """
-    What the sums give is what `moments` finds, with and without the
-    inner pixels.
+    What comes with the sums is what `moments` finds.
     """
     bad, _ = pixels
     image = image + 1e5
     y, x = (np.ascontiguousarray(axis) for axis in np.argwhere(~bad).T)
-    found = sum_orbits(image, bad, y, x, width, symmetry, n_levels=2)
+    found = sum_orbits(image, bad, y, x, width, symmetry)
     y, x = y[found.kept], x[found.kept]
     assert 500 < y.size < found.kept.size - 500
-    for reach in range(2):
-        wanted = moments(image, bad, y, x, width, reach)
-        # a level of 1e5 costs five of 16 digits
-        for name in ('scatter', 'peak', 'lost'):
-            assert_allclose(getattr(found.moments[reach], name),
-                            getattr(wanted, name), rtol=1e-7, atol=1e-7)
+    wanted = moments(image, bad, y, x, width)
+    # a level of 1e5 costs five of 16 digits
+    for name in ('scatter', 'peak', 'lost'):
+        assert_allclose(getattr(found.moments, name), getattr(wanted, name),
+                        rtol=1e-7, atol=1e-7)
     half = width // 2
     windows = sliding_window_view(image, (width, width))[y - half, x - half]
     mean = windows.mean(axis=(1, 2), keepdims=True)
@@ -268,10 +266,9 @@ def test_moments_of_large_values(image, pixels):
     """
     bad, chosen = pixels
     y, x = (np.ascontiguousarray(axis) for axis in chosen.T)
-    for reach, found in enumerate(
-            sum_orbits(image * 1e200, bad, y, x, 9, 'all', 2).moments):
-        wanted = moments(image, bad, y, x, 9, reach)
-        assert_allclose(found.scatter / 1e200, wanted.scatter, rtol=1e-9)
+    found = sum_orbits(image * 1e200, bad, y, x, 9, 'all').moments
+    assert_allclose(found.scatter / 1e200,
+                    moments(image, bad, y, x, 9).scatter, rtol=1e-9)
 
 
 @pytest.mark.parametrize(('n_pixels', 'n_kernels'), [
@@ -283,8 +280,17 @@ def test_mean_residuals(n_pixels, n_kernels):
     rng = np.random.default_rng(15)
     sums = rng.normal(3.0, 20.0, (n_pixels, 14)).astype(np.float32)
     values = rng.normal(0.1, 0.3, (n_kernels, 14))
-    assert_allclose(mean_residuals(sums, values),
-                    np.abs(sums @ values.T).mean(axis=0), rtol=2e-5)
+    weights = np.stack([columns(values), columns(-2 * values + 0.1)])
+    found = mean_residuals(sums, weights)
+    sizes = np.abs(sums @ values.T)
+    assert_allclose(found[:n_kernels], sizes.mean(axis=0), rtol=2e-5)
+    assert not found[n_kernels:].any()
+    # some pixels with other weights
+    n_first = n_pixels // 3
+    which = np.repeat([0, 1], [n_first, n_pixels - n_first])
+    sizes[n_first:] = np.abs(sums[n_first:] @ (-2 * values + 0.1).T)
+    found = mean_residuals(sums, weights, which)
+    assert_allclose(found[:n_kernels], sizes.mean(axis=0), rtol=2e-5)
 
 
 @pytest.fixture(scope='module')
