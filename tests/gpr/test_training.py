@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize
 
@@ -325,8 +325,13 @@ def test_bad_neighbours_are_filled(cutout):
                            9).lost[0]
             wanted[j, i] = not bad[j, i] and lost < 0.35
     some = np.ones((1, *cutout.shape), dtype=bool)
-    model = learn([Plane.of(cutout, bad)], LOCAL, training=some)
+    plane = Plane.of(cutout, bad)
+    before = plane.data.copy(), plane.bad.copy()
+    model = learn([plane], LOCAL, training=some)
     assert model.n_training == np.count_nonzero(wanted) > 1700
+    # only for the time of training
+    assert_array_equal(plane.data, before[0])
+    assert_array_equal(plane.bad, before[1])
     whole = sums_of(cutout, bad, np.argwhere(wanted), 'all').kept
     assert np.count_nonzero(whole) < 30
 
