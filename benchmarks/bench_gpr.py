@@ -147,7 +147,7 @@ def run_objective(data, _):
     level = np.median(np.abs(plane.data))
     y, x = (np.ascontiguousarray(axis) for axis in np.nonzero(
         (plane.data > 10 * level) & ~mask))
-    sums, _ = sum_orbits(plane.data, plane.bad, y, x, WIDTH, 'all')
+    sums = sum_orbits(plane.data, plane.bad, y, x, WIDTH, 'all').sums
     search = Search('squared_exponential', WIDTH, None,
                     Bounds((1.0, 5000.0), (0.5, float(WIDTH))))
     _, least = train(sums, search)

@@ -306,6 +306,8 @@ def plot_imputed(result, plane, position, size):
 # Shapes of neighbourhoods: black, blue and vermilion, and what to call them
 SHAPE_COLOURS = ('black', '#0072B2', '#D55E00')
 SHAPE_NAMES = ('plains', 'slopes', 'peaks')
+# Which class of lost neighbours is shown, beside that of none
+IN_HOLES = 2
 
 
 def _plot_errors(plot, model):
@@ -313,15 +315,16 @@ def _plot_errors(plot, model):
     Plot the errors of filled pixels by the contrast of the neighbours.
     """
     n_shapes = len(model.shape_edges) + 1
+    shown = 0, min(len(model.lost_edges), IN_HOLES)
     for number, steps in enumerate(model.steps):
-        if steps in model.steps[:number]:
-            continue  # a scarce class has the steps of another
         level, shape = divmod(number, n_shapes)
+        if level not in shown or steps in model.steps[:number]:
+            continue  # a scarce class has the steps of another
         name = 'all' if n_shapes == 1 else SHAPE_NAMES[shape]
         plot.loglog(steps.nodes, steps.error, 'o--' if level else 'o-', ms=4,
                     mfc='white' if level else None,
                     color=SHAPE_COLOURS[shape],
-                    label=f'{name}, near ones lost' if level else name)
+                    label=f'{name}, in holes' if level else name)
     for axis in (plot.xaxis, plot.yaxis):
         axis.set_major_formatter('{x:g}')
         axis.set_minor_formatter('{x:g}')

@@ -11,6 +11,18 @@ from libc.string cimport memcmp, memcpy
 from scipy.linalg.cython_lapack cimport dposv
 
 
+cdef extern from *:
+    """
+    #include "simd.h"
+    #include "training.h"
+    """
+    void add_sizes(const float *rows, long n_rows, long n_terms,
+                   const float *weights, long n_kernels,
+                   double *total) noexcept nogil
+    long find_above(const double *values, long n_values, double threshold,
+                    long long *places, long n_places) noexcept nogil
+
+
 # Patterns of bad neighbours whose weights are remembered, a power of 2
 cdef enum:
     SLOTS = 1024
@@ -22,13 +34,15 @@ def neighbour_moments(const double[:, ::1] data,
                       const unsigned char[:, ::1] bad,
                       const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
                       const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
-                      const double[::1] taper, int reach,
-                      double[::1] scatter, double[::1] peak,
-                      double[::1] lost):
+                      const double[::1] taper,
+                      const unsigned char[:, ::1] hidden,
+                      const Py_ssize_t[::1] which, double[::1] scatter,
+                      double[::1] peak, double[::1] lost):
     """
     Find how the good neighbours of pixels scatter.
 
-    Neighbours within ``reach`` in y and x are taken for bad. With the
+    Neighbours that are not 0 in the row ``which`` of ``hidden``, that of
+    the pixel, are taken for bad. With the
     weights ``taper`` about each pixel, ``scatter`` is the standard
     deviation of the good neighbours, ``peak`` their mean less the plain
     mean of them all (both are 0 without a good neighbour), and ``lost``
@@ -40,9 +54,9 @@ def neighbour_moments(const double[:, ::1] data,
     cdef double total, norm, whole, first, second, value
     cdef const double *pixel
     cdef const unsigned char *flag
-    cdef double *values = <double *> malloc(3 * n * sizeof(double))
+    cdef const unsigned char *left_out
+    cdef double *values = <double *> malloc(2 * n * sizeof(double))
     cdef double *share = values + n
-    cdef double *kept = values + 2 * n
     cdef Py_ssize_t *shift = <Py_ssize_t *> malloc(n * sizeof(Py_ssize_t))
     try:
         if not values or not shift:
@@ -50,13 +64,12 @@ def neighbour_moments(const double[:, ::1] data,
         with nogil:
             for i in range(n):
                 shift[i] = dy[i] * n_x + dx[i]
-                kept[i] = not (-reach <= dy[i] <= reach
-                               and -reach <= dx[i] <= reach)
             for k in range(y.shape[0]):
                 ky, kx = y[k], x[k]
                 inside = (ky >= far and ky < n_y - far
                           and kx >= far and kx < n_x - far)
                 pixel, flag = &data[ky, kx], &bad[ky, kx]
+                left_out = &hidden[which[k], 0]
                 n_good = 0
                 total = norm = first = second = 0
                 whole = 0
@@ -65,7 +78,7 @@ def neighbour_moments(const double[:, ::1] data,
                                            and 0 <= kx + dx[i] < n_x):
                         continue
                     whole += taper[i]
-                    if kept[i] and not flag[shift[i]]:
+                    if not (left_out[i] or flag[shift[i]]):
                         values[n_good] = value = pixel[shift[i]]
                         share[n_good] = taper[i]
                         total += value
@@ -162,37 +175,183 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                             spikes[j, i] = 1
 
 
-def orbit_sums(const double[:, ::1] data, const unsigned char[:, ::1] bad,
-               const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
-               const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
-               const Py_ssize_t[::1] orbit, double[:, ::1] sums,
-               unsigned char[::1] kept):
+def whole_windows(const double[:, ::1] data, const unsigned char[:, ::1] bad,
+                  const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
+                  const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
+                  const Py_ssize_t[::1] ends, const double[::1] taper,
+                  double[:, ::1] sums, double[::1] scatter,
+                  double[::1] peak, double[::1] farthest,
+                  unsigned char[::1] kept):
     """
-    Sum the neighbours of pixels by orbit, less the pixel itself.
+    Sum the neighbours of pixels by orbit, and find how they scatter.
 
-    ``kept`` is 1 for pixels that are good and have all their neighbours,
-    inside the image and good; ``sums`` is right for these.
+    The neighbours ``dy``, ``dx`` are in the order of their orbits, which
+    end at ``ends``. ``sums`` are those of the orbits less the pixel;
+    ``scatter`` and ``peak`` those of `neighbour_moments`, with ``taper``
+    the weights of the neighbours of each orbit; ``farthest`` is how far
+    any pixel of the window is from the mean of them all. ``kept`` is 1
+    for pixels that are good and have all their neighbours, inside the
+    image and good; the rest is right for these.
     """
-    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k
-    cdef Py_ssize_t n = dy.shape[0], reach = dy[n - 1]
-    cdef double centre
+    cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, j, k, _j
+    cdef Py_ssize_t n = dy.shape[0], n_orbits = ends.shape[0]
+    cdef Py_ssize_t reach = 0, first
+    cdef double centre, corner, value, total, square, low, high, plain
+    cdef double first_moment, second_moment, norm = 0
+    cdef const double *pixel
+    cdef const unsigned char *flag
+    cdef unsigned char hit
+    cdef Py_ssize_t *shift = <Py_ssize_t *> malloc(n * sizeof(Py_ssize_t))
+    try:
+        if not shift:
+            raise MemoryError
+        with nogil:
+            for i in range(n):
+                shift[i] = dy[i] * n_x + dx[i]
+                reach = max(reach, dy[i])
+            for j in range(n_orbits):
+                norm += taper[j] * (ends[j] - (ends[j - 1] if j > 0 else 0))
+            for k in range(y.shape[0]):
+                kept[k] = (reach <= y[k] < n_y - reach
+                           and reach <= x[k] < n_x - reach)
+                if not kept[k]:
+                    continue
+                flag, hit = &bad[y[k], x[k] - reach] - reach * n_x, 0
+                for _j in range(2 * reach + 1):
+                    for i in range(2 * reach + 1):
+                        hit |= flag[i]
+                    flag += n_x
+                kept[k] = not hit
+                if hit:
+                    continue
+                pixel = &data[y[k], x[k]]
+                # squares about a pixel of the window, and not about 0,
+                # lose no digits
+                corner = pixel[-reach * (n_x + 1)]
+                low = high = centre = pixel[0] - corner
+                plain = first_moment = second_moment = 0
+                first = 0
+                for j in range(n_orbits):
+                    total = square = 0
+                    for i in range(first, ends[j]):
+                        value = pixel[shift[i]] - corner
+                        total += value
+                        square += value * value
+                        low = min(low, value)
+                        high = max(high, value)
+                    sums[k, j] = total - (ends[j] - first) * centre
+                    plain += total
+                    first_moment += taper[j] * total
+                    second_moment += taper[j] * square
+                    first = ends[j]
+                first_moment /= norm
+                peak[k] = first_moment - plain / n
+                scatter[k] = sqrt(max(second_moment / norm
+                                      - first_moment * first_moment, 0))
+                plain = (plain + centre) / (n + 1)
+                farthest[k] = max(high - plain, plain - low)
+    finally:
+        free(shift)
+
+
+def gather_neighbours(const double[:, ::1] data, const Py_ssize_t[::1] y,
+                      const Py_ssize_t[::1] x,
+                      const Py_ssize_t[:, ::1] shift,
+                      const Py_ssize_t[::1] which, double unit, double limit,
+                      float[:, ::1] values):
+    """
+    Copy the neighbours of pixels, less the pixel, over a unit.
+
+    Those of a pixel are in the row ``which`` of ``shift``, the distances
+    in the flat image. Values beyond the limit are cut off. Windows must
+    be inside the image.
+    """
+    cdef Py_ssize_t i, k
+    cdef double value, scale = 1 / unit, most = limit * unit
+    cdef const double *pixel
+    cdef const Py_ssize_t *place
     with nogil:
         for k in range(y.shape[0]):
-            kept[k] = (reach <= y[k] < n_y - reach
-                       and reach <= x[k] < n_x - reach
-                       and not bad[y[k], x[k]])
-            if not kept[k]:
-                continue
-            for i in range(n):
-                if bad[y[k] + dy[i], x[k] + dx[i]]:
-                    kept[k] = 0
-                    break
-            if not kept[k]:
-                continue
-            centre = data[y[k], x[k]]
-            sums[k, :] = 0
-            for i in range(n):
-                sums[k, orbit[i]] += data[y[k] + dy[i], x[k] + dx[i]] - centre
+            pixel = &data[y[k], x[k]]
+            place = &shift[which[k], 0]
+            for i in range(shift.shape[1]):
+                value = max(min(pixel[place[i]] - pixel[0], most), -most)
+                values[k, i] = <float> (value * scale)
+
+
+def mean_sizes(const float[:, ::1] rows, const float[:, :, ::1] weights,
+               const Py_ssize_t[::1] which, double[::1] means):
+    """
+    Find the mean absolute value of ``row @ weights[which]`` for each
+    column, over all rows, of which there is one at least.
+
+    ``weights`` must have a multiple of 8 columns. It is fastest if rows
+    with the same weights follow each other.
+    """
+    cdef Py_ssize_t i, first = 0, n = rows.shape[0]
+    with nogil:
+        means[:] = 0
+        while first < n:
+            i = first + 1
+            while i < n and which[i] == which[first]:
+                i += 1
+            add_sizes(&rows[first, 0], i - first, rows.shape[1],
+                      &weights[which[first], 0, 0], weights.shape[2],
+                      &means[0])
+            first = i
+        for i in range(means.shape[0]):
+            means[i] /= n
+
+
+def places_above(const double[::1] values, double threshold,
+                 long long[::1] places):
+    """
+    Find the values above a threshold, as many as there are places.
+
+    Return their number.
+    """
+    cdef long found
+    with nogil:
+        found = find_above(&values[0], values.shape[0], threshold,
+                           &places[0], places.shape[0])
+    return found
+
+
+def second_differences(const double[:, ::1] data,
+                       const unsigned char[:, ::1] bad,
+                       const Py_ssize_t[::1] place, double[::1] total,
+                       double[::1] difference, unsigned char[::1] kind):
+    """
+    Find the sums of nine pixels, and their second differences.
+
+    ``place`` are flat indices of pixels inside the image; ``difference``
+    is that in y and x, of unit noise for white noise. ``kind`` is 1 if
+    one of the nine is bad, 2 if all are the same, else 0.
+    """
+    cdef Py_ssize_t n_x = data.shape[1], k, _row
+    cdef const double *p
+    cdef const unsigned char *flag
+    cdef double edges, corners
+    cdef bint same
+    with nogil:
+        for k in range(place.shape[0]):
+            p = &data[0, 0] + place[k] - n_x - 1
+            flag = &bad[0, 0] + place[k] - n_x - 1
+            corners = p[0] + p[2] + p[2 * n_x] + p[2 * n_x + 2]
+            edges = p[1] + p[n_x] + p[n_x + 2] + p[2 * n_x + 1]
+            total[k] = corners + edges + p[n_x + 1]
+            difference[k] = (corners - 2 * edges + 4 * p[n_x + 1]) / 6
+            kind[k], same = 0, True
+            for _row in range(3):
+                if flag[0] or flag[1] or flag[2]:
+                    kind[k] = 1
+                same &= p[0] == p[1] == p[2]
+                flag += n_x
+                p += n_x
+            p -= 3 * n_x
+            same &= p[0] == p[n_x] == p[2 * n_x]
+            if same and kind[k] == 0:
+                kind[k] = 2
 
 
 cdef struct Model:
@@ -375,3 +534,46 @@ def fill_pixels(const double[:, ::1] data, const unsigned char[:, ::1] bad,
         free(shift)
         free(patterns)
         free(known)
+
+
+def weights_of_patterns(const unsigned char[:, ::1] patterns,
+                        const double[:, :, ::1] covariance,
+                        const double[:, :, ::1] precision,
+                        const double[:, ::1] k, const double[:, ::1] w,
+                        const double[:, ::1] u, const double[::1] a2,
+                        double[:, ::1] weights, double[::1] variance):
+    """
+    Find the weights of one window for patterns of bad neighbours.
+
+    These are not 0 in a row of ``patterns``. Return 0, or the error of
+    LAPACK's dposv.
+    """
+    cdef int n = patterns.shape[1], m, i, info = 0
+    cdef Py_ssize_t p
+    cdef Model model = Model(n, &covariance[0, 0, 0], &precision[0, 0, 0],
+                             &k[0, 0], &w[0, 0], &u[0, 0], a2[0])
+    cdef short *hidden = <short *> malloc(2 * n * sizeof(short))
+    cdef short *good = hidden + n
+    cdef double *right = <double *> malloc(
+        (n * n + 4 * n) * sizeof(double))
+    cdef double *matrix = right + 4 * n
+    try:
+        if not hidden or not right:
+            raise MemoryError
+        with nogil:
+            for p in range(patterns.shape[0]):
+                m = 0
+                for i in range(n):
+                    if patterns[p, i]:
+                        hidden[m] = i
+                        m += 1
+                    else:
+                        good[i - m] = i
+                info = solve(&model, hidden, m, good, matrix, right,
+                             &weights[p, 0], &variance[p])
+                if info != 0:
+                    break
+    finally:
+        free(hidden)
+        free(right)
+    return info

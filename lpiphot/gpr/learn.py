@@ -3,17 +3,19 @@
 Images -> a model: which kernels, for which neighbourhoods, what errors.
 """
 
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot._core.imputation import fill_pixels
+from lpiphot._core.imputation import fill_pixels, gather_neighbours
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.model import MIN_CONTRAST, Model, Steps, describe
+from lpiphot.gpr.patterns import pattern_weights, patterns
 from lpiphot.gpr.sample import bright_pixels, random_pixels
-from lpiphot.gpr.training import (Grid, Search, grid, penalty, sum_orbits,
-                                  symmetry_of, train)
+from lpiphot.gpr.training import (Grid, Search, columns, grid, mean_residuals,
+                                  penalty, sum_orbits, symmetry_of, train)
 from lpiphot.gpr.weights import Window, stack_windows
 from lpiphot.gpr.window import Moments, moments, offsets
 
@@ -27,15 +29,19 @@ LENGTH_SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.2,
 # Ratios of length scales, where pixels are too few to train for it
 RATIOS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
-# Neighbours lost: few, or so many that kernels were better found with
-# the inner 3 x 3 pixels hidden (which have 0.44 of the weights)
-LOST_EDGES = (0.35,)
+# Neighbours lost: few; some, as in tracks and at the rim of holes; many, as
+# in holes; almost all. The kernels of the last three are found with
+# patterns that lose so many, each with so many training pixels
+LOST_EDGES = (0.08, 0.35, 0.8)
+N_LOST = 4000, 3000, 1500
 # Shapes: valleys and plains; slopes; peaks
 SHAPE_EDGES = (0.2, 0.6)
 # Each step of contrast is for the upper 60 % of the one before
 KEPT = 0.6
 MAX_STEPS = 8
 MIN_PIXELS = 120
+# A shape has a class of its own if it has so many pixels
+MIN_CLASS = 30
 # In the choice of a kernel for a step the one beside it votes like half so
 # many pixels; a kernel worse by this factor has no more votes against it
 N_VOTE, VOTE_EXCESS = 100, 1.15
@@ -48,7 +54,12 @@ BRIGHT_SHARE = 3 / 7
 # With fewer whole windows, training pixels have their bad neighbours, and
 # are few, as each needs its own weights for each kernel
 MIN_WHOLE = 500
-N_PATTERNS = 1000
+N_PATTERNS = 500
+# With fewer whole windows, bad neighbours of training pixels are filled
+# for classes, if they have no more than this share of the weights, from so
+# many good pixels at least
+MIN_UNMENDED = 2500
+MAX_MENDED, MIN_MENDED = 0.35, 8
 # Training pixels without which there is no training
 MIN_TRAINING = 30
 
@@ -103,14 +114,13 @@ class _Pixels(NamedTuple):
     """
     Training pixels of an image, sums and moments in units of the noise.
 
-    ``moments`` has those of both levels of lost neighbours; without sums
-    there are patterns of bad neighbours, and one level.
+    Without sums there are patterns of bad neighbours.
     """
 
     plane: object
     y: np.ndarray
     x: np.ndarray
-    moments: tuple
+    moments: Moments
     sums: np.ndarray
 
 
@@ -125,24 +135,31 @@ class _Rows(NamedTuple):
     residuals: np.ndarray
     variance: np.ndarray
 
-    def take(self, chosen, kernel=slice(None)):
+    def cost(self, chosen):
         """
-        Return absolute residuals and variances of some pixels, of all
-        kernels or of one.
+        Return the mean absolute residual of some pixels, of all kernels.
         """
-        variance = self.found.variance[kernel]
-        if self.sums is not None:
-            weights = self.found.values[kernel].astype(self.sums.dtype)
-            residuals = self.sums[chosen] @ weights.T
-            return np.abs(residuals, out=residuals), variance
-        return (np.abs(self.residuals[chosen, kernel]),
-                self.variance[chosen, kernel])
+        if self.sums is None:
+            return np.abs(self.residuals[chosen]).mean(axis=0)
+        weights = columns(self.found.values)[np.newaxis]
+        return mean_residuals(self.sums[chosen],
+                              weights)[:len(self.found.kernels)]
+
+    def take(self, chosen, kernel):
+        """
+        Return absolute residuals and variances of some pixels, of one
+        kernel.
+        """
+        if self.sums is None:
+            return (np.abs(self.residuals[chosen, kernel]),
+                    self.variance[chosen, kernel])
+        weights = self.found.values[kernel].astype(self.sums.dtype)
+        return (np.abs(self.sums[chosen] @ weights),
+                self.found.variance[kernel])
 
 
-def _moments(plane, y, x, width, reach=0):
-    found = moments(plane.data, plane.bad, y, x, width, reach)
-    return np.stack([found.scatter / plane.noise, found.peak / plane.noise,
-                     found.lost])
+def _in_noise(found, noise):
+    return np.stack([found.scatter / noise, found.peak / noise, found.lost])
 
 
 def _look_at(plane, index, search):
@@ -155,14 +172,13 @@ def _look_at(plane, index, search):
     index = np.sort(index)
     for first in range(0, max(index.size, 1), N_CHUNK):
         y, x = np.divmod(index[first:first + N_CHUNK], plane.data.shape[1])
-        sums, kept = sum_orbits(plane.data, plane.bad, y, x, search.width,
-                                symmetry_of(search))
-        y, x = y[kept], x[kept]
-        clean = ~plane.near_spikes(y, x, search.width)
-        y, x, sums = y[clean], x[clean], sums[clean]
-        parts.append((y, x, *(_moments(plane, y, x, search.width, level).T
-                              for level in range(len(LOST_EDGES) + 1)),
-                      sums / plane.noise))
+        found = sum_orbits(plane.data, plane.bad, y, x, search.width,
+                           symmetry_of(search))
+        y, x = y[found.kept], x[found.kept]
+        clean = ~plane.near_spikes(y, x, search.width, found.farthest)
+        parts.append((y[clean], x[clean],
+                      _in_noise(found.moments, plane.noise).T[clean],
+                      found.sums[clean] / plane.noise))
     found = [np.concatenate(part) for part in zip(*parts, strict=True)]
     varied = _varied(found[2][:, 0])
     return [array[varied] for array in found]
@@ -195,9 +211,9 @@ def _whole_windows(plane, candidates, search, rng):
                                   search))
         parts.append([np.concatenate(part)[:n_pixels]
                       for part in zip(*found, strict=True)])
-    y, x, *both, sums = (np.concatenate(part)
+    y, x, found, sums = (np.concatenate(part)
                          for part in zip(*parts, strict=True))
-    return _Pixels(plane, y, x, tuple(Moments(*one.T) for one in both), sums)
+    return _Pixels(plane, y, x, Moments(*found.T), sums)
 
 
 def _any_windows(plane, candidates, width, rng):
@@ -208,11 +224,80 @@ def _any_windows(plane, candidates, width, rng):
     index = index[~plane.bad.ravel()[index]]
     index = np.sort(rng.permutation(index)[:N_PATTERNS])
     y, x = np.divmod(index, plane.data.shape[1])
-    found = _moments(plane, y, x, width)
+    found = _in_noise(moments(plane.data, plane.bad, y, x, width),
+                      plane.noise)
     some = found[2] < 1
     some &= _varied(np.where(some, found[0], 0))
-    return _Pixels(plane, y[some], x[some], (Moments(*found[:, some]),),
-                   None)
+    return _Pixels(plane, y[some], x[some], Moments(*found[:, some]), None)
+
+
+def _clean_enough(plane, index, width):
+    """
+    Tell good pixels inside the image with few bad neighbours.
+    """
+    half = width // 2
+    n_y, n_x = plane.data.shape
+    y, x = np.divmod(index, n_x)
+    return ((y >= half) & (y < n_y - half) & (x >= half) & (x < n_x - half)
+            & ~plane.bad[y, x]
+            & (moments(plane.data, plane.bad, y, x, width).lost < MAX_MENDED))
+
+
+@contextmanager
+def _mended(plane, index, kernel, width):
+    """
+    Fill the bad neighbours of pixels, for a while.
+    """
+    data, bad = plane.data.ravel(), plane.bad.ravel()  # no copies
+    dy, dx = offsets(width)
+    near = index[:, np.newaxis] + dy * plane.data.shape[1] + dx
+    near = np.unique(near[bad[near]])
+    value, variance = np.zeros((2, near.size))
+    n_good = np.zeros(near.size, dtype=np.intc)
+    fill_pixels(plane.data, plane.bad.view(np.uint8),
+                *np.divmod(near, plane.data.shape[1]), dy, dx,
+                np.zeros(near.size, dtype=np.intc),
+                *stack_windows([Window(kernel, width)]), MIN_MENDED, value,
+                variance, n_good)
+    done = n_good >= MIN_MENDED
+    near = near[done]
+    before = data[near]
+    data[near], bad[near] = value[done], False
+    try:
+        yield
+    finally:
+        data[near], bad[near] = before, True
+
+
+def _mend_all(planes, candidates, pixels, search, rng, stack):
+    """
+    Return training pixels whose bad neighbours are filled, if they are
+    more than those that there are.
+
+    They are filled by the kernel that is best for the others, until
+    ``stack`` is left.
+    """
+    found = _choices(search, pixels)
+    cost = _rows(pixels, found, search.width).cost(slice(None))
+    kernel = found.kernels[int(np.argmin(cost * found.penalty))]
+    mended = []
+    for plane, some in zip(planes, candidates, strict=True):
+        chosen = []
+        for index, n_pixels in some:
+            index = rng.permutation(index)[:N_TRIED * n_pixels]
+            index = index[_clean_enough(plane, index, search.width)]
+            chosen.append((index[:n_pixels], n_pixels))
+        index = np.concatenate([index for index, _ in chosen])
+        stack.enter_context(_mended(plane, index, kernel, search.width))
+        mended.append(_whole_windows(plane, chosen, search, rng))
+    if _count(mended) >= max(_count(pixels), MIN_PIXELS):
+        return mended
+    stack.close()
+    return pixels
+
+
+def _count(pixels):
+    return sum(len(some.y) for some in pixels)
 
 
 def _for_classes(plane, settings, rng):
@@ -278,17 +363,24 @@ def learn(planes, settings, *, training=None, seed=0):
                       for chosen in training]
     pixels = [_whole_windows(plane, some, settings.search, rng)
               for plane, some in zip(planes, candidates, strict=True)]
-    whole = sum(len(some.y) for some in pixels) >= MIN_WHOLE
-    if not whole and any(plane.bad.any() for plane in planes):
+    hurt = any(plane.bad.any() for plane in planes)
+    whole = _count(pixels) >= MIN_WHOLE
+    if not whole and hurt:
         pixels = [_any_windows(plane, some, settings.search.width, rng)
                   for plane, some in zip(planes, candidates, strict=True)]
-    n_training = sum(len(some.y) for some in pixels)
+    enough = min(MIN_UNMENDED, settings.max_training // 2)
+    n_training = _count(pixels)
     noise = float(np.median([plane.noise for plane in planes]))
     if n_training < MIN_TRAINING:
         return _untrained(settings.search, noise)
 
     if settings.local:
-        return _class_model(pixels, settings.search, noise, n_training)
+        with ExitStack() as stack:
+            if hurt and n_training < enough:
+                pixels = _mend_all(planes, candidates, pixels,
+                                   settings.search, rng, stack)
+            return _class_model(pixels, settings.search, noise,
+                                _count(pixels), rng)
     bright = pixels
     if training is None and whole:
         bright = [_for_single(plane, share, rng) for plane in planes]
@@ -304,12 +396,12 @@ def learn(planes, settings, *, training=None, seed=0):
                  n_training)
 
 
-def _weights_of(kernel, search, reach=0):
+def _weights_of(kernel, search):
     """
     Return the weights of orbits and the variance of one kernel.
     """
     found = grid(search, (kernel.amplitude,), (kernel.length_scale,),
-                 symmetry_of(search), kernel.angle, reach)
+                 symmetry_of(search), kernel.angle)
     return found.values, found.variance
 
 
@@ -337,9 +429,8 @@ def _single_kernel(pixels, search):
         return train(np.concatenate([some.sums for some in pixels]),
                      search)[0]
     found = _choices(search, pixels)
-    residuals, _ = _rows(pixels, found, search.width).take(slice(None))
-    cost = residuals.mean(axis=0) * found.penalty
-    return found.kernels[int(np.argmin(cost))]
+    cost = _rows(pixels, found, search.width).cost(slice(None))
+    return found.kernels[int(np.argmin(cost * found.penalty))]
 
 
 def _stretch(search, pixels):
@@ -361,13 +452,12 @@ def _stretch(search, pixels):
     found = Grid([kernel for one in found for kernel in one.kernels],
                  *(np.concatenate([one[i] for one in found])
                    for i in range(1, len(Grid._fields))))
-    residuals, _ = _rows(pixels, found, search.width).take(slice(None))
-    kernel = found.kernels[int(np.argmin(residuals.mean(axis=0)
-                                         * found.penalty))]
+    cost = _rows(pixels, found, search.width).cost(slice(None))
+    kernel = found.kernels[int(np.argmin(cost * found.penalty))]
     return np.divide(*kernel.length_scale).item(), kernel.angle
 
 
-def _choices(search, pixels, reach=0):
+def _choices(search, pixels):
     """
     Return the kernels to choose from; fewer for pixels with patterns.
     """
@@ -382,14 +472,14 @@ def _choices(search, pixels, reach=0):
         ratio, angle = _stretch(search, pixels)
         pairs = tuple((scale * ratio ** 0.5, scale / ratio ** 0.5)
                       for scale in scales)
-    return grid(search, amplitudes, pairs, symmetry_of(search), angle, reach)
+    return grid(search, amplitudes, pairs, symmetry_of(search), angle)
 
 
-def _rows(pixels, found, width, reach=0):
+def _rows(pixels, found, width):
     """
     Put pixels of all images together.
     """
-    merged = Moments(*np.concatenate([some.moments[reach] for some in pixels],
+    merged = Moments(*np.concatenate([some.moments for some in pixels],
                                      axis=1))
     if pixels[0].sums is not None:
         # an image almost without noise has sums beyond float32
@@ -444,19 +534,91 @@ def _error_nodes(contrast, sizes):
     return tuple(nodes), tuple(errors)
 
 
-def _class_model(pixels, search, noise, n_training):
+def _every_other(found):
+    """
+    Leave out every other amplitude.
+    """
+    kept = [number for number, kernel in enumerate(found.kernels)
+            if kernel.amplitude in AMPLITUDES[::2]]
+    if not kept:
+        return found  # the amplitude is given
+    return Grid([found.kernels[number] for number in kept],
+                *(array[kept] for array in found[1:]))
+
+
+class _LostRows:
+    """
+    Training pixels that lose neighbours, each by a pattern.
+
+    What is asked of them is as for `_Rows`.
+    """
+
+    def __init__(self, pixels, found, key, n_pixels, rng):
+        width = key[0]
+        self._patterns = patterns(*key)
+        self._weights, variance = pattern_weights(tuple(found.kernels), *key)
+        share = min(n_pixels / _count(pixels), 1.0)
+        parts = []
+        dy, dx = (axis[self._patterns.order] for axis in offsets(width))
+        for some in pixels:
+            part = np.linspace(0, len(some.y) - 1, round(share * len(some.y)),
+                               dtype=int)
+            data, y, x = some.plane.data, some.y[part], some.x[part]
+            which = rng.integers(len(self._patterns.which), size=y.size)
+            values = np.empty((y.size, dy.shape[1]), dtype=np.float32)
+            gather_neighbours(data, y, x, dy * data.shape[1] + dx, which,
+                              some.plane.noise, MAX_SUM, values)
+            parts.append((_in_noise(moments(
+                data, some.plane.bad, y, x, width,
+                self._patterns.hidden, which), some.plane.noise).T,
+                self._patterns.which[which], values))
+        found_moments, pattern, values = (
+            np.concatenate(part) for part in zip(*parts, strict=True))
+        order = np.argsort(pattern, kind='stable')  # equal ones together
+        self._pattern, self._values = pattern[order], values[order]
+        self.moments = Moments(*found_moments[order].T)
+        # the error of a class is that of its middle pattern
+        self.found = found._replace(variance=np.median(variance, axis=1))
+        self._variance = variance
+
+    def cost(self, chosen):
+        """
+        Return the mean absolute residual of some pixels, of all kernels.
+        """
+        return mean_residuals(self._values[chosen], self._weights,
+                              self._pattern[chosen])[
+                                  :len(self.found.kernels)]
+
+    def take(self, chosen, kernel):
+        """
+        Return absolute residuals and variances of some pixels, of one
+        kernel.
+        """
+        pattern = self._pattern[chosen]
+        weights = np.ascontiguousarray(self._weights[:, :, kernel])
+        residuals = np.einsum('ij,ij->i', self._values[chosen],
+                              weights[pattern])
+        return np.abs(residuals), self._variance[kernel, pattern]
+
+
+def _class_model(pixels, search, noise, n_training, rng):
     """
     Find the best kernel of each class of neighbourhoods.
     """
-    kernels, tables = [], {}
+    kernels, tables = {}, {}
     n_shapes = len(SHAPE_EDGES) + 1
+    found = _choices(search, pixels)
+    few = _every_other(found)
+    rows = _rows(pixels, found, search.width)
     whole = pixels[0].sums is not None
     for level in range(len(LOST_EDGES) + 1):
-        if whole and search.width <= 2 * level + 1:
-            continue  # no neighbour would be left
-        if whole or level == 0:
-            rows = _rows(pixels, _choices(search, pixels, level),
-                         search.width, level)
+        if whole and level > 0:
+            edges = (*LOST_EDGES, 1.0)
+            key = (search.width, *edges[level - 1:level + 1],
+                   symmetry_of(search))
+            if patterns(*key) is None:
+                continue  # too few neighbours would be left
+            rows = _LostRows(pixels, few, key, N_LOST[level - 1], rng)
         contrast, shape = describe(rows.moments, 1.0)
         kind = np.searchsorted(SHAPE_EDGES, shape)
         if not whole:
@@ -464,7 +626,7 @@ def _class_model(pixels, search, noise, n_training):
             kind -= n_shapes * level
         for number in range(n_shapes):
             mine = np.flatnonzero(kind == number)
-            if mine.size >= MIN_PIXELS:
+            if mine.size >= MIN_CLASS:
                 tables[level, number] = _make_steps(contrast, rows, mine,
                                                     kernels)
     if not tables:
@@ -482,7 +644,7 @@ def _class_model(pixels, search, noise, n_training):
 
 def _make_steps(contrast, rows, mine, kernels):
     """
-    Find the kernels of one class; new ones are appended to ``kernels``.
+    Find the kernels of one class; ``kernels`` numbers them.
     """
     contrast, found = contrast[mine], rows.found
     n_steps = 1
@@ -492,7 +654,7 @@ def _make_steps(contrast, rows, mine, kernels):
     edges = np.quantile(contrast, 1 - KEPT ** np.arange(n_steps))
     step = np.searchsorted(edges[1:], contrast, side='right')
     members = [np.flatnonzero(step == number) for number in np.unique(step)]
-    cost = np.array([rows.take(mine[these])[0].mean(axis=0) * found.penalty
+    cost = np.array([rows.cost(mine[these]) * found.penalty
                      for these in members])
     table, sizes = [], np.empty(contrast.size)
     for number, best in enumerate(_choose(cost, [*map(len, members)])):
@@ -500,10 +662,8 @@ def _make_steps(contrast, rows, mine, kernels):
         residuals, variance = rows.take(mine[these], best)
         # as if no neighbours were bad, in case there are
         sizes[these] = residuals * np.sqrt(found.variance[best] / variance)
-        if found.kernels[best] not in kernels:
-            kernels.append(found.kernels[best])
-        table.append((float(edges[number]),
-                      kernels.index(found.kernels[best]),
+        place = kernels.setdefault(found.kernels[best], len(kernels))
+        table.append((float(edges[number]), place,
                       float(found.variance[best])))
     return Steps(*zip(*table, strict=True), *_error_nodes(contrast, sizes))
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot._core.imputation import mark_spikes
+from lpiphot._core.imputation import (mark_spikes, places_above,
+                                      second_differences)
 
 __all__ = ['Plane', 'bright_pixels', 'good_values', 'noise_of',
            'random_pixels']
@@ -23,9 +24,6 @@ N_LEVEL = 2 ** 15
 # How far spikes stand out: from the window in units of the noise, from
 # their neighbours in units of the range of these, and the ratio of both
 SPIKE_SIGMA, SPIKE_SHARPNESS, SPIKE_RATIO = 20.0, 8.0, 4.0
-
-# The second difference in y and x, of unit noise for white noise
-STENCIL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
 
 
 class Plane(NamedTuple):
@@ -75,12 +73,11 @@ class Plane(NamedTuple):
         plane : `Plane`
             The plane.
         """
-        data = np.array(data, dtype=float, order='C')
         bad = np.ascontiguousarray(bad)
-        some = good_values(data, bad)
+        some = good_values(data, bad).astype(float)
         level = float(np.median(some))
         spread = float(np.median(np.abs(some - level)))
-        data -= level
+        data = np.subtract(data, level, dtype=float, order='C')
         data[bad] = 0
         # the precision of the numbers is the least noise they can have
         noise = max(noise_of(data, bad), np.spacing(abs(level)), 1e-100)
@@ -111,9 +108,11 @@ class Plane(NamedTuple):
             The pixels whose windows have spikes.
         """
         spikes = self.bad.copy()
-        return spikes, self.near_spikes(y, x, width, spikes)
+        near = np.zeros(len(y), dtype=bool)
+        self._find_spikes(y, x, width, spikes, near)
+        return spikes, near
 
-    def near_spikes(self, y, x, width, spikes=None):
+    def near_spikes(self, y, x, width, farthest):
         """
         Find pixels near spikes.
 
@@ -125,20 +124,27 @@ class Plane(NamedTuple):
         width : int
             The width of the windows.
 
-        spikes : (ny, nx) bool `~numpy.ndarray`, optional
-            Where to mark the spikes.
+        farthest : (n,) `~numpy.ndarray`
+            How far any pixel of their windows is from the mean. Near
+            ones are no spikes, and are not looked at.
 
         Returns
         -------
         near : (n,) bool `~numpy.ndarray`
             The pixels whose windows have spikes.
         """
+        far = ~(farthest <= SPIKE_SIGMA * self.noise * (1 - 1e-9))
         near = np.zeros(len(y), dtype=bool)
+        found = np.zeros(np.count_nonzero(far), dtype=bool)
+        self._find_spikes(y[far], x[far], width, None, found)
+        near[far] = found
+        return near
+
+    def _find_spikes(self, y, x, width, spikes, near):
         mark_spikes(self.data, self.bad.view(np.uint8), y, x, width // 2,
                     self.noise, SPIKE_SIGMA, SPIKE_SHARPNESS, SPIKE_RATIO,
                     None if spikes is None else spikes.view(np.uint8),
                     near.view(np.uint8))
-        return near
 
 
 def good_values(data, bad):
@@ -200,18 +206,22 @@ def bright_pixels(plane, threshold, n_pixels, highest=np.inf):
         Flat indices. Of a large image only some of the rows are
         searched, more of them if pixels are few there.
     """
-    n_x = plane.data.shape[1]
+    n_y, n_x = plane.data.shape
+    found = {}
     for n_scan in N_SCAN:
-        parts = []
-        for first, last in _bands(plane.data.shape, n_scan):
-            found = np.flatnonzero(plane.data[first:last] > threshold)
-            parts.append(found + first * n_x)
-        index = np.concatenate(parts)
-        index = index[~plane.bad.ravel()[index]]
-        index = index[plane.data.ravel()[index] < highest]
-        if index.size >= n_pixels:
+        bands = _bands((n_y, n_x), n_scan)
+        for first, last in bands:
+            if first in found:
+                continue
+            values = plane.data[first:last].ravel()
+            index = np.empty(values.size, dtype=np.int64)
+            index = index[:places_above(values, threshold, index)]
+            index = index[values[index] < highest] + first * n_x
+            found[first] = index[~plane.bad.ravel()[index]]
+        if (bands == [(0, n_y)]
+                or sum(map(len, found.values())) >= n_pixels):
             break
-    return index
+    return np.concatenate([found[first] for first in sorted(found)])
 
 
 def random_pixels(plane, n_pixels, rng):
@@ -275,19 +285,13 @@ def noise_of(data, bad):
     y, x = np.divmod(np.arange(0, data.size, step), n_x)
     inside = (y > 0) & (y < n_y - 1) & (x > 0) & (x < n_x - 1)
     place = (y * n_x + x)[inside]
-    values, hidden = data.ravel(), bad.ravel()
-    total, difference = np.zeros((2, place.size))
-    hit = np.zeros(place.size, dtype=bool)
-    constant = np.ones(place.size, dtype=bool)
-    for (j, i), factor in np.ndenumerate(STENCIL):
-        shifted = place + (j - 1) * n_x + i - 1
-        hit |= hidden[shifted]
-        constant &= values[shifted] == values[place]
-        total += values[shifted]
-        difference += factor * values[shifted]
-    if not constant[~hit].all():
-        hit |= constant  # rows of zeros have no noise
-    total, difference = total[~hit], difference[~hit]
+    total, difference = np.empty((2, place.size))
+    kind = np.empty(place.size, dtype=np.uint8)
+    second_differences(data, bad.view(np.uint8), place, total, difference,
+                       kind)
+    # rows of zeros have no noise
+    known = (kind == 0) if (kind == 0).any() else (kind == 2)
+    total, difference = total[known], difference[known]
     sizes = np.abs(difference)
     if sizes.any():
         faint = sizes[total <= np.quantile(total, 0.6)]

@@ -11,19 +11,23 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from scipy.optimize import minimize
 
-from lpiphot._core.imputation import orbit_sums
+from lpiphot._core.imputation import mean_sizes, whole_windows
 from lpiphot.gpr.kernels import PERIOD, Kernel
 from lpiphot.gpr.weights import Weights, Window, combine
-from lpiphot.gpr.window import offsets, orbits
+from lpiphot.gpr.window import HUGE, Moments, moments, offsets, orbits, taper
 
-__all__ = ['Bounds', 'Grid', 'OrbitSolver', 'Search', 'grid', 'objective',
-           'penalty', 'sum_orbits', 'symmetry_of', 'train']
+__all__ = ['Bounds', 'Grid', 'OrbitSolver', 'Search', 'Sums', 'columns',
+           'grid', 'mean_residuals', 'objective', 'penalty', 'sum_orbits',
+           'symmetry_of', 'train']
 
 # The penalty of equation 7, in units of the noise
 MU, TAU = 3000.0, 200.0
 
 # Amplitudes and length scales of the first, coarse search
 GRID = (9, 9)
+
+# Kernels are done so many at a time
+N_VECTOR = 8
 
 # Training pixels that the coarse search uses
 N_COARSE = 1500
@@ -95,26 +99,19 @@ class OrbitSolver:
 
     symmetry : {'all', 'axes', 'point'}
         The symmetry of the kernel.
-
-    reach : int, optional
-        Neighbours so near in y and x have no weight, as if bad.
     """
 
-    def __init__(self, width, symmetry, reach=0):
+    def __init__(self, width, symmetry):
         dy, dx = offsets(width)
         self.orbit = orbits(width, symmetry)
         self.sizes = np.bincount(self.orbit)
-        far = np.maximum(np.abs(dy), np.abs(dx)) > reach
-        self._kept = np.unique(self.orbit[far])
         order = np.argsort(self.orbit, kind='stable')
-        order = order[far[order]]
-        sizes = self.sizes[self._kept]
-        self._first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self._first = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
         one = order[self._first]
         self._near = dy[one], dx[one]
         self._apart = (dy[one][:, np.newaxis] - dy[order],
                        dx[one][:, np.newaxis] - dx[order])
-        self._root = np.sqrt(sizes)
+        self._root = np.sqrt(self.sizes)
 
     def __call__(self, kernel, amplitudes):
         """
@@ -154,17 +151,15 @@ class OrbitSolver:
         solved = np.linalg.solve(matrices, right)
         w, u = np.moveaxis(solved, -1, 0) * self._root
         whole = combine(k / self._root, w, u, a2)
-        values = np.zeros((a2.size, self.sizes.size))
-        values[:, self._kept] = whole.values / self._root ** 2
-        return Weights(values, whole.variance)
+        return Weights(whole.values / self.sizes, whole.variance)
 
 
 @lru_cache(maxsize=32)
-def _solver(width, symmetry, reach=0):
-    return OrbitSolver(width, symmetry, reach)
+def _solver(width, symmetry):
+    return OrbitSolver(width, symmetry)
 
 
-def _solve(kernel, amplitudes, search, symmetry, reach=0):
+def _solve(kernel, amplitudes, search, symmetry):
     """
     Return the weights of orbits, or `None` if there are none.
     """
@@ -174,17 +169,55 @@ def _solve(kernel, amplitudes, search, symmetry, reach=0):
             # seen from the symmetric vectors alone
             Window(replace(kernel, amplitude=float(np.max(amplitudes))),
                    search.width)
-        return _solver(search.width, symmetry, reach)(kernel, amplitudes)
+        return _solver(search.width, symmetry)(kernel, amplitudes)
     except (LinAlgError, ValueError):
         return None
 
 
+class Sums(NamedTuple):
+    """
+    What training needs of the image: the (N, width**2) matrix of the
+    paper is never built.
+
+    Attributes
+    ----------
+    sums : (n_kept, n_orbits) `~numpy.ndarray`
+        The neighbours of training pixels summed by orbit, less the
+        pixel; times the weights of the orbits they are the prediction
+        less the pixel.
+
+    moments : `~lpiphot.gpr.window.Moments`
+        How the neighbours scatter.
+
+    farthest : (n_kept,) `~numpy.ndarray`
+        How far any pixel of the window is from the mean of them all.
+
+    kept : (n,) bool `~numpy.ndarray`
+        The pixels that were kept.
+    """
+
+    sums: np.ndarray
+    moments: Moments
+    farthest: np.ndarray
+    kept: np.ndarray
+
+
+@lru_cache(maxsize=32)
+def _by_orbit(width, symmetry):
+    """
+    Return offsets in the order of their orbits, where the orbits end,
+    and the weights of moments of each orbit.
+    """
+    orbit = orbits(width, symmetry)
+    order = np.argsort(orbit, kind='stable')
+    dy, dx = (axis[order] for axis in offsets(width))
+    ends = np.cumsum(np.bincount(orbit))
+    return dy, dx, ends, taper(width)[order][ends - 1]
+
+
 def sum_orbits(data, bad, y, x, width, symmetry):
     """
-    Sum the neighbours of training pixels by orbit, less the pixel.
-
-    This is all that training needs of the image: the (N, width**2)
-    matrix of the paper is never built.
+    Sum the neighbours of training pixels by orbit.
 
     Parameters
     ----------
@@ -206,20 +239,70 @@ def sum_orbits(data, bad, y, x, width, symmetry):
 
     Returns
     -------
-    sums : (n_kept, n_orbits) `~numpy.ndarray`
-        The sums; times the weights of the orbits they are the
-        prediction less the pixel.
-
-    kept : (n,) bool `~numpy.ndarray`
-        The pixels that were kept.
+    result : `Sums`
+        The sums and moments.
     """
-    solver = _solver(width, symmetry)
-    sums = np.empty((len(y), solver.sizes.size))
-    kept = np.zeros(len(y), dtype=np.uint8)
-    orbit_sums(data, bad.view(np.uint8), y, x, *offsets(width),
-               solver.orbit, sums, kept)
-    kept = kept.astype(bool)
-    return sums[kept], kept
+    dy, dx, ends, weights = _by_orbit(width, symmetry)
+    sums = np.empty((len(y), ends.size))
+    scatter, peak, farthest = np.empty((3, len(y)))
+    kept = np.empty(len(y), dtype=bool)
+    whole_windows(data, bad.view(np.uint8), y, x, dy, dx, ends, weights,
+                  sums, scatter, peak, farthest, kept.view(np.uint8))
+    farthest = farthest[kept]
+    if np.all(farthest < HUGE ** 0.5):
+        found = Moments(scatter[kept], peak[kept], np.zeros(farthest.size))
+    else:  # squares are too large
+        found = moments(data, bad, y[kept], x[kept], width)
+    return Sums(sums[kept], found, farthest, kept)
+
+
+def columns(values):
+    """
+    Return the weights of kernels as `mean_residuals` takes them.
+
+    Parameters
+    ----------
+    values : (n_kernels, n) `~numpy.ndarray`
+        The weights.
+
+    Returns
+    -------
+    weights : (n, n_columns) `~numpy.ndarray`
+        One column for each kernel, and some of zeros, float32.
+    """
+    n_kernels, n = values.shape
+    weights = np.zeros((n, -(-n_kernels // N_VECTOR) * N_VECTOR),
+                       dtype=np.float32)
+    weights[:, :n_kernels] = values.T
+    return weights
+
+
+def mean_residuals(values, weights, which=None):
+    """
+    Return the mean absolute residual of many kernels.
+
+    Parameters
+    ----------
+    values : (n_pixels, n) `~numpy.ndarray`
+        The sums of training pixels, or their neighbours, float32.
+
+    weights : (n_patterns, n, n_columns) `~numpy.ndarray`
+        The weights of the kernels, of `columns`, for some patterns.
+
+    which : (n_pixels,) `~numpy.ndarray` of int, optional
+        The pattern of each pixel, equal ones together; by default the
+        first of all.
+
+    Returns
+    -------
+    residuals : (n_columns,) `~numpy.ndarray`
+        The mean absolute residuals, to the precision of float32.
+    """
+    if which is None:
+        which = np.zeros(len(values), dtype=np.intp)
+    means = np.empty(weights.shape[2])
+    mean_sizes(values, weights, which, means)
+    return means
 
 
 def penalty(amplitude):
@@ -343,7 +426,7 @@ class Grid(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def grid(search, amplitudes, pairs, symmetry, angle=0.0, reach=0):
+def grid(search, amplitudes, pairs, symmetry, angle=0.0):
     """
     Return kernels to choose from, for any image.
 
@@ -364,9 +447,6 @@ def grid(search, amplitudes, pairs, symmetry, angle=0.0, reach=0):
     angle : float, optional
         Their angle in degrees.
 
-    reach : int, optional
-        Neighbours so near in y and x have no weight, as if bad.
-
     Returns
     -------
     result : `Grid`
@@ -381,11 +461,11 @@ def grid(search, amplitudes, pairs, symmetry, angle=0.0, reach=0):
     for pair in pairs:
         some = [Kernel(search.name, amplitude, pair, angle, search.period)
                 for amplitude in amplitudes]
-        solved = _solve(some[0], amplitudes, search, symmetry, reach)
+        solved = _solve(some[0], amplitudes, search, symmetry)
         while solved is None and len(some) > 1:
             some = some[:-1]  # a smaller amplitude may do
             solved = _solve(some[0], amplitudes[:len(some)], search,
-                            symmetry, reach)
+                            symmetry)
         if solved is not None:
             kernels.extend(some)
             values.append(solved.values)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lpiphot._core.imputation import neighbour_moments
 
-__all__ = ['Moments', 'moments', 'offsets', 'orbits']
+__all__ = ['Moments', 'moments', 'offsets', 'orbits', 'taper']
 
 # The scale in pixels of the weights of the moments
 TAPER = 1.5
@@ -101,12 +101,27 @@ class Moments(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _taper(width):
+def taper(width):
+    """
+    Return the weights of the neighbours in the moments.
+
+    Parameters
+    ----------
+    width : int
+        The odd width of the window in pixels.
+
+    Returns
+    -------
+    weights : (width**2 - 1,) `~numpy.ndarray`
+        The weights; not to be written to.
+    """
     dy, dx = offsets(width)
-    return np.exp(-0.5 * (dy ** 2 + dx ** 2) / TAPER ** 2)
+    weights = np.exp(-0.5 * (dy ** 2 + dx ** 2) / TAPER ** 2)
+    weights.flags.writeable = False
+    return weights
 
 
-def moments(data, bad, y, x, width, reach=0):
+def moments(data, bad, y, x, width, hidden=None, which=None):
     """
     Find how the good neighbours of pixels scatter.
 
@@ -124,21 +139,27 @@ def moments(data, bad, y, x, width, reach=0):
     width : int
         The odd width of the window in pixels.
 
-    reach : int, optional
-        Neighbours so near in y and x are taken for bad.
+    hidden : (n_patterns, width**2 - 1) `~numpy.ndarray`, optional
+        Patterns of neighbours to be taken for bad, 0 for others, uint8.
+
+    which : (n,) `~numpy.ndarray` of int, optional
+        The pattern of each pixel.
 
     Returns
     -------
     result : `Moments`
         The moments.
     """
+    if hidden is None:
+        hidden = np.zeros((1, width ** 2 - 1), dtype=np.uint8)
+        which = np.zeros(len(y), dtype=np.intp)
+    others = (bad.view(np.uint8), y, x, *offsets(width), taper(width),
+              hidden, which)
     result = Moments(*np.zeros((3, len(y))))
-    neighbour_moments(data, bad.view(np.uint8), y, x, *offsets(width),
-                      _taper(width), reach, *result)
-    if not np.isfinite(result.scatter).all():  # squares are too large
+    neighbour_moments(data, *others, *result)
+    large = ~np.isfinite(result.scatter)
+    if large.any():  # squares are too large
         small = Moments(*np.zeros((3, len(y))))
-        neighbour_moments(data / HUGE, bad.view(np.uint8), y, x,
-                          *offsets(width), _taper(width), reach, *small)
-        large = ~np.isfinite(result.scatter)
+        neighbour_moments(data / HUGE, *others, *small)
         result.scatter[large] = small.scatter[large] * HUGE
     return result

@@ -1,0 +1,81 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+The pixels that training looks at, and the noise of the sky.
+"""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from lpiphot.gpr.sample import Plane, bright_pixels, noise_of
+
+SIGMA = 1.7
+
+
+@pytest.fixture(scope='module')
+def plane():
+    """
+    A large image with few bright pixels, some of them bad.
+    """
+    rng = np.random.default_rng(21)
+    data = rng.normal(1e3, SIGMA, (1111, 503))
+    places = rng.integers(data.size, size=700)
+    data.ravel()[places] += rng.uniform(0, 900, places.size)
+    bad = rng.random(data.shape) < 0.1
+    return Plane.of(data, bad)
+
+
+@pytest.mark.parametrize('n_pixels', [10, 10 ** 6])
+def test_bright_pixels(plane, n_pixels):
+    """
+    All that are good, above one limit and below another, once each; in
+    some of the rows, if these are enough.
+    """
+    index = bright_pixels(plane, 50.0, n_pixels, 800.0)
+    wanted = np.flatnonzero((plane.data > 50) & (plane.data < 800)
+                            & ~plane.bad)
+    if n_pixels == 10:
+        assert n_pixels <= index.size < wanted.size
+        assert np.isin(index, wanted).all()
+        assert (np.diff(index) > 0).all()
+    else:
+        assert index.tolist() == wanted.tolist()
+
+
+def _noise_by_loops(data, bad):
+    stencil = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
+    means, sizes = [], []
+    for j in range(1, data.shape[0] - 1):
+        for i in range(1, data.shape[1] - 1):
+            part = np.s_[j - 1:j + 2, i - 1:i + 2]
+            if not bad[part].any() and np.ptp(data[part]) > 0:
+                means.append(data[part].mean())
+                sizes.append(abs((stencil * data[part]).sum()))
+    faint = np.array(means) <= np.quantile(means, 0.6)
+    return 1.4826 * np.median(np.array(sizes)[faint])
+
+
+def test_noise():
+    """
+    The second differences of the fainter pixels, without bad ones and
+    margins of zeros.
+    """
+    rng = np.random.default_rng(22)
+    data = rng.normal(30.0, SIGMA, (90, 80))
+    data[:, 55:] += 1e3 * rng.random((90, 25))
+    data[:20] = 0
+    bad = rng.random(data.shape) < 0.03
+    found = noise_of(np.where(bad, 0, data), bad)
+    assert_allclose(found, _noise_by_loops(data, bad), rtol=1e-9)
+    assert 0.9 * SIGMA < found < 1.1 * SIGMA
+
+
+def test_noise_of_constant_images():
+    """
+    It is 0 only if all pixels are the same.
+    """
+    data = np.zeros((30, 30))
+    bad = np.zeros(data.shape, dtype=bool)
+    assert noise_of(data, bad) == 0
+    data[4, 5] = 7.0
+    assert noise_of(data, bad) > 0
