@@ -87,12 +87,11 @@ def print_lines(label, table, names, unit=None, scale=1.0):
     z = offset / (error * scale)
     chosen = np.array(table['recovered']) & np.isfinite(z)
     unit = unit or robust_width(offset[chosen])
-    n_all = chosen.sum()
-    parts = [f'{np.median(z[members]):+6.2f} {robust_width(z[members]):5.2f} '
+    parts = [f'{members.sum():4d} {np.median(z[members]):+6.2f} {robust_width(z[members]):5.2f} '
              f'{100 * np.mean(np.abs(z[members]) > 5):4.1f}% '
              f'{robust_width(offset[members]) / unit:5.2f}'
              for members in (chosen, chosen & ~np.array(table['blended']))]
-    print(f'{label:32s} {n_all:4d} {"  |  ".join(parts)}', flush=True)
+    print(f'{label:32s} {"  |  ".join(parts)}', flush=True)
     return unit
 
 
@@ -108,9 +107,8 @@ def main():
     parser.add_argument('--seed', type=int, default=1)
     args = parser.parse_args()
     warnings.simplefilter('ignore', AstropyUserWarning)
-    print(f'{"":32s} {"":4s} {"all stars":>25s}     {"not blended":>24s}\n'
-          f'{"":32s} {"n":>4s} '
-          + '  |  '.join(2 * ['median width    >5 error']))
+    print(f'{"":32s} {"all stars":>29s}     {"not blended":>29s}\n{"":32s} '
+          + '  |  '.join(2 * ['   n median width    >5 error']))
     for path in args.images:
         data = fits.getdata(path).astype(float)
         base = PSFPipeline()(data)
