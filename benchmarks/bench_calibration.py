@@ -87,7 +87,8 @@ def print_lines(label, table, names, unit=None, scale=1.0):
     z = offset / (error * scale)
     chosen = np.array(table['recovered']) & np.isfinite(z)
     unit = unit or robust_width(offset[chosen])
-    parts = [f'{members.sum():4d} {np.median(z[members]):+6.2f} {robust_width(z[members]):5.2f} '
+    parts = [f'{members.sum():4d} {np.median(z[members]):+6.2f} '
+             f'{robust_width(z[members]):5.2f} '
              f'{100 * np.mean(np.abs(z[members]) > 5):4.1f}% '
              f'{robust_width(offset[members]) / unit:5.2f}'
              for members in (chosen, chosen & ~np.array(table['blended']))]
