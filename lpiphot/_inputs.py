@@ -344,6 +344,23 @@ def as_number(name, value, unit=None):
     return number
 
 
+def as_range(name, value, lowest=-np.inf, highest=np.inf):
+    """
+    Return two numbers in order, within limits.
+    """
+    try:
+        first, last = (float(number) for number in value)
+    except (TypeError, ValueError):
+        msg = f'{name} must be two numbers; got {value!r}'
+        raise TypeError(msg) from None
+    if not (lowest <= first <= last <= highest
+            and np.isfinite([first, last]).all()):
+        limits = '' if np.isinf(lowest) else f', from {lowest} to {highest}'
+        msg = f'{name} must be two numbers in order{limits}; got {value!r}'
+        raise ValueError(msg)
+    return first, last
+
+
 def as_shape(name, value, *, smallest=1, odd=True):
     """
     Return a shape ``(ny, nx)``, odd or any, from one or two integers.

@@ -108,10 +108,12 @@ def column_values(table, name, unit=None):
             msg = (f"column {name} of phot must have the unit '{unit}'; got "
                    f"'{column.unit}'")
             raise u.UnitsError(msg)
+    msg = f'column {name} of phot must hold numbers; got {column.dtype}'
+    if np.iscomplexobj(column):
+        raise TypeError(msg)
     try:
         values = np.array(np.ma.getdata(column), dtype=float)
     except (TypeError, ValueError):
-        msg = f'column {name} of phot must hold numbers; got {column.dtype}'
         raise TypeError(msg) from None
     if values.ndim != 1:
         msg = (f'column {name} of phot must hold one number a row; its shape '

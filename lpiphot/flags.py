@@ -125,7 +125,8 @@ def decode_dnt_flags(flags, *, return_bit_values=False):
     Parameters
     ----------
     flags : int or array_like of int
-        One value or an array of values.
+        One value or an array of values; those that are masked, as in
+        tables that were joined, have no flags.
 
     return_bit_values : bool, optional
         If `True`, return the bit values instead of their names.
@@ -169,7 +170,8 @@ def decode_fill_flags(flags, *, return_bit_values=False):
     Parameters
     ----------
     flags : int or array_like of int
-        One value or an array of values.
+        One value or an array of values; those that are masked, as in
+        tables that were joined, have no flags.
 
     return_bit_values : bool, optional
         If `True`, return the bit values instead of their names.
@@ -208,7 +210,7 @@ def _decode(flags, registry, return_bit_values):
     """
     Decode the bits of a registry.
     """
-    values = np.asanyarray(flags)
+    values = np.asarray(np.ma.filled(flags, 0))
     if values.size == 0:
         return []
     if not np.issubdtype(values.dtype, np.integer):

@@ -384,6 +384,16 @@ class TestErrors:
         with pytest.raises(TypeError):
             LPIBackgroundCorrector(PSF, 33)
 
+    @pytest.mark.parametrize('value', [1j, 'a'])
+    def test_columns(self, scene, value):
+        """
+        Columns hold numbers.
+        """
+        phot = scene.phot.copy()
+        phot['x_fit'] = np.full(len(phot), value)
+        with pytest.raises(TypeError, match='column x_fit of phot must hold'):
+            make()(scene.data, phot)
+
     def test_call_keyword_only(self, scene):
         """
         Those of a call too.

@@ -212,6 +212,8 @@ def test_flags_of_a_column():
     """
     assert [len(names) for names in
             decode_dnt_flags(np.array([0, 1, 3, 56]))] == [0, 1, 2, 3]
+    assert decode_dnt_flags(np.ma.array([1, 3], mask=[0, 1])) == [
+        ['radius_lifted'], []]
     with pytest.raises(TypeError, match='flags'):
         decode_dnt_flags(1.5)
 

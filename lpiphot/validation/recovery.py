@@ -17,7 +17,8 @@ from astropy.table import QTable, Table, vstack
 
 from lpiphot._files import whole_file
 from lpiphot._fwhm import model_fwhm
-from lpiphot._inputs import ImageReader, as_count, as_gain, as_seed
+from lpiphot._inputs import (ImageReader, as_count, as_gain, as_number,
+                             as_optional, as_range, as_seed)
 from lpiphot._parallel import one_blas_thread, show_progress
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.validation.environment import (local_density, local_roughness,
@@ -199,9 +200,13 @@ class InjectionRecovery:
         n_processes = as_count('n_processes', n_processes, 1)
         if n_stars is not None:
             n_stars = as_count('n_stars', n_stars, 1)
-        if not 0 < fraction < np.inf:
-            msg = f'fraction must be positive, got {fraction!r}.'
-            raise ValueError(msg)
+        fraction = as_number('fraction', fraction)
+        flux_quantiles = as_range('flux_quantiles', flux_quantiles, 0, 1)
+        if min_separation is not None and min_separation != 0:
+            min_separation = as_number('min_separation', min_separation)
+        border = as_count('border', border)
+        gain = as_optional('gain', gain)
+        match_radius = as_optional('match_radius', match_radius)
         if isinstance(fluxes, str) and fluxes != 'catalogue':
             msg = ("fluxes must be 'catalogue', numbers or a Quantity; got "
                    f'{fluxes!r}.')
@@ -210,15 +215,11 @@ class InjectionRecovery:
             if not (isinstance(fluxes, str) and fluxes == 'catalogue'):
                 msg = 'fluxes and magnitudes are both given; give one.'
                 raise ValueError(msg)
-            bright, faint = magnitudes
-            if not bright <= faint:
-                msg = ('magnitudes must be the brightest and the faintest; '
-                       f'got {magnitudes!r}.')
-                raise ValueError(msg)
+            magnitudes = as_range('magnitudes', magnitudes)
         self.pipeline = pipeline
         self.psf_model = psf_model
         self.corrector = corrector
-        self.columns = tuple(columns)
+        self.columns = _as_columns(columns)
         self.n_rounds = n_rounds
         self.fraction = fraction
         self.n_stars = n_stars
@@ -574,6 +575,19 @@ def _start_worker(setup):
 def _work(number):
     with one_blas_thread:
         return _worker_setup.run(number)
+
+
+def _as_columns(columns):
+    """
+    Return the names of two columns as a tuple.
+    """
+    if (isinstance(columns, str) or not np.iterable(columns)
+            or len(columns) != 2
+            or not all(isinstance(name, str) for name in columns)):
+        msg = ('columns must be the names of two columns, of the flux and its '
+               f'error; got {columns!r}')
+        raise TypeError(msg)
+    return tuple(columns)
 
 
 def _check_pickles(name, value):

@@ -360,11 +360,22 @@ def test_bad_input(tmp_path):
             make_tool(**{name: 1.5})
     with pytest.raises(ValueError, match='fraction must be positive'):
         make_tool(fraction=0.0)
+    for name, value in (('fraction', None), ('flux_quantiles', 0.5),
+                        ('min_separation', 'a'), ('match_radius', 'a'),
+                        ('border', 1.5), ('gain', 'a'),
+                        ('columns', 'cflux'), ('columns', ('cflux',))):
+        with pytest.raises(TypeError, match=f'{name} must be'):
+            make_tool(**{name: value})
+    for name, value in (('flux_quantiles', (0.9, 0.1)),
+                        ('flux_quantiles', (0, 2)), ('min_separation', -1),
+                        ('match_radius', 0), ('border', -1), ('gain', -1)):
+        with pytest.raises(ValueError, match=f'{name} must be'):
+            make_tool(**{name: value})
     with pytest.raises(ValueError, match="fluxes must be 'catalogue', num"):
         make_tool(fluxes='list')
     with pytest.raises(ValueError, match='fluxes and magnitudes are both'):
         make_tool(magnitudes=(-9, -5))
-    with pytest.raises(ValueError, match='magnitudes must be the brightest'):
+    with pytest.raises(ValueError, match='magnitudes must be two numbers in'):
         make_tool(fluxes='catalogue', magnitudes=(-5, -9))
     with pytest.raises(ValueError, match='psf_model must be given'):
         InjectionRecovery(PeakPipeline())(data)
