@@ -5,15 +5,14 @@ Level and scatter of the pixels of a residual image, in blocks.
 
 import numpy as np
 
-__all__ = ['BLOCK', 'block_loudness', 'block_moments', 'local_noise',
-           'spread_blocks']
+__all__ = ['BLOCK', 'block_moments', 'local_noise', 'spread_blocks']
 
 BLOCK = 16          # pixels: a few times the FWHM of a PSF
 MIN_PIXELS = 16     # good pixels a block needs
 MAD_TO_SIGMA = 1.482602218505602  # 1 / Phi^-1(3/4), a Gaussian's
 
 
-def block_moments(image, mask):
+def block_moments(image, mask, *, loudness=False):
     """
     Return median and robust scatter of blocks of 16 x 16 pixels.
 
@@ -29,55 +28,35 @@ def block_moments(image, mask):
     mask : (ny, nx) bool `~numpy.ndarray`
         `True` for pixels to leave out.
 
+    loudness : bool, optional
+        Whether to return the root mean square about the median, too.
+
     Returns
     -------
     level, scatter : (ceil(ny / 16), ceil(nx / 16)) `~numpy.ndarray`
         Median and 1.4826 times the median absolute deviation; NaN for a
         block with fewer than 16 good pixels.
-    """
-    blocks, n_blocks = _in_blocks(image, mask)
-    count = np.count_nonzero(np.isfinite(blocks), axis=1)
-    level = _row_medians(blocks, count)
-    scatter = MAD_TO_SIGMA * _row_medians(
-        np.abs(blocks - level[:, np.newaxis]), count)
-    return level.reshape(n_blocks), scatter.reshape(n_blocks)
 
-
-def block_loudness(image, mask, level):
-    """
-    Return the root mean square of blocks about their median.
-
-    Parameters
-    ----------
-    image, mask
-        As for `block_moments`.
-
-    level : 2-D `~numpy.ndarray`
-        The medians, of `block_moments`.
-
-    Returns
-    -------
     loudness : (ceil(ny / 16), ceil(nx / 16)) `~numpy.ndarray`
-        The root mean square; NaN where the median is.
-    """
-    blocks, n_blocks = _in_blocks(image, mask)
-    square = (blocks - level.reshape(-1, 1)) ** 2
-    count = np.maximum(np.count_nonzero(np.isfinite(square), axis=1), 1)
-    mean = np.nansum(square, axis=1) / count
-    return np.where(np.isnan(level), np.nan,
-                    np.sqrt(mean).reshape(n_blocks))
-
-
-def _in_blocks(image, mask):
-    """
-    Return the pixels of each block, NaN if masked, and how many blocks.
+        The root mean square, if it was asked for; NaN for the same.
     """
     n_blocks = [-(-size // BLOCK) for size in image.shape]
     padded = np.full([n * BLOCK for n in n_blocks], np.nan)
     ny, nx = image.shape
     padded[:ny, :nx] = np.where(mask, np.nan, image)
     blocks = padded.reshape(n_blocks[0], BLOCK, n_blocks[1], BLOCK)
-    return blocks.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK), n_blocks
+    blocks = blocks.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
+
+    good = np.isfinite(blocks)
+    count = np.count_nonzero(good, axis=1)
+    level = _row_medians(blocks, count)
+    deviations = np.abs(blocks - level[:, np.newaxis])
+    moments = [level, MAD_TO_SIGMA * _row_medians(deviations, count)]
+    if loudness:
+        deviations[~good] = 0.0
+        square = np.einsum('ij,ij->i', deviations, deviations)
+        moments.append(np.sqrt(square / np.maximum(count, 1)))
+    return tuple(moment.reshape(n_blocks) for moment in moments)
 
 
 def _row_medians(values, count):

@@ -15,8 +15,7 @@ import numpy as np
 from lpiphot.lpi.infill import HALF_WIDTHS, boxcar_infill, pixel_noise
 from lpiphot.lpi.loudness import Loudness
 from lpiphot.lpi.masks import outlier_mask
-from lpiphot.lpi.noise import (BLOCK, block_loudness, block_moments,
-                               spread_blocks)
+from lpiphot.lpi.noise import BLOCK, block_moments, spread_blocks
 from lpiphot.lpi.residual import StarRenderer
 from lpiphot.lpi.tiles import Region, shared_regions
 
@@ -201,8 +200,8 @@ class Field:
         left = n_boxcars > len(HALF_WIDTHS)
         filled[left] = self.level
 
-        level, scatter = block_moments(residual, mask)
-        loudness = block_loudness(residual, mask, level)
+        level, scatter, loudness = block_moments(residual, mask,
+                                                 loudness=True)
         if self._gain is not None and self._background is not None:
             sky = self._background[outer.slices]
             scatter = np.sqrt(np.abs(sky + filled) / self._gain)

@@ -19,9 +19,9 @@ __all__ = ['FreePlaces']
 # of its peak: nine tenths of a Gaussian.
 CORE = 0.1
 
-# A median of so many places is good to some 0.03 of the scatter. More of
+# A median of so many places is good to some 0.04 of the scatter. More of
 # them would be next to each other, and tell the same.
-N_PLACES = 1000
+N_PLACES = 700
 
 # As in ``filtered_places.h``: the numbers of a vector are at most 8, and
 # sums are made four at a time.
@@ -118,14 +118,16 @@ class FreePlaces:
         for j, psf in enumerate(psfs):
             stamp[used] = weights[j]
             errors = self._errors(number, psf, stamp)
-            if errors.size == 0:
+            n = errors.size
+            if n == 0:
                 continue
-            median = np.median(errors) - mean[j]
+            errors.sort()  # a tenth of the time of numpy's median
+            median = 0.5 * (errors[(n - 1) // 2] + errors[n // 2]) - mean[j]
             # as many pixels as the PSF covers are one place
-            n_apart = errors.size * min(
-                self._step ** 2 * np.sum(psf ** 2) / np.sum(psf) ** 2, 1.0)
-            variance = (dcflux[j] ** 2 / n_apart
-                        * (np.pi / 2 - errors.size / self._n_grid))
+            flat = psf.ravel()
+            area = flat.sum() ** 2 / (flat @ flat)
+            variance = (dcflux[j] ** 2 * (np.pi / 2 - n / self._n_grid)
+                        / (n * min(self._step ** 2 / area, 1.0)))
             if median ** 2 > variance:
                 medians[j] = median - variance / median
         return medians
@@ -134,10 +136,10 @@ class FreePlaces:
         """
         Return the sums of the weights on a stamp times the free places.
         """
-        core = np.argwhere(psf > CORE * psf.max())
+        rows, columns = np.nonzero(psf > CORE * psf.max())
+        core = (rows * self._pixels.shape[1] + columns).astype(np.intc)
         sums = np.empty(self._n_grid + N_AT_A_TIME, dtype=stamp.dtype)
         n = filter_places(
             sums, self._pixels, self._mask, *self._corners[number],
-            self._window_shape, self._step,
-            (core @ [self._pixels.shape[1], 1]).astype(np.intc), stamp)
+            self._window_shape, self._step, core, stamp)
         return sums[:n]
