@@ -21,7 +21,7 @@ CORE = 0.1
 
 # A median of so many places is good to some 0.04 of the scatter. More of
 # them would be next to each other, and tell the same.
-N_PLACES = 700
+N_PLACES = 1000
 
 # As in ``filtered_places.h``: the numbers of a vector are at most 8, and
 # sums are made four at a time.

@@ -290,11 +290,11 @@ def typical_error(filled, mask, iy, ix, psf, weights, mean, sigma,
     """
     The median of what a flux would be off by at places without a star.
 
-    The window is tried at some 700 places of a grid, where no pixel is
+    The window is tried at some 1000 places of a grid, where no pixel is
     masked of those in which the PSF has a tenth of its peak or more. A
     median that chance explains is shrunk towards 0.
     """
-    step = max(round(np.sqrt(window_shape[0] * window_shape[1] / 700)), 1)
+    step = max(round(np.sqrt(window_shape[0] * window_shape[1] / 1000)), 1)
     grid = np.zeros(window_shape, dtype=bool)
     grid[::step, ::step] = True
     grid = grid.ravel()
