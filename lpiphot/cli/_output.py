@@ -106,16 +106,13 @@ def atomic_files(paths, *, overwrite=False):
 
     Parameters
     ----------
-    paths : dict
-        The names of the files, by any key.
-
-    overwrite : bool, optional
-        Whether to replace files that exist.
+    paths, overwrite
+        As there.
 
     Yields
     ------
     temporary : dict
-        Names to write to, by the same keys.
+        As there.
     """
     try:
         with whole_files(paths, overwrite=overwrite) as temporary:

@@ -651,7 +651,7 @@ def _make_steps(contrast, rows, mine, kernels):
     while (n_steps < MAX_STEPS
            and KEPT ** n_steps * contrast.size >= MIN_PIXELS):
         n_steps += 1
-    # quantiles, for which numpy's function takes as long as all the rest
+    # quantiles; numpy's function takes longer
     parts = (1 - KEPT ** np.arange(n_steps)) * contrast.size
     edges = np.sort(contrast)[parts.astype(int)]
     step = np.searchsorted(edges[1:], contrast, side='right')

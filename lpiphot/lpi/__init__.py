@@ -12,6 +12,8 @@ The way of the data, in the order of the modules:
                 and ignored pixels
 `.infill`       residual, mask -> a hole-free residual, only to learn
                 from (section 2.5)
+`.loudness`     residual, mask -> how loud its blocks are; hole-free
+                residual -> the same with the loud ones calmed
 `.covariance`   hole-free residual -> local mean and covariance of a
                 stamp (section 2.4, equation 6)
 `.neighbours`   other stars -> terms of the covariance, and members of
@@ -19,6 +21,8 @@ The way of the data, in the order of the modules:
 `.templates`    star and group -> the shapes that are solved jointly
 `.correction`   conditional Gaussian, templates -> corrections
                 (section 2.6, equations 9 and 10)
+`.typical`      weights of the pixels in a flux -> what it is typically
+                off by, where no star is
 ==============  ========================================================
 
 Holes of images without stars take a way of their own, from `.infill` and

@@ -15,8 +15,8 @@ from lpiphot.lpi.tiles import mirror
 __all__ = ['Workspace', 'joint_covariances', 'training_index',
            'training_region']
 
-# The numbers of a vector of the kernel are at most 8, and it keeps at most
-# 4 vectors in registers (``lpiphot/_core/shifted_products.h``).
+# The numbers of a vector of a kernel are at most 8 (``lpiphot/_core/simd.h``),
+# and this one keeps at most 4 vectors in registers (``shifted_products.h``).
 VECTOR = 8
 N_VECTORS = 4
 

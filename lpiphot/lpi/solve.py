@@ -148,7 +148,8 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     for limit in np.unique(limits):
         alike = np.flatnonzero(limits == limit)
         for i, solution in zip(alike, _solve_alike(
-                field, psf, sources.take(alike), scene, limit, rows[alike],
+                field, psf, sources.take(alike), centres[alike], scene,
+                limit, rows[alike],
                 stamp_shape=stamp_shape, window_shape=window_shape,
                 condition_radius=condition_radius, dtype=dtype,
                 workspace=workspace, neighbours=neighbours, groups=groups,
@@ -157,13 +158,12 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     return solutions
 
 
-def _solve_alike(field, psf, sources, scene, limit, rows, *, stamp_shape,
-                 window_shape, condition_radius, dtype, workspace, neighbours,
-                 groups, positions):
+def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
+                 stamp_shape, window_shape, condition_radius, dtype, workspace,
+                 neighbours, groups, positions):
     """
     Solve stars whose training pixels may be equally loud.
     """
-    centres = centre_pixels(sources)
     shapes = stamp_shape, window_shape, field.image_shape
     pixels, outside = stamp_pixels(centres, stamp_shape, field.image_shape,
                                    scene.region)

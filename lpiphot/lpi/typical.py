@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from lpiphot._core.places import filter_places
+from lpiphot.lpi.covariance import VECTOR
 
 __all__ = ['FreePlaces']
 
@@ -23,9 +24,7 @@ CORE = 0.1
 # them would be next to each other, and tell the same.
 N_PLACES = 1000
 
-# As in ``filtered_places.h``: the numbers of a vector are at most 8, and
-# sums are made four at a time.
-VECTOR = 8
+# As in ``filtered_places.h``: sums are made four at a time.
 N_AT_A_TIME = 4
 
 
@@ -121,7 +120,7 @@ class FreePlaces:
             n = errors.size
             if n == 0:
                 continue
-            errors.sort()  # a tenth of the time of numpy's median
+            errors.sort()  # much quicker than numpy's median
             median = 0.5 * (errors[(n - 1) // 2] + errors[n // 2]) - mean[j]
             # as many pixels as the PSF covers are one place
             flat = psf.ravel()
