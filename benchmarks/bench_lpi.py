@@ -11,7 +11,9 @@ import cProfile
 import pstats
 import resource
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from astropy.io import fits
@@ -23,6 +25,8 @@ from threadpoolctl import threadpool_limits
 
 import lpiphot.corrector
 from lpiphot import LPIBackgroundCorrector
+from lpiphot.lpi import solve
+from lpiphot.lpi.correction import correct
 from lpiphot.lpi.covariance import (Workspace, joint_covariances,
                                     training_region)
 from lpiphot.lpi.tiles import Region
@@ -130,6 +134,38 @@ def run_accuracy(fraction):
               flush=True)
 
 
+def run_typical(fraction):
+    """
+    Print what typical backgrounds cost, in a crowd and for stars alone.
+    """
+    side = int(1024 * fraction ** 0.5)
+    scenes = {'dense': make_scene((side, side), int(1250 * fraction)),
+              'sparse': make_scene(SHAPE, 100)}
+
+    def correct_only(conditional, _, *args):
+        """
+        Take the place of the function that has the typical background too.
+        """
+        return conditional, correct(conditional, *args[:3])
+
+    none = mock.patch.multiple(solve, FreePlaces=lambda *_: mock.Mock(),
+                               _correct_at_typical=correct_only)
+    for name, (data, table, psf_model) in scenes.items():
+        corrector = LPIBackgroundCorrector(psf_model)
+        corrector(data, table)
+        ratios = []
+        for _ in range(7):  # by turns
+            times = []
+            for change in (nullcontext(), none):
+                with change, Clock() as clock:
+                    corrector(data, table)
+                times.append(clock.core)
+            ratios.append(times[0] / times[1])
+        print(f'typical  {name}: {100 * (np.median(ratios) - 1):+.1f} % of a '
+              f'star (from {100 * (min(ratios) - 1):+.1f} to '
+              f'{100 * (max(ratios) - 1):+.1f} in 7 turns)', flush=True)
+
+
 def run_sums(_):
     """
     Print the time of the sums over windows alone, for jobs of stars.
@@ -185,7 +221,7 @@ def run_profile(fraction):
 
 # the profile last: it changes the corrector
 OTHERS = {'threads': run_threads, 'mapped': run_mapped,
-          'accuracy': run_accuracy,
+          'accuracy': run_accuracy, 'typical': run_typical,
           'sums': run_sums, 'profile': run_profile}
 
 
