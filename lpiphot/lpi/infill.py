@@ -54,44 +54,39 @@ def boxcar_infill(image, mask, half_widths):
     # about a level: sums over large boxes keep their digits
     level = np.mean(image[good]) if good.any() else 0.0
 
-    # sums over the pixels above and left of each: four of them give
-    # the sum over any box
-    values = _integral(np.where(good, image - level, 0.0))
-    counts = _integral(good)
+    values = np.where(good, image - level, 0.0)
     rows, columns = np.nonzero(mask)
     n_boxcars[rows, columns] = len(half_widths) + 1
     for n_tried, half in enumerate(half_widths, start=1):
-        count = _box_sums(counts, rows, columns, half)
+        # only the part with the boxes: a star alone has a small one
+        part = tuple(slice(max(axis.min() - half, 0), axis.max() + half + 1)
+                     for axis in (rows, columns))
+        y, x = rows - part[0].start, columns - part[1].start
+        count = _box_sums(good[part], y, x, half)
         enough = count > MIN_GOOD - 0.5
-        y, x = rows[enough], columns[enough]
-        filled[y, x] = level + (_box_sums(values, y, x, half)
-                                / count[enough])
-        n_boxcars[y, x] = n_tried
+        total = _box_sums(values[part], y[enough], x[enough], half)
+        done = rows[enough], columns[enough]
+        filled[done] = level + total / count[enough]
+        n_boxcars[done] = n_tried
         rows, columns = rows[~enough], columns[~enough]
         if rows.size == 0:
             break
     return filled, n_boxcars
 
 
-def _integral(image):
+def _box_sums(image, rows, columns, half):
     """
-    Return the sums of an image over ``[:y, :x]`` for all y and x.
+    Sum over the part of boxes about some pixels that is in the image.
     """
+    # sums over the pixels above and left of each: four of them give the
+    # sum over any box
     ny, nx = image.shape
     integral = np.zeros((ny + 1, nx + 1))
     np.cumsum(image, axis=0, out=integral[1:, 1:])
     np.cumsum(integral[1:, 1:], axis=1, out=integral[1:, 1:])
-    return integral
-
-
-def _box_sums(integral, rows, columns, half):
-    """
-    Sum over the part of boxes about some pixels that is in the image.
-    """
-    top = np.maximum(rows - half, 0)
-    bottom = np.minimum(rows + half + 1, integral.shape[0] - 1)
+    top, bottom = np.maximum(rows - half, 0), np.minimum(rows + half + 1, ny)
     left = np.maximum(columns - half, 0)
-    right = np.minimum(columns + half + 1, integral.shape[1] - 1)
+    right = np.minimum(columns + half + 1, nx)
     return (integral[bottom, right] - integral[top, right]
             - integral[bottom, left] + integral[top, left])
 

@@ -9,7 +9,6 @@ the star's error is that of another place.
 """
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 
 from lpiphot.lpi.noise import BLOCK
 
@@ -66,16 +65,12 @@ class Loudness:
             neighbourhood have the same, so that they share sums.
         """
         loudness = np.where(np.isnan(self._loudness), 0.0, self._loudness)
-        last = np.array(loudness.shape) - 1
         nearest = (centres - BLOCK // 2) // BLOCK - self._first
-        about = np.max([
-            loudness[tuple(np.clip(nearest + step, 0, last).T)]
-            for step in np.ndindex(2, 2)], axis=0)
-        reach = [2 * ((stamp // 2 + window // 2) // BLOCK + 1) + 1
-                 for stamp, window in zip(stamp_shape, window_shape,
-                                          strict=True)]
-        loudest = maximum_filter(loudness, reach)[
-            tuple((centres // BLOCK - self._first).T)]
+        about = _largest(loudness, nearest, nearest + 2)
+        reach = (np.array(stamp_shape) // 2
+                 + np.array(window_shape) // 2) // BLOCK + 1
+        block = centres // BLOCK - self._first
+        loudest = _largest(loudness, block - reach, block + reach + 1)
         known = (about > 0) & (self._noise > 0)
         limits = np.full(len(centres), np.inf)
         limits[known] = LIMIT * self._noise * 2.0 ** np.ceil(
@@ -113,3 +108,12 @@ class Loudness:
                  columns // BLOCK - self._first[1])
         level = np.where(loud, self._level, 0.0)[block]
         return level + factor[block] * (values - level)
+
+
+def _largest(values, first, last):
+    """
+    Return the largest values in parts that may reach over the edges.
+    """
+    return np.array([
+        values[y_0:y_1, x_0:x_1].max() for (y_0, x_0), (y_1, x_1) in
+        zip(np.maximum(first, 0).tolist(), last.tolist(), strict=True)])
