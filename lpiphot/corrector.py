@@ -76,8 +76,11 @@ class LPIBackgroundCorrector:
     residual_threshold : float or `~astropy.units.Quantity`, optional
         The absolute residual in data units beyond which a pixel is
         masked: a star that was missed or fitted badly is no background.
-        By default 6 times the local robust scatter, about the local
-        median.
+        With a number the rest is as published. By default the limit is
+        6 times the local robust scatter about the local median, parts
+        of the window that are much louder than what is about the star
+        are scaled down, and the typical background is predicted where
+        undetected stars make it skewed.
 
     condition_radius : float, optional
         The pixels used to predict lie within this radius in pixels.

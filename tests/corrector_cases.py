@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import GaussianPSF
 
 from lpiphot import LPIBackgroundCorrector, decode_dnt_flags
+from lpiphot.lpi import masks
 from oracles import dense_lpi
 from oracles.scenes import star_image
 
@@ -39,12 +40,24 @@ def make(psf_model=PSF, **keys):
                                   **({'dtype': 'float64'} | KEYS | keys))
 
 
+def no_outliers(monkeypatch):
+    """
+    Take nothing for an outlier without a threshold: as the oracle does.
+    """
+    monkeypatch.setattr(masks, 'ROBUST_LIMIT', 1e9)
+    return {'residual_threshold': None}
+
+
 def oracle_rows(scene, result, *, gain=None, neighbours=False, groups=False,
-                positions=False, **keys):
+                positions=False, robust=False, **keys):
     """
     The oracle's rows and details, given lpiphot's (random) infill.
+
+    If ``robust``, no residual is an outlier: see `no_outliers`.
     """
     keys = KEYS | keys
+    if robust:
+        keys['residual_threshold'] = np.inf
     limits = {name: keys[name] for name in LIMITS}
     residual = scene.residual
     mask, nodata = dense_lpi.image_mask(
@@ -81,7 +94,7 @@ def oracle_rows(scene, result, *, gain=None, neighbours=False, groups=False,
             x, y, flux, stamp(x, y), residual, np.asarray(result.filled), mask,
             nodata, window_shape=keys['window_shape'], gain=gain,
             star_model=scene.star_model, neighbours=others,
-            partners=partners, gradients=gradients, **limits)
+            partners=partners, gradients=gradients, robust=robust, **limits)
         rows.append(row)
         details.append(detail)
     return rows, details

@@ -162,6 +162,15 @@ class Field:
             raise ValueError(msg)
         self.thresholds = _resolve(thresholds, self.noise)
 
+    @property
+    def robust(self):
+        """
+        Whether outliers, loud parts and skewed backgrounds are treated as
+        the image needs it. With a ``residual_threshold`` the method is
+        that of the paper.
+        """
+        return self.thresholds.residual_threshold is None
+
     def _render(self, region):
         """
         Return the star model of a region, and its parts star by star.

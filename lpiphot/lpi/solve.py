@@ -143,7 +143,9 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         scene = field.scene(region_about(centres, stamp_shape, window_shape,
                                          field.image_shape))
     rows = np.arange(len(centres)) if rows is None else rows
-    limits = scene.loudness.limits(centres, stamp_shape, window_shape)
+    limits = np.full(len(centres), np.inf)
+    if field.robust:
+        limits = scene.loudness.limits(centres, stamp_shape, window_shape)
     solutions = [None] * len(centres)
     for limit in np.unique(limits):
         alike = np.flatnonzero(limits == limit)
@@ -196,8 +198,9 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
     means, covariances = joint_covariances(
         training, corners, places, stamp_shape, window_shape, dtype,
         workspace)
-    free_places = FreePlaces(training, scene.mask[part], corners,
-                             stamp_shape, window_shape, dtype)
+    if field.robust:
+        free_places = FreePlaces(training, scene.mask[part], corners,
+                                 stamp_shape, window_shape, dtype)
     known = scene.filled[pixels] - level
     residuals = scene.residual[pixels] - level
     variances = scene.star_variance[pixels]
@@ -231,11 +234,14 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
             if conditional is None:
                 dnt[i] |= flags.NOT_POSITIVE_DEFINITE
             else:
-                conditional, correction = _correct_at_typical(
-                    conditional, covariance, templates[i].values(hidden),
-                    residuals[i].flat[hidden], level,
-                    partial(free_places.typical_errors, i, order, means[i],
-                            templates[i].stamps))
+                on_hidden = templates[i].values(hidden)
+                correction = correct(conditional, on_hidden,
+                                     residuals[i].flat[hidden], level)
+                if field.robust:
+                    conditional, correction = _predict_typical(
+                        conditional, correction, covariance, on_hidden,
+                        partial(free_places.typical_errors, i, order,
+                                means[i], templates[i].stamps))
         solutions.append(StarSolution(
             centre, classes[i], int(n_good_first[i]), stamps[i],
             np.where(no_data[i], known[i], residuals[i]) + level, level,
@@ -278,15 +284,15 @@ def _condition(covariance, variance, terms, mean, values):
     return condition(covariance, mean, values)
 
 
-def _correct_at_typical(conditional, factored, templates, residual, level,
-                        typical_errors):
+def _predict_typical(conditional, correction, factored, templates,
+                     typical_errors):
     """
-    Correct the fluxes, and take their typical errors out of it.
+    Predict the typical background: one by which the fluxes lose their
+    typical errors.
 
     What is predicted changes by as much in the shapes of the PSFs, so that
     the correction remains that of the prediction.
     """
-    correction = correct(conditional, templates, residual, level)
     weights = amplitude_weights(factored, templates, correction.covariance)
     errors = typical_errors(weights, correction.dcflux)
     k = len(errors)

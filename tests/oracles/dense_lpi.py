@@ -329,7 +329,7 @@ def psf_bits(psf):
 def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
                  window_shape, mask_threshold, min_mask_flux,
                  condition_radius, star_model=None, gain=None,
-                 neighbours=(), partners=(), gradients=()):
+                 neighbours=(), partners=(), gradients=(), robust=False):
     """
     The ten quantities for one star, and what they follow from: two dicts.
 
@@ -338,7 +338,9 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     ``neighbours`` holds pairs of a flux error and a unit-flux stamp;
     ``partners`` pairs of a flux and a unit-flux stamp, of the stars solved
     jointly; ``gradients`` the derivatives of the stamps of the star and its
-    partners by x, and by y, in this order.
+    partners by x, and by y, in this order. ``robust`` is whether loud
+    blocks are calmed and the typical background is predicted, which the
+    paper does not.
     """
     iy, ix = stamp_centre(x, y)
     shape = psf.shape
@@ -351,8 +353,10 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
         condition_radius=condition_radius, partners=partners)
     dnt |= psf_bits(psf)
 
-    training = calmed(filled, residual, mask, iy, ix,
-                      image_noise(residual, nodata))
+    training = np.array(filled, dtype=float)
+    if robust:
+        training = calmed(filled, residual, mask, iy, ix,
+                          image_noise(residual, nodata))
     mean, cov = local_moments(training, iy, ix, shape, window_shape)
     if gain is not None:  # section 5.1: photon noise of the stars
         model = mirrored_stamp(star_model, iy, ix, shape).ravel()
@@ -373,11 +377,13 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     weights = flux_weights(on_hidden, cov, pred_cov, np.flatnonzero(good),
                            np.flatnonzero(hidden))
     *_, covariance = joint_corrections(on_hidden, pred_cov, res[hidden], pred)
-    typical = np.array([
-        typical_error(training, mask, iy, ix, template, row, mean,
-                      np.sqrt(covariance[j, j]), window_shape)
-        for j, (template, row) in enumerate(zip(
-            templates[:k], weights[:k], strict=True))])
+    typical = np.zeros(k)
+    if robust:
+        typical = np.array([
+            typical_error(training, mask, iy, ix, template, row, mean,
+                          np.sqrt(covariance[j, j]), window_shape)
+            for j, (template, row) in enumerate(zip(
+                templates[:k], weights[:k], strict=True))])
     pred = pred + typical @ on_hidden[:k]
     out = corrections(p, pred_cov, res[hidden], pred, flux)
     detail = {'typical': typical}
