@@ -16,7 +16,8 @@ from scipy.ndimage import binary_dilation
 from threadpoolctl import threadpool_limits
 
 from lpiphot import GPRImputer
-from lpiphot.gpr.training import objective, sum_orbits
+from lpiphot.gpr.orbits import sum_orbits
+from lpiphot.gpr.training import objective
 
 SHAPE = (2048, 2048)
 WIDTH = 9

@@ -13,9 +13,14 @@ from scipy.linalg.cython_lapack cimport dposv
 
 cdef extern from *:
     """
+    #include <math.h>
     #include "simd.h"
+    #include "neighbours.h"
     #include "training.h"
     """
+    enum: N_ROOM
+    void weigh(double *values, double *weights, long n, double *norm,
+               double *peak, double *scatter) noexcept nogil
     void add_sizes(const float *rows, long n_rows, long n_terms,
                    const float *weights, long n_kernels,
                    double *total) noexcept nogil
@@ -34,16 +39,12 @@ def neighbour_moments(const double[:, ::1] data,
                       const unsigned char[:, ::1] bad,
                       const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
                       const Py_ssize_t[::1] dy, const Py_ssize_t[::1] dx,
-                      const double[::1] taper,
-                      const unsigned char[:, ::1] hidden,
-                      const Py_ssize_t[::1] which, double[::1] scatter,
+                      const double[::1] taper, double[::1] scatter,
                       double[::1] peak, double[::1] lost):
     """
     Find how the good neighbours of pixels scatter.
 
-    Neighbours that are not 0 in the row ``which`` of ``hidden``, that of
-    the pixel, are taken for bad. With the
-    weights ``taper`` about each pixel, ``scatter`` is the standard
+    With the weights ``taper`` about each pixel, ``scatter`` is the standard
     deviation of the good neighbours, ``peak`` their mean less the plain
     mean of them all (both are 0 without a good neighbour), and ``lost``
     the share that the others have of the weights inside the image.
@@ -51,12 +52,11 @@ def neighbour_moments(const double[:, ::1] data,
     cdef Py_ssize_t n_y = data.shape[0], n_x = data.shape[1], i, k, ky, kx
     cdef Py_ssize_t n = dy.shape[0], n_good, far = dy[n - 1]
     cdef bint inside
-    cdef double total, norm, whole, first, second, value
+    cdef double norm, whole, all_inside = 0
     cdef const double *pixel
     cdef const unsigned char *flag
-    cdef const unsigned char *left_out
-    cdef double *values = <double *> malloc(2 * n * sizeof(double))
-    cdef double *share = values + n
+    cdef double *values = <double *> malloc(2 * (n + N_ROOM) * sizeof(double))
+    cdef double *share = values + n + N_ROOM
     cdef Py_ssize_t *shift = <Py_ssize_t *> malloc(n * sizeof(Py_ssize_t))
     try:
         if not values or not shift:
@@ -64,37 +64,29 @@ def neighbour_moments(const double[:, ::1] data,
         with nogil:
             for i in range(n):
                 shift[i] = dy[i] * n_x + dx[i]
+                all_inside += taper[i]
             for k in range(y.shape[0]):
                 ky, kx = y[k], x[k]
                 inside = (ky >= far and ky < n_y - far
                           and kx >= far and kx < n_x - far)
                 pixel, flag = &data[ky, kx], &bad[ky, kx]
-                left_out = &hidden[which[k], 0]
                 n_good = 0
-                total = norm = first = second = 0
-                whole = 0
+                whole = all_inside if inside else 0
                 for i in range(n):
-                    if not inside and not (0 <= ky + dy[i] < n_y
-                                           and 0 <= kx + dx[i] < n_x):
-                        continue
-                    whole += taper[i]
-                    if not (left_out[i] or flag[shift[i]]):
-                        values[n_good] = value = pixel[shift[i]]
-                        share[n_good] = taper[i]
-                        total += value
-                        norm += taper[i]
-                        n_good += 1
-                lost[k] = 1 - norm / whole if n_good > 0 else 1
+                    if not inside:
+                        if not (0 <= ky + dy[i] < n_y
+                                and 0 <= kx + dx[i] < n_x):
+                            continue
+                        whole += taper[i]
+                    # without a branch: one that is not kept is written over
+                    values[n_good] = pixel[shift[i]]
+                    share[n_good] = taper[i]
+                    n_good += flag[shift[i]] == 0
+                lost[k] = 1
                 scatter[k] = peak[k] = 0
                 if n_good > 0:
-                    total /= n_good
-                    for i in range(n_good):
-                        value = values[i] - total
-                        first += share[i] * value
-                        second += share[i] * value * value
-                    first /= norm
-                    peak[k] = first
-                    scatter[k] = sqrt(max(second / norm - first * first, 0))
+                    weigh(values, share, n_good, &norm, &peak[k], &scatter[k])
+                    lost[k] = 1 - norm / whole
     finally:
         free(values)
         free(shift)
@@ -254,29 +246,61 @@ def whole_windows(const double[:, ::1] data, const unsigned char[:, ::1] bad,
         free(shift)
 
 
-def gather_neighbours(const double[:, ::1] data, const Py_ssize_t[::1] y,
-                      const Py_ssize_t[::1] x,
-                      const Py_ssize_t[:, ::1] shift,
-                      const Py_ssize_t[::1] which, double unit, double limit,
-                      float[:, ::1] values):
+def lose_neighbours(const double[:, ::1] data, const Py_ssize_t[::1] y,
+                    const Py_ssize_t[::1] x, const Py_ssize_t[::1] dy,
+                    const Py_ssize_t[::1] dx, const double[::1] taper,
+                    const unsigned char[:, ::1] hidden,
+                    const Py_ssize_t[:, ::1] order,
+                    const Py_ssize_t[::1] pattern, double unit, double limit,
+                    const Py_ssize_t[::1] row, float[:, ::1] values,
+                    double[::1] scatter, double[::1] peak,
+                    double[::1] lost):
     """
-    Copy the neighbours of pixels, less the pixel, over a unit.
+    Find what is left of whole windows if some of their pixels are lost.
 
-    Those of a pixel are in the row ``which`` of ``shift``, the distances
-    in the flat image. Values beyond the limit are cut off. Windows must
-    be inside the image.
+    Of pixel ``k``, the neighbours are lost that are not 0 in the row
+    ``pattern[k]`` of ``hidden``. In row ``row[k]``, ``values`` are all
+    neighbours less the pixel, in the order of the row of ``order``; with
+    ``scatter``, ``peak`` and ``lost``, those of `neighbour_moments` for the
+    neighbours that are left, one at least. All are in units of ``unit``;
+    larger values than the limit are cut off. Windows must be inside the
+    image, and nothing in them bad.
     """
-    cdef Py_ssize_t i, k
-    cdef double value, scale = 1 / unit, most = limit * unit
+    cdef Py_ssize_t n = dy.shape[0], n_x = data.shape[1], i, k, n_left
+    cdef double value, scale = 1 / unit, most = limit * unit, whole = 0, norm
     cdef const double *pixel
+    cdef const unsigned char *left_out
     cdef const Py_ssize_t *place
-    with nogil:
-        for k in range(y.shape[0]):
-            pixel = &data[y[k], x[k]]
-            place = &shift[which[k], 0]
-            for i in range(shift.shape[1]):
-                value = max(min(pixel[place[i]] - pixel[0], most), -most)
-                values[k, i] = <float> (value * scale)
+    cdef float *to
+    cdef double *near = <double *> malloc(
+        (3 * n + 2 * N_ROOM) * sizeof(double))
+    cdef double *left = near + n
+    cdef double *share = left + n + N_ROOM
+    cdef Py_ssize_t *shift = <Py_ssize_t *> malloc(n * sizeof(Py_ssize_t))
+    try:
+        if not near or not shift:
+            raise MemoryError
+        with nogil:
+            for i in range(n):
+                shift[i] = dy[i] * n_x + dx[i]
+                whole += taper[i]
+            for k in range(y.shape[0]):
+                pixel, left_out = &data[y[k], x[k]], &hidden[pattern[k], 0]
+                n_left = 0
+                for i in range(n):
+                    value = max(min(pixel[shift[i]] - pixel[0], most), -most)
+                    near[i] = left[n_left] = value * scale
+                    share[n_left] = taper[i]
+                    n_left += left_out[i] == 0
+                weigh(left, share, n_left, &norm, &peak[row[k]],
+                      &scatter[row[k]])
+                lost[row[k]] = 1 - norm / whole
+                place, to = &order[pattern[k], 0], &values[row[k], 0]
+                for i in range(order.shape[1]):
+                    to[i] = <float> near[place[i]]
+    finally:
+        free(near)
+        free(shift)
 
 
 def mean_sizes(const float[:, ::1] rows, const float[:, :, ::1] weights,

@@ -11,10 +11,16 @@ The way of the data, in the order of the modules:
                 scatter
 `.weights`      kernel, pattern of bad neighbours -> weights and
                 variance (equation 3, normalised)
-`.training`     training pixels -> kernel parameters (section 3.1,
-                equation 7)
+`.orbits`       neighbours that are alike: their sums, their weights
+`.training`     sums -> kernel parameters (section 3.1, equation 7)
 `.model`        kernels, and which of them a pixel takes
-`.sample`       image -> noise, spikes, training pixels (section 4.1)
+`.sample`       image -> noise, spikes, bright pixels (section 4.1)
+`.pixels`       image -> training pixels with their neighbours
+`.patterns`     which neighbours may be lost, and weights of the others
+`.rows`         training pixels, kernels -> residuals
+`.choices`      which kernel is best for all pixels
+`.mending`      bad neighbours of training pixels, filled for a while
+`.classes`      which kernel is best for each class, with what error
 `.learn`        images -> model
 `.fill`         image, model -> filled pixels, errors, flags (section
                 4.3)

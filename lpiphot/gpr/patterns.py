@@ -161,6 +161,9 @@ def pattern_weights(kernels, width, least, most, symmetry):
 
     variance : (n_kernels, n_different) `~numpy.ndarray`
         The variances.
+
+    middle : (n_kernels,) `~numpy.ndarray`
+        Their medians over the patterns.
     """
     hidden = patterns(width, least, most, symmetry).different
     values = np.zeros((len(kernels), *hidden.shape))
@@ -170,4 +173,4 @@ def pattern_weights(kernels, width, least, most, symmetry):
         weights_of_patterns(hidden, *stack_windows([window]),
                             values[number], variance[number])
     return (np.stack([columns(some) for some in values.swapaxes(0, 1)]),
-            variance)
+            variance, np.median(variance, axis=1))

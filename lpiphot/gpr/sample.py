@@ -210,12 +210,13 @@ def bright_pixels(plane, threshold, n_pixels, highest=np.inf):
     found = {}
     for n_scan in N_SCAN:
         bands = _bands((n_y, n_x), n_scan)
+        places = np.empty(max(last - first for first, last in bands) * n_x,
+                          dtype=np.int64)
         for first, last in bands:
             if first in found:
                 continue
             values = plane.data[first:last].ravel()
-            index = np.empty(values.size, dtype=np.int64)
-            index = index[:places_above(values, threshold, index)]
+            index = places[:places_above(values, threshold, places)]
             index = index[values[index] < highest] + first * n_x
             found[first] = index[~plane.bad.ravel()[index]]
         if (bands == [(0, n_y)]

@@ -121,7 +121,7 @@ def taper(width):
     return weights
 
 
-def moments(data, bad, y, x, width, hidden=None, which=None):
+def moments(data, bad, y, x, width):
     """
     Find how the good neighbours of pixels scatter.
 
@@ -139,22 +139,12 @@ def moments(data, bad, y, x, width, hidden=None, which=None):
     width : int
         The odd width of the window in pixels.
 
-    hidden : (n_patterns, width**2 - 1) `~numpy.ndarray`, optional
-        Patterns of neighbours to be taken for bad, 0 for others, uint8.
-
-    which : (n,) `~numpy.ndarray` of int, optional
-        The pattern of each pixel.
-
     Returns
     -------
     result : `Moments`
         The moments.
     """
-    if hidden is None:
-        hidden = np.zeros((1, width ** 2 - 1), dtype=np.uint8)
-        which = np.zeros(len(y), dtype=np.intp)
-    others = (bad.view(np.uint8), y, x, *offsets(width), taper(width),
-              hidden, which)
+    others = bad.view(np.uint8), y, x, *offsets(width), taper(width)
     result = Moments(*np.zeros((3, len(y))))
     neighbour_moments(data, *others, *result)
     large = ~np.isfinite(result.scatter)

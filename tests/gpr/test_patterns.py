@@ -53,8 +53,9 @@ def test_weights(symmetry, pair, angle, n_most, least, most):
     assert len(found.different) <= n_most
     kernels = tuple(Kernel('squared_exponential', a, pair, angle)
                     for a in (1.5, 40.0))
-    weights, variance = pattern_weights(kernels, width, least, most,
-                                        symmetry)
+    weights, variance, middle = pattern_weights(kernels, width, least, most,
+                                                symmetry)
+    assert_allclose(middle, np.median(variance, axis=1))
     dy, dx = offsets(width)
     for number in range(0, len(found.which), 4):
         good = np.zeros((9, 9), dtype=bool)

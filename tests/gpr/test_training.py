@@ -14,10 +14,11 @@ from scipy.optimize import minimize
 from lpiphot import GPRImputer
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.learn import Settings, learn
+from lpiphot.gpr.orbits import OrbitSolver, sum_orbits
 from lpiphot.gpr.sample import Plane
-from lpiphot.gpr.training import (MU, TAU, Bounds, OrbitSolver, Search,
-                                  columns, mean_residuals, objective, penalty,
-                                  sum_orbits, symmetry_of, train)
+from lpiphot.gpr.training import (MU, TAU, Bounds, Search, columns,
+                                  mean_residuals, objective, penalty,
+                                  symmetry_of, train)
 from lpiphot.gpr.window import moments
 from oracles import dense_gpr
 

@@ -63,24 +63,3 @@ def test_moments_of_nothing():
     result = moments(data, bad, np.array([4]), np.array([4]), 5)
     assert result.scatter[0] == result.peak[0] == 0
     assert result.lost[0] == 1
-
-
-def test_moments_with_patterns():
-    """
-    What a pattern hides is as if bad, for this pixel only.
-    """
-    rng = np.random.default_rng(5)
-    data = rng.normal(size=(12, 14))
-    hidden = (rng.random((3, 24)) < 0.3).astype(np.uint8)
-    y, x = np.array([2, 6, 7, 5]), np.array([3, 6, 6, 9])
-    which = np.array([2, 0, 1, 2])
-    none = np.zeros(data.shape, dtype=bool)
-    result = moments(data, none, y, x, 5, hidden, which)
-    dy, dx = offsets(5)
-    for i, pattern in enumerate(hidden[which].astype(bool)):
-        bad = none.copy()
-        bad[y[i] + dy[pattern], x[i] + dx[pattern]] = True
-        wanted = moments(data, bad, y[i:i + 1], x[i:i + 1], 5)
-        for name in wanted._fields:
-            assert_allclose(getattr(result, name)[i],
-                            getattr(wanted, name)[0], rtol=1e-12)

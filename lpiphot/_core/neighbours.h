@@ -1,0 +1,49 @@
+/* Licensed under a 3-clause BSD style license - see LICENSE.rst
+ *
+ * How the neighbours of one pixel scatter. */
+
+#define LOAD(pointer) (*(const double_vec *)(pointer))
+
+/* Room for so many numbers more is needed, to fill up the last vector */
+#define N_ROOM N_DOUBLE_VEC
+
+/* The sum of a vector. */
+INLINE static double
+add_up(double_vec total)
+{
+    const double *parts = (const double *)&total;
+    double sum = 0;
+    for (int k = 0; k < N_DOUBLE_VEC; k++)
+        sum += parts[k];
+    return sum;
+}
+
+/* Find weighted moments of n values, one at least: norm, the sum of their
+ * weights; peak, their weighted mean less the plain one; scatter, their
+ * weighted standard deviation. The arrays have N_ROOM numbers more. */
+SIMD static void
+weigh(double *values, double *weights, long n, double *norm, double *peak,
+      double *scatter)
+{
+    double_vec total = {0}, weight = {0}, first = {0}, second = {0};
+    for (long i = n; i < n + N_ROOM; i++)
+        values[i] = weights[i] = 0;
+    for (long i = 0; i < n; i += N_DOUBLE_VEC) {
+        total += LOAD(values + i);
+        weight += LOAD(weights + i);
+    }
+    const double mean = add_up(total) / n;
+    for (long i = 0; i < n; i += N_DOUBLE_VEC) {
+        /* what fills up the last vector has no weight */
+        const double_vec off = LOAD(values + i) - mean;
+        const double_vec part = LOAD(weights + i) * off;
+        first += part;
+        second += part * off;
+    }
+    *norm = add_up(weight);
+    *peak = add_up(first) / *norm;
+    const double square = add_up(second) / *norm - *peak * *peak;
+    *scatter = square > 0 ? sqrt(square) : 0;
+}
+
+#undef LOAD

@@ -1,0 +1,189 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Which kernels are best for classes of neighbourhoods, and their errors.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+from lpiphot.gpr.choices import choices, every_other
+from lpiphot.gpr.model import MIN_CONTRAST, Model, Steps, describe
+from lpiphot.gpr.patterns import patterns
+from lpiphot.gpr.pixels import MIN_PIXELS, count
+from lpiphot.gpr.rows import LostRows, rows_of
+from lpiphot.gpr.training import symmetry_of
+
+__all__ = ['class_model', 'error_nodes']
+
+# Neighbours lost: few; some, as in tracks and at the rim of holes; many, as
+# in holes; almost all. The kernels of the last three are found with
+# patterns that lose so many, each with so many training pixels
+LOST_EDGES = (0.08, 0.35, 0.8)
+N_LOST = 4000, 3000, 1500
+# Shapes: valleys and plains; slopes; peaks
+SHAPE_EDGES = (0.2, 0.6)
+# Each step of contrast is for the upper 60 % of the one before
+KEPT = 0.6
+MAX_STEPS = 8
+# A shape has a class of its own if it has so many pixels
+MIN_CLASS = 30
+# In the choice of a kernel for a step the one beside it votes like half so
+# many pixels; a kernel worse by this factor has no more votes against it
+N_VOTE, VOTE_EXCESS = 100, 1.15
+# So many pixels, at least, tell the error at a contrast; with fewer it
+# comes out far below the noise by chance
+MIN_NODE = 100
+
+
+def class_model(pixels, search, noise, rng):
+    """
+    Find the best kernel of each class of neighbourhoods.
+
+    Parameters
+    ----------
+    pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
+        The training pixels.
+
+    search : `~lpiphot.gpr.training.Search`
+        The kernels.
+
+    noise : float
+        The noise of the images.
+
+    rng : `~numpy.random.Generator`
+        The generator that chooses patterns of lost neighbours.
+
+    Returns
+    -------
+    model : `~lpiphot.gpr.model.Model`
+        The kernels and their errors.
+    """
+    kernels, tables = {}, {}
+    n_shapes = len(SHAPE_EDGES) + 1
+    found = choices(search, pixels)
+    few = every_other(found)
+    rows = rows_of(pixels, found, search.width)
+    whole = pixels[0].sums is not None
+    for level in range(len(LOST_EDGES) + 1):
+        if whole and level > 0:
+            edges = (*LOST_EDGES, 1.0)
+            key = (search.width, *edges[level - 1:level + 1],
+                   symmetry_of(search))
+            if patterns(*key) is None:
+                continue  # too few neighbours would be left
+            rows = LostRows(pixels, few, key, N_LOST[level - 1], rng)
+        contrast, shape = describe(rows.moments, 1.0)
+        kind = np.searchsorted(SHAPE_EDGES, shape)
+        if not whole:
+            kind += n_shapes * np.searchsorted(LOST_EDGES, rows.moments.lost)
+            kind -= n_shapes * level
+        for number in range(n_shapes):
+            mine = np.flatnonzero(kind == number)
+            if mine.size >= MIN_CLASS:
+                tables[level, number] = _make_steps(contrast, rows, mine,
+                                                    kernels)
+    if not tables:
+        tables[0, 0] = _make_steps(contrast, rows, np.arange(contrast.size),
+                                   kernels)
+    # a class that is scarce has the kernels of the nearest
+    steps = tuple(
+        tables[min(tables, key=lambda other: (abs(other[1] - number),
+                                              abs(other[0] - level)))]
+        for level in range(len(LOST_EDGES) + 1)
+        for number in range(n_shapes))
+    return Model(search.width, tuple(kernels), noise, LOST_EDGES, SHAPE_EDGES,
+                 steps, count(pixels))
+
+
+def _make_steps(contrast, rows, mine, kernels):
+    """
+    Find the kernels of one class; ``kernels`` numbers them.
+    """
+    contrast, found = contrast[mine], rows.found
+    n_steps = 1
+    while (n_steps < MAX_STEPS
+           and KEPT ** n_steps * contrast.size >= MIN_PIXELS):
+        n_steps += 1
+    order = np.argsort(contrast)
+    ranked = contrast[order]
+    parts = (1 - KEPT ** np.arange(n_steps)) * contrast.size
+    # equal contrasts are in the same step
+    firsts = np.unique(np.searchsorted(ranked, ranked[parts.astype(int)]))
+    members = [np.sort(these) for these in np.split(order, firsts[1:])]
+    cost = np.array([rows.cost(mine[these]) * found.penalty
+                     for these in members])
+    table, sizes = [], np.empty(contrast.size)
+    for number, best in enumerate(_choose(cost, [*map(len, members)])):
+        these = members[number]
+        residuals, variance = rows.take(mine[these], best)
+        # as if no neighbours were bad, in case there are
+        sizes[these] = residuals * np.sqrt(found.variance[best] / variance)
+        place = kernels.setdefault(found.kernels[best], len(kernels))
+        table.append((float(ranked[firsts[number]]), place,
+                      float(found.variance[best])))
+    return Steps(*zip(*table, strict=True), *error_nodes(ranked, sizes[order]))
+
+
+def _choose(cost, n_pixels):
+    """
+    Return the best kernel of each step.
+
+    The other steps have a vote, that of the nearest counting most. It
+    keeps a step with few pixels from taking a kernel by chance.
+
+    Parameters
+    ----------
+    cost : (n_steps, n_kernels) `~numpy.ndarray`
+        The mean absolute residuals.
+
+    n_pixels : (n_steps,) list of int
+        The numbers of pixels.
+
+    Returns
+    -------
+    best : list of int
+        The numbers of the kernels.
+    """
+    excess = cost / np.maximum(cost.min(axis=1, keepdims=True), 1e-300)
+    number = np.arange(len(cost))
+    votes = N_VOTE * 0.5 ** np.abs(number[:, np.newaxis] - number)
+    votes[np.diag_indices(len(cost))] = 0
+    total = (votes @ np.minimum(excess, VOTE_EXCESS)
+             + np.array(n_pixels)[:, np.newaxis] * excess)
+    return np.argmin(total, axis=1).tolist()
+
+
+def error_nodes(contrast, sizes):
+    """
+    Return contrasts, and the error at each, from absolute residuals.
+
+    Parameters
+    ----------
+    contrast : (n,) `~numpy.ndarray`
+        The contrast of the neighbours of training pixels, ascending.
+
+    sizes : (n,) `~numpy.ndarray`
+        Their absolute residuals, in units of the noise.
+
+    Returns
+    -------
+    nodes, errors : tuple of float
+        Contrasts, and the errors between which to interpolate.
+    """
+    # parts that shrink upwards, like steps, and the first of them again
+    # downwards: the smoothest pixels may have less noise than the rest
+    n_pixels = len(contrast)
+    edges = [0, n_pixels]
+    while (n_last := int((n_pixels - edges[-2]) * KEPT)) >= MIN_NODE:
+        edges.insert(-1, n_pixels - n_last)
+    while (n_first := int(edges[1] * (1 - KEPT))) >= MIN_NODE:
+        edges.insert(1, n_first)
+    nodes, errors = [], []
+    for first, last in pairwise(edges):
+        middle = (last - first) // 2
+        nodes.append(max(float(contrast[first + middle]), MIN_CONTRAST))
+        # of a constant image it is 0, which has no logarithm
+        errors.append(max(1.4826 * float(np.partition(
+            sizes[first:last], middle)[middle]), 1e-3))
+    return tuple(nodes), tuple(errors)

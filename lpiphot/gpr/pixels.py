@@ -1,0 +1,234 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Training pixels: drawn from candidates, with what their neighbours are.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lpiphot.gpr.orbits import sum_orbits
+from lpiphot.gpr.sample import Plane, bright_pixels, random_pixels
+from lpiphot.gpr.training import symmetry_of
+from lpiphot.gpr.window import Moments, moments
+
+__all__ = ['MIN_PIXELS', 'N_TRIED', 'TrainingPixels', 'any_windows',
+           'class_candidates', 'count', 'single_pixels', 'whole_windows']
+
+# So many make a step of a class, or are bright enough for a single kernel
+MIN_PIXELS = 120
+
+# Of the training pixels of classes, those that are bright
+BRIGHT_SHARE = 3 / 7
+
+# So many times the training pixels are tried, as not all windows are
+# whole, and are enough for the rest of the image not to be searched
+N_TRIED, N_ENOUGH = 4, 2
+
+# Pixels read at a time
+N_CHUNK = 4096
+
+# Without whole windows training pixels are few, as each needs its own
+# weights for each kernel
+N_PATTERNS = 500
+
+# Neighbours that scatter less, in units of the noise, are constant but for
+# rounding
+MIN_SCATTER = 1e-6
+
+
+class TrainingPixels(NamedTuple):
+    """
+    Training pixels of an image.
+
+    Attributes
+    ----------
+    plane : `~lpiphot.gpr.sample.Plane`
+        The image.
+
+    y, x : (n,) `~numpy.ndarray` of int
+        The pixels.
+
+    moments : `~lpiphot.gpr.window.Moments`
+        How their neighbours scatter, in units of the noise.
+
+    sums : (n, n_orbits) `~numpy.ndarray` or `None`
+        Their neighbours summed by orbit, in units of the noise; `None` if
+        some neighbours are bad.
+    """
+
+    plane: Plane
+    y: np.ndarray
+    x: np.ndarray
+    moments: Moments
+    sums: np.ndarray
+
+
+def count(pixels):
+    """
+    Return the number of training pixels of all images.
+    """
+    return sum(len(some.y) for some in pixels)
+
+
+def _in_noise(found, noise):
+    """
+    Return moments in units of the noise, in rows.
+    """
+    return np.stack([found.scatter / noise, found.peak / noise, found.lost])
+
+
+def _varied(scatter):
+    """
+    Tell pixels from those in margins of zeros, unless there are no other.
+    """
+    varied = scatter > MIN_SCATTER
+    return varied if varied.any() else ~varied
+
+
+def _look_at(plane, index, search):
+    """
+    Return positions, moments and sums of those that have whole windows,
+    without spikes.
+    """
+    parts = []
+    # in order, and few at a time, to read each part of memory but once
+    index = np.sort(index)
+    for first in range(0, max(index.size, 1), N_CHUNK):
+        y, x = np.divmod(index[first:first + N_CHUNK], plane.data.shape[1])
+        found = sum_orbits(plane.data, plane.bad, y, x, search.width,
+                           symmetry_of(search))
+        y, x = y[found.kept], x[found.kept]
+        clean = ~plane.near_spikes(y, x, search.width, found.farthest)
+        parts.append((y[clean], x[clean],
+                      _in_noise(found.moments, plane.noise).T[clean],
+                      found.sums[clean] / plane.noise))
+    found = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    varied = _varied(found[2][:, 0])
+    return [array[varied] for array in found]
+
+
+def whole_windows(plane, candidates, search, rng):
+    """
+    Draw candidates until enough have whole windows.
+
+    Parameters
+    ----------
+    plane : `~lpiphot.gpr.sample.Plane`
+        The image.
+
+    candidates : list of tuple
+        Flat indices of pixels, and how many of them are wanted.
+
+    search : `~lpiphot.gpr.training.Search`
+        The kernels that are trained, for window and symmetry.
+
+    rng : `~numpy.random.Generator`
+        The generator.
+
+    Returns
+    -------
+    pixels : `TrainingPixels`
+        The pixels.
+    """
+    parts = []
+    for index, n_pixels in candidates:
+        if index.size > N_TRIED * n_pixels:
+            index = index[rng.integers(index.size, size=N_TRIED * n_pixels)]
+        index = rng.permutation(index)
+        found = [_look_at(plane, index[:n_pixels], search)]
+        n_found = len(found[0][0])
+        if n_found < n_pixels:  # so many more, by the share that was good
+            more = (n_pixels - n_found) * n_pixels // max(n_found, 1)
+            found.append(_look_at(plane, index[n_pixels:n_pixels + more],
+                                  search))
+        parts.append([np.concatenate(part)[:n_pixels]
+                      for part in zip(*found, strict=True)])
+    y, x, found, sums = (np.concatenate(part)
+                         for part in zip(*parts, strict=True))
+    return TrainingPixels(plane, y, x, Moments(*found.T), sums)
+
+
+def any_windows(plane, candidates, width, rng):
+    """
+    Draw good pixels that have any good neighbours.
+
+    Parameters
+    ----------
+    plane, candidates, rng
+        As for `whole_windows`.
+
+    width : int
+        The width of the window in pixels.
+
+    Returns
+    -------
+    pixels : `TrainingPixels`
+        The pixels, without sums.
+    """
+    index = np.concatenate([index for index, _ in candidates])
+    index = index[~plane.bad.ravel()[index]]
+    index = np.sort(rng.permutation(index)[:N_PATTERNS])
+    y, x = np.divmod(index, plane.data.shape[1])
+    found = _in_noise(moments(plane.data, plane.bad, y, x, width),
+                      plane.noise)
+    some = found[2] < 1
+    some &= _varied(np.where(some, found[0], 0))
+    return TrainingPixels(plane, y[some], x[some], Moments(*found[:, some]),
+                          None)
+
+
+def class_candidates(plane, settings, rng):
+    """
+    Return bright pixels and random ones, for the classes.
+
+    Parameters
+    ----------
+    plane : `~lpiphot.gpr.sample.Plane`
+        The image.
+
+    settings : `~lpiphot.gpr.learn.Settings`
+        How many pixels there shall be, and which are bright.
+
+    rng : `~numpy.random.Generator`
+        The generator.
+
+    Returns
+    -------
+    candidates : list of tuple
+        As `whole_windows` takes them.
+    """
+    n_bright = int(BRIGHT_SHARE * settings.max_training)
+    n_others = settings.max_training - n_bright
+    return [(bright_pixels(plane, settings.training_mad * plane.spread,
+                           N_ENOUGH * n_bright), n_bright),
+            (random_pixels(plane, N_TRIED * n_others, rng), n_others)]
+
+
+def single_pixels(plane, settings, rng):
+    """
+    Return bright pixels as the paper has them (section 4.1), then, in
+    case there are few, more and more others.
+
+    Parameters
+    ----------
+    plane, settings, rng
+        As for `class_candidates`.
+
+    Returns
+    -------
+    pixels : `TrainingPixels`
+        Pixels with whole windows.
+    """
+    n_pixels = settings.max_training
+    threshold = settings.training_mad * plane.spread
+    top = (plane.data.max() + plane.level) / settings.training_clip
+    for lowest, highest in ((threshold, top - plane.level),
+                            (threshold, np.inf), (0.3 * threshold, np.inf)):
+        index = bright_pixels(plane, lowest, N_ENOUGH * n_pixels, highest)
+        found = whole_windows(plane, [(index, n_pixels)], settings.search,
+                              rng)
+        if len(found.y) >= MIN_PIXELS:
+            return found
+    index = random_pixels(plane, N_TRIED * n_pixels, rng)
+    return whole_windows(plane, [(index, n_pixels)], settings.search, rng)

@@ -1,0 +1,215 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Training pixels -> what kernels make of them.
+"""
+
+import numpy as np
+
+from lpiphot._core.imputation import fill_pixels, lose_neighbours
+from lpiphot.gpr.patterns import pattern_weights, patterns
+from lpiphot.gpr.pixels import count
+from lpiphot.gpr.training import columns, mean_residuals
+from lpiphot.gpr.weights import Window, stack_windows
+from lpiphot.gpr.window import Moments, offsets, taper
+
+__all__ = ['HurtRows', 'LostRows', 'WholeRows', 'rows_of']
+
+# The largest sum over an orbit, in units of the noise
+MAX_SUM = 1e30
+
+
+class WholeRows:
+    """
+    Training pixels with all their neighbours, and what kernels make of them.
+
+    All is in units of the noise.
+
+    Parameters
+    ----------
+    pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
+        Those of each image.
+
+    found : `~lpiphot.gpr.training.Grid`
+        The kernels.
+
+    Attributes
+    ----------
+    moments : `~lpiphot.gpr.window.Moments`
+        How the neighbours of the pixels scatter.
+
+    found : `~lpiphot.gpr.training.Grid`
+        The kernels.
+    """
+
+    def __init__(self, pixels, found):
+        self.moments, self.found = _moments(pixels), found
+        # an image almost without noise has sums beyond float32
+        sums = np.concatenate([some.sums for some in pixels])
+        self._sums = np.clip(sums, -MAX_SUM, MAX_SUM).astype(np.float32)
+        self._weights = columns(found.values)[np.newaxis]
+
+    def cost(self, chosen):
+        """
+        Return the mean absolute residual of some pixels, of all kernels.
+        """
+        return mean_residuals(self._sums[chosen],
+                              self._weights)[:len(self.found.kernels)]
+
+    def take(self, chosen, kernel):
+        """
+        Return absolute residuals and variances of some pixels, of one
+        kernel.
+        """
+        weights = self._weights[0, :, kernel]
+        return (np.abs(self._sums[chosen] @ weights),
+                self.found.variance[kernel])
+
+
+class HurtRows:
+    """
+    Training pixels without some of their neighbours.
+
+    What is asked of them is as for `WholeRows`.
+
+    Parameters
+    ----------
+    pixels, found
+        As for `WholeRows`.
+
+    width : int
+        The width of the window in pixels.
+    """
+
+    def __init__(self, pixels, found, width):
+        self.moments, self.found = _moments(pixels), found
+        arrays = stack_windows([Window(kernel, width)
+                                for kernel in found.kernels])
+        parts = [_fill_again(some, arrays, width) for some in pixels]
+        self._sizes, self._variance = (
+            np.concatenate(part) for part in zip(*parts, strict=True))
+
+    def cost(self, chosen):
+        """
+        Return the mean absolute residual of some pixels, of all kernels.
+        """
+        return self._sizes[chosen].mean(axis=0)
+
+    def take(self, chosen, kernel):
+        """
+        Return absolute residuals and variances of some pixels, of one
+        kernel.
+        """
+        return self._sizes[chosen, kernel], self._variance[chosen, kernel]
+
+
+class LostRows:
+    """
+    Training pixels that lose neighbours, each by a pattern.
+
+    What is asked of them is as for `WholeRows`.
+
+    Parameters
+    ----------
+    pixels, found
+        As for `WholeRows`; the neighbours of all pixels are good.
+
+    key : tuple
+        Width, least and largest share that is lost, and symmetry, as for
+        `~lpiphot.gpr.patterns.patterns`.
+
+    n_pixels : int
+        How many of the pixels to use.
+
+    rng : `~numpy.random.Generator`
+        The generator that chooses patterns.
+    """
+
+    def __init__(self, pixels, found, key, n_pixels, rng):
+        width, shapes = key[0], patterns(*key)
+        self._weights, self._variance, middle = pattern_weights(
+            tuple(found.kernels), *key)
+        # the error of a class is that of its middle pattern
+        self.found = found._replace(variance=middle)
+
+        share = min(n_pixels / count(pixels), 1.0)
+        parts = [np.linspace(0, len(some.y) - 1, round(share * len(some.y)),
+                             dtype=int) for some in pixels]
+        ends = np.cumsum([len(part) for part in parts])
+        pattern = rng.integers(len(shapes.which), size=ends[-1])
+        which = shapes.which[pattern]
+        # equal ones together; numpy sorts short integers several times faster
+        order = np.argsort(which.astype(np.uint16), kind='stable')
+        self._which = which[order]
+        row = np.empty_like(order)
+        row[order] = np.arange(order.size)
+        self._values = np.empty((order.size, shapes.order.shape[1]),
+                                dtype=np.float32)
+        self.moments = Moments(*np.empty((3, order.size)))
+        for some, part, end in zip(pixels, parts, ends, strict=True):
+            mine = slice(end - len(part), end)
+            lose_neighbours(
+                some.plane.data, some.y[part], some.x[part], *offsets(width),
+                taper(width), shapes.hidden, shapes.order, pattern[mine],
+                some.plane.noise, MAX_SUM, row[mine], self._values,
+                *self.moments)
+
+    def cost(self, chosen):
+        """
+        Return the mean absolute residual of some pixels, of all kernels.
+        """
+        return mean_residuals(self._values[chosen], self._weights,
+                              self._which[chosen])[:len(self.found.kernels)]
+
+    def take(self, chosen, kernel):
+        """
+        Return absolute residuals and variances of some pixels, of one
+        kernel.
+        """
+        which = self._which[chosen]
+        weights = np.ascontiguousarray(self._weights[:, :, kernel])
+        residuals = np.einsum('ij,ij->i', self._values[chosen],
+                              weights[which])
+        return np.abs(residuals), self._variance[kernel, which]
+
+
+def rows_of(pixels, found, width):
+    """
+    Return what kernels make of training pixels.
+
+    Parameters
+    ----------
+    pixels, found, width
+        As for `HurtRows`.
+
+    Returns
+    -------
+    rows : `WholeRows` or `HurtRows`
+        What the pixels are.
+    """
+    if pixels[0].sums is not None:
+        return WholeRows(pixels, found)
+    return HurtRows(pixels, found, width)
+
+
+def _moments(pixels):
+    """
+    Put the moments of all images together.
+    """
+    return Moments(*np.concatenate([some.moments for some in pixels], axis=1))
+
+
+def _fill_again(pixels, arrays, width):
+    """
+    Fill good pixels as if they were bad, by every kernel; return absolute
+    residuals in units of the noise, and variances.
+    """
+    plane, y, x = pixels[:3]
+    n_kernels = len(arrays[0])
+    value, variance = np.zeros((2, n_kernels, y.size))
+    n_good = np.zeros(y.size, dtype=np.intc)
+    for number in range(n_kernels):
+        which = np.full(y.size, number, dtype=np.intc)
+        fill_pixels(plane.data, plane.bad.view(np.uint8), y, x,
+                    *offsets(width), which, *arrays, 1, value[number],
+                    variance[number], n_good)
+    return np.abs(value - plane.data[y, x]).T / plane.noise, variance.T
