@@ -53,6 +53,20 @@ class Image(NamedTuple):
     noise: np.ndarray
     bright: np.ndarray
 
+    def cropped(self, seed):
+        """
+        Return the image without up to a tenth at each side.
+
+        Its edges and corners are others for every seed.
+        """
+        ny, nx = self.data.shape
+        cut = np.random.default_rng(seed).integers(
+            1 + min(ny, nx) // 10, size=4)
+        part = np.s_[cut[0]:ny - cut[1], cut[2]:nx - cut[3]]
+        return Image(*(None if plane is None
+                       else np.ascontiguousarray(plane[part])
+                       for plane in self))
+
 
 def sky_noise(data):
     """

@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import GaussianPSF, ImagePSF, MoffatPSF
 
 from lpiphot import decode_dnt_flags
+from lpiphot.lpi import tiles
 from oracles import dense_lpi
 from oracles.scenes import Scene, catalogue, star_image, structured_field
 
@@ -351,6 +352,88 @@ class TestInvariance:
             3, 1, 2)
         out['flux_fit'][:] = 0  # the result is a copy, not a view
         assert np.all(phot['flux_fit'] == scene.phot['flux_fit'])
+
+
+@pytest.mark.parametrize('kind', [{'loud': 30.0}, {'n_unseen': 300}])
+class TestRobust:
+    """
+    The same where loud parts and typical backgrounds are treated.
+    """
+
+    def test_matters(self, kind):
+        """
+        Or the other tests would show nothing.
+        """
+        scene = structured_field(PSF, **kind)
+        robust, published = (make(residual_threshold=threshold)(
+            scene.data, scene.phot, mask=scene.mask)
+            for threshold in (None, 1e9))
+        moved = np.abs(robust['cflux'] - published['cflux'])
+        assert np.count_nonzero(moved > 0.1 * published['dcflux']) > 3
+
+    @pytest.mark.parametrize('dtype', ['float32', 'float64'])
+    def test_threads(self, kind, dtype):
+        """
+        One thread and many, to the bit.
+        """
+        scene = structured_field(PSF, **kind)
+        one, many = (make(residual_threshold=None, dtype=dtype,
+                          n_threads=n_threads)(scene.data, scene.phot,
+                                               mask=scene.mask)
+                     for n_threads in (1, 3))
+        same(one, many)
+
+    def test_row_order(self, kind):
+        """
+        Rows in another order give the same rows in that order.
+        """
+        scene = structured_field(PSF, **kind)
+        corrector = make(residual_threshold=None)
+        table = corrector(scene.data, scene.phot, mask=scene.mask)
+        order = np.random.default_rng(3).permutation(len(scene.phot))
+        other = corrector(scene.data, scene.phot[order], mask=scene.mask)
+        same(other, table[order], rtol=EXACT)
+
+    def test_tiles(self, kind, monkeypatch):
+        """
+        Stars in jobs of their own, or all in one.
+        """
+        scene = structured_field(PSF, **kind)
+        corrector = make(residual_threshold=None)
+        table = corrector(scene.data, scene.phot, mask=scene.mask)
+        monkeypatch.setattr(tiles, 'TILE', 8)
+        monkeypatch.setattr(tiles, '_cost', lambda *_: 1)
+        other = corrector(scene.data, scene.phot, mask=scene.mask)
+        same(other, table, rtol=EXACT)
+
+    def test_predict(self, kind):
+        """
+        Predictions are those that the table is made of.
+        """
+        scene = structured_field(PSF, **kind)
+        corrector = make(residual_threshold=None)
+        table = corrector(scene.data, scene.phot, mask=scene.mask)
+        for got in corrector.predict(scene.data, scene.phot, [6, 1, 10],
+                                     mask=scene.mask):
+            psf = got.psf[got.hidden]
+            weights = np.linalg.solve(got.covariance, psf)
+            row = table[got.id - 1]
+            assert_allclose(weights @ psf, row['dcflux'] ** -2, rtol=EXACT)
+            assert_allclose(-(weights @ got.mean) / (weights @ psf),
+                            row['fdb_pred'], rtol=EXACT,
+                            atol=EXACT * row['dcflux'])
+
+    def test_constant(self, kind):
+        """
+        A constant under everything leaves the corrected flux alone.
+        """
+        scene = structured_field(PSF, **kind)
+        corrector = make(residual_threshold=None)
+        table, shifted = (corrector(scene.data + constant, scene.phot,
+                                    mask=scene.mask) for constant in (0, 3))
+        for name in ('cflux', 'dcflux', 'dcflux_diag'):
+            assert_allclose(shifted[name], table[name], rtol=EXACT,
+                            atol=EXACT * 100)
 
 
 class TestSources:

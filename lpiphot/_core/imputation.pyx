@@ -86,7 +86,7 @@ def neighbour_moments(const double[:, ::1] data,
                 scatter[k] = peak[k] = 0
                 if n_good > 0:
                     weigh(values, share, n_good, &norm, &peak[k], &scatter[k])
-                    lost[k] = 1 - norm / whole
+                    lost[k] = max(1 - norm / whole, 0)
     finally:
         free(values)
         free(shift)
@@ -294,7 +294,7 @@ def lose_neighbours(const double[:, ::1] data, const Py_ssize_t[::1] y,
                     n_left += left_out[i] == 0
                 weigh(left, share, n_left, &norm, &peak[row[k]],
                       &scatter[row[k]])
-                lost[row[k]] = 1 - norm / whole
+                lost[row[k]] = max(1 - norm / whole, 0)
                 place, to = &order[pattern[k], 0], &values[row[k], 0]
                 for i in range(order.shape[1]):
                     to[i] = <float> near[place[i]]

@@ -43,7 +43,7 @@ weigh(double *values, double *weights, long n, double *norm, double *peak,
     *norm = add_up(weight);
     *peak = add_up(first) / *norm;
     const double square = add_up(second) / *norm - *peak * *peak;
-    *scatter = square > 0 ? sqrt(square) : 0;
+    *scatter = square < 0 ? 0 : sqrt(square); /* NaN stays */
 }
 
 #undef LOAD

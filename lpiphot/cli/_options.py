@@ -192,7 +192,8 @@ def add_lpi_options(parser):
     group.add_argument('--min-mask-flux', type=float, metavar='F',
                        help='fainter stars are masked as if of flux F')
     group.add_argument('--residual-threshold', type=float, metavar='V',
-                       help='mask where |residual| exceeds V [data units]')
+                       help='mask where |residual| exceeds V [data units], '
+                            'and otherwise do as published (default: robust)')
     group.add_argument('--condition-radius', type=float, metavar='PIXELS',
                        help='good pixels are taken from within')
     group.add_argument('--dtype', choices=('float32', 'float64'),

@@ -26,7 +26,8 @@ SHAPE_EDGES = (0.2, 0.6)
 # Each step of contrast is for the upper 60 % of the one before
 KEPT = 0.6
 MAX_STEPS = 8
-# A shape has a class of its own if it has so many pixels
+# A shape has a class of its own if it has so many pixels. (Where pixels
+# lose neighbours by patterns, a scarce one counts as often as it is used)
 MIN_CLASS = 30
 # In the choice of a kernel for a step the one beside it votes like half so
 # many pixels; a kernel worse by this factor has no more votes against it

@@ -30,7 +30,7 @@ N_CHUNK = 4096
 
 # Without whole windows training pixels are few, as each needs its own
 # weights for each kernel
-N_PATTERNS = 500
+N_HURT = 500
 
 # Neighbours that scatter less, in units of the noise, are constant but for
 # rounding
@@ -55,6 +55,10 @@ class TrainingPixels(NamedTuple):
     sums : (n, n_orbits) `~numpy.ndarray` or `None`
         Their neighbours summed by orbit, in units of the noise; `None` if
         some neighbours are bad.
+
+    groups : list of tuple or `None`
+        The pixels come in groups; of each, the number of pixels, and the
+        number wanted. `None` if some neighbours are bad.
     """
 
     plane: Plane
@@ -62,6 +66,7 @@ class TrainingPixels(NamedTuple):
     x: np.ndarray
     moments: Moments
     sums: np.ndarray
+    groups: list
 
 
 def count(pixels):
@@ -144,9 +149,11 @@ def whole_windows(plane, candidates, search, rng):
                                   search))
         parts.append([np.concatenate(part)[:n_pixels]
                       for part in zip(*found, strict=True)])
+    groups = [(len(part[0]), n_pixels) for part, (_, n_pixels)
+              in zip(parts, candidates, strict=True)]
     y, x, found, sums = (np.concatenate(part)
                          for part in zip(*parts, strict=True))
-    return TrainingPixels(plane, y, x, Moments(*found.T), sums)
+    return TrainingPixels(plane, y, x, Moments(*found.T), sums, groups)
 
 
 def any_windows(plane, candidates, width, rng):
@@ -168,14 +175,14 @@ def any_windows(plane, candidates, width, rng):
     """
     index = np.concatenate([index for index, _ in candidates])
     index = index[~plane.bad.ravel()[index]]
-    index = np.sort(rng.permutation(index)[:N_PATTERNS])
+    index = np.sort(rng.permutation(index)[:N_HURT])
     y, x = np.divmod(index, plane.data.shape[1])
     found = _in_noise(moments(plane.data, plane.bad, y, x, width),
                       plane.noise)
     some = found[2] < 1
     some &= _varied(np.where(some, found[0], 0))
     return TrainingPixels(plane, y[some], x[some], Moments(*found[:, some]),
-                          None)
+                          None, None)
 
 
 def class_candidates(plane, settings, rng):

@@ -7,15 +7,17 @@ import numpy as np
 
 from lpiphot._core.imputation import fill_pixels, lose_neighbours
 from lpiphot.gpr.patterns import pattern_weights, patterns
-from lpiphot.gpr.pixels import count
 from lpiphot.gpr.training import columns, mean_residuals
 from lpiphot.gpr.weights import Window, stack_windows
 from lpiphot.gpr.window import Moments, offsets, taper
 
-__all__ = ['HurtRows', 'LostRows', 'WholeRows', 'rows_of']
+__all__ = ['HurtRows', 'LostRows', 'WholeRows', 'rows_of', 'spread']
 
 # The largest sum over an orbit, in units of the noise
 MAX_SUM = 1e30
+
+# A pixel loses neighbours so often at most, by patterns drawn anew
+MAX_REPEAT = 8
 
 
 class WholeRows:
@@ -118,7 +120,7 @@ class LostRows:
         `~lpiphot.gpr.patterns.patterns`.
 
     n_pixels : int
-        How many of the pixels to use.
+        How many rows to make, see `spread`.
 
     rng : `~numpy.random.Generator`
         The generator that chooses patterns.
@@ -131,9 +133,7 @@ class LostRows:
         # the error of a class is that of its middle pattern
         self.found = found._replace(variance=middle)
 
-        share = min(n_pixels / count(pixels), 1.0)
-        parts = [np.linspace(0, len(some.y) - 1, round(share * len(some.y)),
-                             dtype=int) for some in pixels]
+        parts = spread(pixels, n_pixels)
         ends = np.cumsum([len(part) for part in parts])
         pattern = rng.integers(len(shapes.which), size=ends[-1])
         which = shapes.which[pattern]
@@ -189,6 +189,46 @@ def rows_of(pixels, found, width):
     if pixels[0].sums is not None:
         return WholeRows(pixels, found)
     return HurtRows(pixels, found, width)
+
+
+def spread(pixels, n_pixels):
+    """
+    Choose pixels of each image in proportion to those it has, and of each
+    of its groups to those that were wanted; scarce ones several times.
+
+    Parameters
+    ----------
+    pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
+        Those of each image.
+
+    n_pixels : int
+        How many to choose; less, if all would be chosen too often.
+
+    Returns
+    -------
+    chosen : list of `~numpy.ndarray` of int
+        The indices of the pixels of each image.
+    """
+    sizes = np.cumsum([0, *(len(some.y) for some in pixels)])
+    ends = n_pixels * sizes // max(sizes[-1], 1)
+    return [_spread_one(some.groups, n_rows)
+            for some, n_rows in zip(pixels, np.diff(ends), strict=True)]
+
+
+def _spread_one(groups, n_rows):
+    """
+    Choose pixels of one image; what a group has not, the others give.
+    """
+    firsts = np.cumsum([0, *(size for size, _ in groups)])
+    wanted = sum(n for _, n in groups)
+    parts = []
+    for first, (size, n) in sorted(  # the scarcest first
+            zip(firsts, groups, strict=False),
+            key=lambda group: group[1][0] / group[1][1]):
+        n_mine = min(round(n_rows * n / wanted), MAX_REPEAT * size)
+        parts.append(first + np.arange(n_mine) * size // max(n_mine, 1))
+        n_rows, wanted = n_rows - n_mine, wanted - n
+    return np.sort(np.concatenate(parts))
 
 
 def _moments(pixels):

@@ -147,7 +147,7 @@ def moments(data, bad, y, x, width):
     others = bad.view(np.uint8), y, x, *offsets(width), taper(width)
     result = Moments(*np.zeros((3, len(y))))
     neighbour_moments(data, *others, *result)
-    large = ~np.isfinite(result.scatter)
+    large = ~np.isfinite(result.scatter + result.peak)
     if large.any():  # squares are too large
         small = Moments(*np.zeros((3, len(y))))
         neighbour_moments(data / HUGE, *others, *small)

@@ -58,13 +58,18 @@ def boxcar_infill(image, mask, half_widths):
     rows, columns = np.nonzero(mask)
     n_boxcars[rows, columns] = len(half_widths) + 1
     for n_tried, half in enumerate(half_widths, start=1):
-        # only the part with the boxes: a star alone has a small one
-        part = tuple(slice(max(axis.min() - half, 0), axis.max() + half + 1)
-                     for axis in (rows, columns))
+        if n_tried <= 2:
+            # Of the part with the boxes: that of a star alone is small. The
+            # first box will do for most, the rest share a second part.
+            reach = half if n_tried == 1 else half_widths[-1]
+            part = tuple(slice(max(axis.min() - reach, 0),
+                               axis.max() + reach + 1)
+                         for axis in (rows, columns))
+            counts, sums = _integral(good[part]), _integral(values[part])
         y, x = rows - part[0].start, columns - part[1].start
-        count = _box_sums(good[part], y, x, half)
+        count = _box_sums(counts, y, x, half)
         enough = count > MIN_GOOD - 0.5
-        total = _box_sums(values[part], y[enough], x[enough], half)
+        total = _box_sums(sums, y[enough], x[enough], half)
         done = rows[enough], columns[enough]
         filled[done] = level + total / count[enough]
         n_boxcars[done] = n_tried
@@ -74,19 +79,25 @@ def boxcar_infill(image, mask, half_widths):
     return filled, n_boxcars
 
 
-def _box_sums(image, rows, columns, half):
+def _integral(image):
     """
-    Sum over the part of boxes about some pixels that is in the image.
+    Return the sums of an image over ``[:y, :x]`` for all y and x.
     """
-    # sums over the pixels above and left of each: four of them give the
-    # sum over any box
     ny, nx = image.shape
     integral = np.zeros((ny + 1, nx + 1))
     np.cumsum(image, axis=0, out=integral[1:, 1:])
     np.cumsum(integral[1:, 1:], axis=1, out=integral[1:, 1:])
-    top, bottom = np.maximum(rows - half, 0), np.minimum(rows + half + 1, ny)
+    return integral
+
+
+def _box_sums(integral, rows, columns, half):
+    """
+    Sum over the part of boxes about some pixels that is in the image.
+    """
+    top = np.maximum(rows - half, 0)
+    bottom = np.minimum(rows + half + 1, integral.shape[0] - 1)
     left = np.maximum(columns - half, 0)
-    right = np.minimum(columns + half + 1, nx)
+    right = np.minimum(columns + half + 1, integral.shape[1] - 1)
     return (integral[bottom, right] - integral[top, right]
             - integral[bottom, left] + integral[top, left])
 

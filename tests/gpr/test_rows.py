@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from lpiphot.gpr.patterns import patterns
 from lpiphot.gpr.pixels import count, whole_windows
-from lpiphot.gpr.rows import LostRows
+from lpiphot.gpr.rows import LostRows, spread
 from lpiphot.gpr.sample import Plane
 from lpiphot.gpr.training import Bounds, Search, grid
 from lpiphot.gpr.window import moments, offsets
@@ -37,11 +37,11 @@ def test_lost_rows(n_images):
               for plane in planes]
     n_all = count(pixels)
     assert n_all > 50 * n_images
+    pixels = [some._replace(groups=[(len(some.y), len(some.y))])
+              for some in pixels]  # as many as were wanted
     found = grid(search, (2.0, 30.0), ((1.5, 1.5), (2.5, 2.5)), 'all')
     key = WIDTH, 0.35, 0.8, 'all'
-    rows = LostRows(pixels, found, key, 2 * n_all, np.random.default_rng(3))
-    few = LostRows(pixels, found, key, n_all // 2, np.random.default_rng(3))
-    assert abs(few.moments.lost.size - n_all // 2) <= 1
+    rows = LostRows(pixels, found, key, n_all, np.random.default_rng(3))
 
     # who has lost what: drawn as there
     shapes = patterns(*key)
@@ -81,3 +81,41 @@ def test_lost_rows(n_images):
         assert_allclose(of_pattern, variance[some, k], rtol=1e-9)
     assert_allclose(rows.cost(slice(None)), np.abs(residuals).mean(axis=0),
                     atol=atol)
+
+
+def test_scarce_pixels():
+    """
+    Rows are of images in the shares of their pixels, of groups in those
+    that were wanted; scarce pixels have up to eight, as evenly as can be.
+    """
+    plane = Plane.of(np.random.default_rng(2).normal(size=(40, 40)),
+                     np.zeros((40, 40), dtype=bool))
+    search = Search('squared_exponential', WIDTH, None,
+                    Bounds((1.0, 5000.0), (0.5, 9.0)))
+    found = grid(search, (2.0,), ((1.5, 1.5),), 'all')
+    pixels = [whole_windows(plane, [(10 + np.arange(n) + 40 * 12, 60),
+                                    (8 + np.arange(4 * n) + 40 * 20, 60)],
+                            search, np.random.default_rng(1))
+              for n in (6, 3)]
+    assert [some.groups for some in pixels] == [
+        [(6, 60), (24, 60)], [(3, 60), (12, 60)]]
+    for n_pixels, wanted in ((9, [(3, 3), (2, 1)]),
+                             (90, [(30, 30), (15, 15)]),
+                             # no more of the bright, so more of the others
+                             (300, [(48, 152), (24, 76)]),
+                             (10000, [(48, 192), (24, 96)])):
+        rows = LostRows(pixels, found, (WIDTH, 0.35, 0.8, 'all'), n_pixels,
+                        np.random.default_rng(3))
+        assert rows.moments.lost.size == np.sum(wanted)
+        for part, n, n_bright in zip(spread(pixels, n_pixels), wanted, (6, 3),
+                                     strict=True):
+            n_times = np.bincount(part, minlength=5 * n_bright)
+            for group, n_rows in zip(np.split(n_times, [n_bright]), n,
+                                     strict=True):
+                assert group.sum() == n_rows
+                assert np.ptp(group) <= 1
+    # none of a group, and none at all
+    none = pixels[0]._replace(groups=[(0, 60), (30, 60)])
+    assert len(spread([none], 20)[0]) == 20
+    none = none._replace(y=none.y[:0], groups=[(0, 60), (0, 60)])
+    assert len(spread([none], 20)[0]) == 0
