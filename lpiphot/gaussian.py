@@ -10,9 +10,11 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from threadpoolctl import threadpool_info
 
-from lpiphot._core.conditional import factor_and_predict, solve_hidden
+from lpiphot._core.conditional import (factor_and_predict, hidden_factor,
+                                       solve_factor, solve_hidden)
 
-__all__ = ['Conditional', 'amplitude_weights', 'condition', 'propagate']
+__all__ = ['Conditional', 'amplitude_weights', 'condition', 'propagate',
+           'whiten']
 
 # Kernels of OpenBLAS, for processors with AVX-512, that multiply matrices
 # more than twice as fast as they solve with triangles, so that its potrf
@@ -93,8 +95,36 @@ def condition(covariance, mean, known):
                               _factor_by_products())
     if np.isnan(chi2):
         return None
-    factor = np.tril(covariance[n_known:, n_known:].T)
+    factor = np.empty((predicted.size, predicted.size), dtype=dtype)
+    hidden_factor(covariance, factor)
     return Conditional(predicted, factor, chi2)
+
+
+def whiten(conditional, vectors):
+    r"""
+    Return vectors of predicted values in units in which they are white.
+
+    Products of them are quadratic forms: with :math:`S S^T` the
+    conditional covariance :math:`\tilde C`, :math:`(S^{-1} a)^T S^{-1} b
+    = a^T \tilde C^{-1} b`.
+
+    Parameters
+    ----------
+    conditional : `Conditional`
+        The distribution of the predicted values.
+
+    vectors : sequence of (n_pred,) `~numpy.ndarray`
+        The vectors.
+
+    Returns
+    -------
+    white : (n, n_pred) `~numpy.ndarray`
+        :math:`S^{-1}` times each, float64, solved in the dtype of the
+        distribution.
+    """
+    white = np.array(vectors, dtype=conditional.factor.dtype)
+    solve_factor(conditional.factor, white)
+    return white.astype(float)
 
 
 def propagate(factored, n_known, changes):

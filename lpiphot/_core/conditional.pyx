@@ -6,8 +6,9 @@ The conditional Gaussian, from one Cholesky factorisation.
 """
 
 from cython cimport floating
-from scipy.linalg.cython_blas cimport (ddot, dgemm, dgemv, dsyrk, dtrmm, dtrsv,
-                                       sdot, sgemm, sgemv, ssyrk, strmm, strsv)
+from scipy.linalg.cython_blas cimport (ddot, dgemm, dgemv, dsyrk, dtrmm, dtrsm,
+                                       dtrsv, sdot, sgemm, sgemv, ssyrk, strmm,
+                                       strsm, strsv)
 from scipy.linalg.cython_lapack cimport dpotrf, dtrtri, spotrf, strtri
 
 
@@ -156,3 +157,36 @@ def solve_hidden(floating[:, ::1] factored, floating[:, ::1] sides,
                       &one)
                 dtrsv(&lower, &transposed, &plain, &n, &factored[0, 0], &n,
                       &sides[i, 0], &one)
+
+
+def hidden_factor(const floating[:, ::1] factored, floating[:, ::1] factor):
+    """
+    Copy the lower Cholesky factor of the hidden pixels.
+
+    ``factored`` is the matrix after `factor_and_predict`; the hidden pixels
+    are its last, as many as ``factor`` has rows.
+    """
+    cdef Py_ssize_t n = factor.shape[0], i, j
+    cdef Py_ssize_t first = factored.shape[0] - n
+    with nogil:
+        factor[:, :] = 0
+        for j in range(n):
+            for i in range(j, n):
+                factor[i, j] = factored[first + j, first + i]
+
+
+def solve_factor(const floating[:, ::1] factor, floating[:, ::1] sides):
+    """
+    Solve with a lower triangular matrix for each row of ``sides``, in place.
+    """
+    cdef int n = factor.shape[0], n_sides = sides.shape[0]
+    cdef char left = b'L', upper = b'U', transposed = b'T', plain = b'N'
+    cdef floating unit = 1
+    with nogil:
+        # in LAPACK's order rows are columns, and the matrix is transposed
+        if floating is float:
+            strsm(&left, &upper, &transposed, &plain, &n, &n_sides, &unit,
+                  <float *> &factor[0, 0], &n, &sides[0, 0], &n)
+        else:
+            dtrsm(&left, &upper, &transposed, &plain, &n, &n_sides, &unit,
+                  <double *> &factor[0, 0], &n, &sides[0, 0], &n)

@@ -9,7 +9,8 @@ model (the paper's own code works with the opposite sign).
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.blas import get_blas_funcs
+
+from lpiphot.gaussian import whiten
 
 __all__ = ['Correction', 'correct']
 
@@ -82,14 +83,11 @@ def correct(conditional, templates, residual, level):
     correction : `Correction`
         The offsets and uncertainties of each.
     """
-    # S^-1 [P, r, X, 1] with S S^T = C: products of columns of this are
-    # the quadratic forms of C^-1.
+    # products of these are the quadratic forms of C^-1
     m = len(templates)
-    columns = np.column_stack(
-        [*templates, residual, conditional.mean, np.ones_like(residual)])
-    trsm, = get_blas_funcs(('trsm',), (conditional.factor,))
-    white = trsm(1.0, conditional.factor, columns, lower=1).astype(float)
-    products = np.array([white[:, j] @ white for j in range(m)])
+    white = whiten(conditional, [*templates, residual, conditional.mean,
+                                 np.ones_like(residual)])
+    products = white[:m] @ white.T
     on_residual, on_mean, on_level = products[:, m:].T
 
     solved = _solve(products[:, :m], np.column_stack([
