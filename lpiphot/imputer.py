@@ -390,8 +390,8 @@ class GPRImputer:
             If the file exists.
         """
         self._check_trained('save')
-        text = json.dumps({'lpiphot': 'GPRImputer'} | self.model.to_dict(),
-                          indent=1)
+        text = json.dumps({'lpiphot': 'GPRImputer'} | self.model.to_dict())
+        text = text.replace('}, ', '},\n')  # a line for each kernel and class
         with whole_file(path, overwrite=overwrite) as part:
             Path(part).write_text(text + '\n', encoding='utf-8')
 

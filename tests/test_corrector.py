@@ -43,6 +43,21 @@ def table(result):
     return result.table
 
 
+@pytest.fixture(scope='module', params=[
+    ({}, {}), ({'loud': 30.0}, {'residual_threshold': None}),
+    ({'n_unseen': 300}, {'residual_threshold': None})],
+    ids=['published', 'loud', 'unseen'])
+def case(request):
+    """
+    A scene, what its corrector is made with, and its result: by the
+    published method, and where loud parts and typical backgrounds matter.
+    """
+    kind, keys = request.param
+    scene = structured_field(PSF, **kind)
+    return scene, keys, make(**keys).run(scene.data, scene.phot,
+                                         mask=scene.mask)
+
+
 @pytest.fixture(scope='module')
 def oracle(scene, result):
     """
@@ -218,38 +233,59 @@ class TestOracle:
         agree(result.table, oracle_rows(scene, result)[0], EXACT)
 
 
+@pytest.mark.parametrize('kind', [{'loud': 30.0}, {'n_unseen': 300}])
+def test_robust_matters(kind):
+    """
+    Or ``case`` would not show what it is for.
+    """
+    scene = structured_field(PSF, **kind)
+    robust, published = (make(residual_threshold=threshold)(
+        scene.data, scene.phot, mask=scene.mask)
+        for threshold in (None, 1e9))
+    moved = np.abs(robust['cflux'] - published['cflux'])
+    assert np.count_nonzero(moved > 0.1 * published['dcflux']) > 3
+
+
 class TestInvariance:
     """
     What must not change the result.
     """
 
-    def test_constant(self, scene, result, table):
+    def test_constant(self, case):
         """
         A constant under everything leaves the corrected flux alone.
         """
-        shifted = make().run(scene.data + 3, scene.phot, mask=scene.mask)
+        scene, keys, result = case
+        table = result.table
+        shifted = make(**keys).run(scene.data + 3, scene.phot,
+                                   mask=scene.mask)
         assert_array_equal(shifted.mask, result.mask)  # else another infill
         assert_allclose(np.asarray(shifted.filled),
                         np.asarray(result.filled) + 3, atol=1e-6)
         for name in ('cflux', 'dcflux', 'dcflux_diag'):
             assert_allclose(shifted.table[name], table[name], rtol=EXACT,
                             atol=EXACT * 100)
-        # ... but both terms see it, and for white noise would change by
-        # 3 sum(p) / sum(p^2) = 3 * 4 pi sigma^2 = 34
-        moved = shifted.table['fdb_res'] - table['fdb_res']
+
+    def test_constant_in_both_terms(self, scene, table):
+        """
+        Residual and prediction see it alike.
+        """
+        shifted = make()(scene.data + 3, scene.phot, mask=scene.mask)
+        # for white noise by 3 sum(p) / sum(p^2) = 3 * 4 pi sigma^2 = 34
+        moved = shifted['fdb_res'] - table['fdb_res']
         assert np.median(moved) < -3
-        assert_allclose(shifted.table['fdb_pred'] - table['fdb_pred'], moved,
+        assert_allclose(shifted['fdb_pred'] - table['fdb_pred'], moved,
                         rtol=1e-5, atol=1e-4)
 
     @pytest.mark.parametrize('dtype', ['float32', 'float64'])
     @pytest.mark.parametrize('n_threads', [2, 5])
-    def test_threads(self, scene, dtype, n_threads):
+    def test_threads(self, case, dtype, n_threads):
         """
         One thread and many, to the bit.
         """
-        one = make(dtype=dtype).run(scene.data, scene.phot, mask=scene.mask)
-        many = make(dtype=dtype, n_threads=n_threads).run(
-            scene.data, scene.phot, mask=scene.mask)
+        scene, keys, _ = case
+        one, many = (make(dtype=dtype, n_threads=n, **keys).run(
+            scene.data, scene.phot, mask=scene.mask) for n in (1, n_threads))
         same(one.table, many.table)
         assert_array_equal(one.filled, many.filled)
         assert_array_equal(one.background, many.background)
@@ -291,14 +327,40 @@ class TestInvariance:
         assert moved.max() > 1e-6
         assert np.median(moved) < 0.5
 
-    def test_row_order(self, scene, table):
+    def test_row_order(self, case):
         """
         Rows in another order give the same rows in that order.
         """
+        scene, keys, result = case
         order = np.random.default_rng(3).permutation(len(scene.phot))
-        other = make()(scene.data, scene.phot[order], mask=scene.mask)
+        other = make(**keys)(scene.data, scene.phot[order], mask=scene.mask)
         assert_array_equal(other['id'], scene.phot['id'][order])
-        same(other, table[order], rtol=EXACT)
+        same(other, result.table[order], rtol=EXACT)
+
+    def test_tiles(self, case, monkeypatch):
+        """
+        Stars in jobs of their own give the same.
+        """
+        scene, keys, result = case
+        monkeypatch.setattr(tiles, 'TILE', 8)
+        monkeypatch.setattr(tiles, '_cost', lambda *_: 1)
+        other = make(**keys)(scene.data, scene.phot, mask=scene.mask)
+        same(other, result.table, rtol=EXACT)
+
+    def test_predict(self, case):
+        """
+        Predictions are those that the table is made of.
+        """
+        scene, keys, result = case
+        for got in make(**keys).predict(scene.data, scene.phot, [6, 1, 10],
+                                        mask=scene.mask):
+            psf = got.psf[got.hidden]
+            weights = np.linalg.solve(got.covariance, psf)
+            row = result.table[got.id - 1]
+            assert_allclose(weights @ psf, row['dcflux'] ** -2, rtol=EXACT)
+            assert_allclose(-(weights @ got.mean) / (weights @ psf),
+                            row['fdb_pred'], rtol=EXACT,
+                            atol=EXACT * row['dcflux'])
 
     def test_duplicate_rows(self, scene):
         """
@@ -352,88 +414,6 @@ class TestInvariance:
             3, 1, 2)
         out['flux_fit'][:] = 0  # the result is a copy, not a view
         assert np.all(phot['flux_fit'] == scene.phot['flux_fit'])
-
-
-@pytest.mark.parametrize('kind', [{'loud': 30.0}, {'n_unseen': 300}])
-class TestRobust:
-    """
-    The same where loud parts and typical backgrounds are treated.
-    """
-
-    def test_matters(self, kind):
-        """
-        Or the other tests would show nothing.
-        """
-        scene = structured_field(PSF, **kind)
-        robust, published = (make(residual_threshold=threshold)(
-            scene.data, scene.phot, mask=scene.mask)
-            for threshold in (None, 1e9))
-        moved = np.abs(robust['cflux'] - published['cflux'])
-        assert np.count_nonzero(moved > 0.1 * published['dcflux']) > 3
-
-    @pytest.mark.parametrize('dtype', ['float32', 'float64'])
-    def test_threads(self, kind, dtype):
-        """
-        One thread and many, to the bit.
-        """
-        scene = structured_field(PSF, **kind)
-        one, many = (make(residual_threshold=None, dtype=dtype,
-                          n_threads=n_threads)(scene.data, scene.phot,
-                                               mask=scene.mask)
-                     for n_threads in (1, 3))
-        same(one, many)
-
-    def test_row_order(self, kind):
-        """
-        Rows in another order give the same rows in that order.
-        """
-        scene = structured_field(PSF, **kind)
-        corrector = make(residual_threshold=None)
-        table = corrector(scene.data, scene.phot, mask=scene.mask)
-        order = np.random.default_rng(3).permutation(len(scene.phot))
-        other = corrector(scene.data, scene.phot[order], mask=scene.mask)
-        same(other, table[order], rtol=EXACT)
-
-    def test_tiles(self, kind, monkeypatch):
-        """
-        Stars in jobs of their own, or all in one.
-        """
-        scene = structured_field(PSF, **kind)
-        corrector = make(residual_threshold=None)
-        table = corrector(scene.data, scene.phot, mask=scene.mask)
-        monkeypatch.setattr(tiles, 'TILE', 8)
-        monkeypatch.setattr(tiles, '_cost', lambda *_: 1)
-        other = corrector(scene.data, scene.phot, mask=scene.mask)
-        same(other, table, rtol=EXACT)
-
-    def test_predict(self, kind):
-        """
-        Predictions are those that the table is made of.
-        """
-        scene = structured_field(PSF, **kind)
-        corrector = make(residual_threshold=None)
-        table = corrector(scene.data, scene.phot, mask=scene.mask)
-        for got in corrector.predict(scene.data, scene.phot, [6, 1, 10],
-                                     mask=scene.mask):
-            psf = got.psf[got.hidden]
-            weights = np.linalg.solve(got.covariance, psf)
-            row = table[got.id - 1]
-            assert_allclose(weights @ psf, row['dcflux'] ** -2, rtol=EXACT)
-            assert_allclose(-(weights @ got.mean) / (weights @ psf),
-                            row['fdb_pred'], rtol=EXACT,
-                            atol=EXACT * row['dcflux'])
-
-    def test_constant(self, kind):
-        """
-        A constant under everything leaves the corrected flux alone.
-        """
-        scene = structured_field(PSF, **kind)
-        corrector = make(residual_threshold=None)
-        table, shifted = (corrector(scene.data + constant, scene.phot,
-                                    mask=scene.mask) for constant in (0, 3))
-        for name in ('cflux', 'dcflux', 'dcflux_diag'):
-            assert_allclose(shifted[name], table[name], rtol=EXACT,
-                            atol=EXACT * 100)
 
 
 class TestSources:

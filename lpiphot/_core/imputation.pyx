@@ -13,7 +13,6 @@ from scipy.linalg.cython_lapack cimport dposv
 
 cdef extern from *:
     """
-    #include <math.h>
     #include "simd.h"
     #include "neighbours.h"
     #include "training.h"

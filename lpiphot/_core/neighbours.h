@@ -2,6 +2,8 @@
  *
  * How the neighbours of one pixel scatter. */
 
+#include <math.h>
+
 #define LOAD(pointer) (*(const double_vec *)(pointer))
 
 /* Room for so many numbers more is needed, to fill up the last vector */

@@ -219,11 +219,11 @@ def _spread_one(groups, n_rows):
     """
     Choose pixels of one image; what a group has not, the others give.
     """
-    firsts = np.cumsum([0, *(size for size, _ in groups)])
+    firsts = np.cumsum([0, *(size for size, _ in groups[:-1])])
     wanted = sum(n for _, n in groups)
     parts = []
     for first, (size, n) in sorted(  # the scarcest first
-            zip(firsts, groups, strict=False),
+            zip(firsts, groups, strict=True),
             key=lambda group: group[1][0] / group[1][1]):
         n_mine = min(round(n_rows * n / wanted), MAX_REPEAT * size)
         parts.append(first + np.arange(n_mine) * size // max(n_mine, 1))

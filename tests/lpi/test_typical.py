@@ -82,21 +82,6 @@ def test_exact(monkeypatch, neighbours, positions):
                   / result.table['dcflux']) < 1e-3
 
 
-def test_prediction():
-    """
-    The prediction is what the table is made of, here too.
-    """
-    scene = structured_field(PSF, n_unseen=300)
-    corrector = make(residual_threshold=None)
-    table = corrector(scene.data, scene.phot, mask=scene.mask)
-    prediction = corrector.predict(scene.data, scene.phot, 1,
-                                   mask=scene.mask)
-    p = prediction.psf[prediction.hidden]
-    weights = np.linalg.solve(prediction.covariance, p)
-    assert_allclose(-(weights @ prediction.mean) / (weights @ p),
-                    table['fdb_pred'][0], rtol=1e-6)
-
-
 def test_median(monkeypatch):
     """
     Fluxes are too high as often as too low, in a crowd half of which is
