@@ -26,6 +26,8 @@ REAL = {
 }
 MASKS = ('single 0.5 %', 'single 2 %', 'tracks', 'blobs', 'column',
          'corners')
+# Tracks and discs that do not seek bright pixels
+ANYWHERE = ('tracks anywhere', 'blobs anywhere')
 
 
 class Image(NamedTuple):
@@ -236,12 +238,12 @@ def make_mask(kind, image, seed):
     Choose bad pixels.
 
     Tracks and discs number one on 1500 pixels; half of them lie on
-    bright pixels.
+    bright pixels, unless they are anywhere.
 
     Parameters
     ----------
     kind : str
-        One of ``MASKS``.
+        One of ``MASKS`` or ``ANYWHERE``.
 
     image : `Image`
         The image.
@@ -258,14 +260,15 @@ def make_mask(kind, image, seed):
     mask = np.zeros(image.data.shape, dtype=bool)
     if kind.startswith('single'):
         return rng.random(mask.shape) < float(kind.split()[1]) / 100
-    if kind in ('tracks', 'blobs'):
+    if kind.startswith(('tracks', 'blobs')):
         n_half = max(mask.size // 3000, 1)
-        starts = np.argwhere(~mask)[rng.integers(mask.size, size=n_half)]
+        n_random = 2 * n_half if kind in ANYWHERE else n_half
+        starts = np.argwhere(~mask)[rng.integers(mask.size, size=n_random)]
         bright = np.argwhere(image.bright)
-        if len(bright):
+        if len(bright) and kind not in ANYWHERE:
             n_half = min(n_half, len(bright) // 60 + 1)
             starts = np.concatenate([starts, rng.permutation(bright)[:n_half]])
-        draw = _draw_tracks if kind == 'tracks' else _draw_discs
+        draw = _draw_tracks if kind.startswith('tracks') else _draw_discs
         draw(mask, starts, rng)
     elif kind == 'column':
         n_x = mask.shape[1]

@@ -315,13 +315,15 @@ def _plot_errors(plot, model):
     Plot the errors of filled pixels by the contrast of the neighbours.
     """
     n_shapes = len(model.shape_edges) + 1
+    at_level = model.factor(np.zeros(1), np.ones(1), 1.0)
     shown = 0, min(len(model.lost_edges), IN_HOLES)
     for number, steps in enumerate(model.steps):
         level, shape = divmod(number, n_shapes)
         if level not in shown or steps in model.steps[:number]:
             continue  # a scarce class has the steps of another
         name = 'all' if n_shapes == 1 else SHAPE_NAMES[shape]
-        plot.loglog(steps.nodes, steps.error, 'o--' if level else 'o-', ms=4,
+        plot.loglog(steps.nodes, steps.error * at_level,
+                    'o--' if level else 'o-', ms=4,
                     mfc='white' if level else None,
                     color=SHAPE_COLOURS[shape],
                     label=f'{name}, in holes' if level else name)
@@ -332,7 +334,7 @@ def _plot_errors(plot, model):
     plot.set_ylim(top=2.5 * plot.get_ylim()[1])  # for the legend
     plot.legend(fontsize='small', ncols=2, loc='upper left')
     plot.set_xlabel('contrast of the neighbours / noise')
-    plot.set_ylabel('error of a filled pixel / noise')
+    plot.set_ylabel('error of a filled pixel / noise, at the level')
     plot.set_title(f'Learned from {model.n_training} pixels')
 
 

@@ -4,6 +4,7 @@ GPRImputer: what it returns, for every kind of input.
 
 import json
 import warnings
+from itertools import pairwise
 
 import astropy.units as u
 import numpy as np
@@ -19,9 +20,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import gaussian_filter
 
 from lpiphot import GPRImputer, decode_fill_flags, flags
+from lpiphot.datasets import load_galactic_plane
 from oracles import dense_gpr
 
 SIGMA = 1.7
+
+
+def width(z):
+    return np.subtract(*np.percentile(z, [75, 25])) / 1.349
 
 
 @pytest.fixture(scope='module')
@@ -160,10 +166,29 @@ class TestCalibration:
                 mask[6::15, 10 + i::15] = True
         result = GPRImputer().run(data, mask=mask)
         z = (result.image - data)[mask] / result.std[mask]
-        width = np.subtract(*np.percentile(z, [75, 25])) / 1.349
         # of some 900 to 4000 pixels, few of them independent in a blob
-        assert 0.9 < width < 1.1
+        assert 0.9 < width(z) < 1.1
         assert abs(np.median(z)) < 0.15
+
+    def test_crowd(self):
+        """
+        In a crowded field of undersampled stars, for all pixels and for
+        those that were filled faint, brighter, and brightest.
+        """
+        data = load_galactic_plane().data.astype(float)
+        imputer = GPRImputer().fit(data)
+        z, filled = [], []
+        for seed in range(5):
+            mask = np.random.default_rng(seed).random(data.shape) < 0.02
+            result = imputer.run(data, mask=mask)
+            z.append((result.image - data)[mask] / result.std[mask])
+            filled.append(result.image[mask])
+        z, filled = np.concatenate(z), np.concatenate(filled)
+        assert 0.9 < width(z) < 1.1
+        edges = np.quantile(filled, [0, 0.5, 0.9, 1])
+        for low, high in pairwise(edges):
+            # twice its own error, of 530 pixels at least, more
+            assert 0.8 < width(z[(filled >= low) & (filled <= high)]) < 1.2
 
     def test_sky_is_a_mean(self):
         """

@@ -3,18 +3,17 @@
 Which kernels are best for classes of neighbourhoods, and their errors.
 """
 
-from itertools import pairwise
-
 import numpy as np
 
 from lpiphot.gpr.choices import choices, every_other
-from lpiphot.gpr.model import MIN_CONTRAST, Model, Steps, describe
+from lpiphot.gpr.errors import Residuals, error_nodes, height_nodes
+from lpiphot.gpr.model import Model, Steps, describe
 from lpiphot.gpr.patterns import patterns
 from lpiphot.gpr.pixels import MIN_PIXELS, count
 from lpiphot.gpr.rows import LostRows, rows_of
 from lpiphot.gpr.training import symmetry_of
 
-__all__ = ['class_model', 'error_nodes']
+__all__ = ['class_model']
 
 # Neighbours lost: few; some, as in tracks and at the rim of holes; many, as
 # in holes; almost all. The kernels of the last three are found with
@@ -32,9 +31,6 @@ MIN_CLASS = 30
 # In the choice of a kernel for a step the one beside it votes like half so
 # many pixels; a kernel worse by this factor has no more votes against it
 N_VOTE, VOTE_EXCESS = 100, 1.15
-# So many pixels, at least, tell the error at a contrast; with fewer it
-# comes out far below the noise by chance
-MIN_NODE = 100
 
 
 def class_model(pixels, search, noise, rng):
@@ -60,7 +56,7 @@ def class_model(pixels, search, noise, rng):
     model : `~lpiphot.gpr.model.Model`
         The kernels and their errors.
     """
-    kernels, tables = {}, {}
+    kernels, parts = {}, {}
     n_shapes = len(SHAPE_EDGES) + 1
     found = choices(search, pixels)
     few = every_other(found)
@@ -82,24 +78,27 @@ def class_model(pixels, search, noise, rng):
         for number in range(n_shapes):
             mine = np.flatnonzero(kind == number)
             if mine.size >= MIN_CLASS:
-                tables[level, number] = _make_steps(contrast, rows, mine,
-                                                    kernels)
-    if not tables:
-        tables[0, 0] = _make_steps(contrast, rows, np.arange(contrast.size),
-                                   kernels)
+                parts[level, number] = _make_steps(contrast, rows, mine,
+                                                   kernels)
+    if not parts:
+        parts[0, 0] = _make_steps(contrast, rows, np.arange(contrast.size),
+                                  kernels)
     # a class that is scarce has the kernels of the nearest
     steps = tuple(
-        tables[min(tables, key=lambda other: (abs(other[1] - number),
-                                              abs(other[0] - level)))]
+        parts[min(parts, key=lambda other: (abs(other[1] - number),
+                                            abs(other[0] - level)))][0]
         for level in range(len(LOST_EDGES) + 1)
         for number in range(n_shapes))
+    heights = height_nodes(list(parts.values()))
     return Model(search.width, tuple(kernels), noise, LOST_EDGES, SHAPE_EDGES,
-                 steps, count(pixels))
+                 steps, *heights, count(pixels))
 
 
 def _make_steps(contrast, rows, mine, kernels):
     """
     Find the kernels of one class; ``kernels`` numbers them.
+
+    Return the steps, and the residuals of its pixels.
     """
     contrast, found = contrast[mine], rows.found
     n_steps = 1
@@ -114,16 +113,20 @@ def _make_steps(contrast, rows, mine, kernels):
     members = [np.sort(these) for these in np.split(order, firsts[1:])]
     cost = np.array([rows.cost(mine[these]) * found.penalty
                      for these in members])
-    table, sizes = [], np.empty(contrast.size)
+    table = []
+    residuals, variance, of_kernel = np.empty((3, contrast.size))
     for number, best in enumerate(_choose(cost, [*map(len, members)])):
         these = members[number]
-        residuals, variance = rows.take(mine[these], best)
-        # as if no neighbours were bad, in case there are
-        sizes[these] = residuals * np.sqrt(found.variance[best] / variance)
+        residuals[these], variance[these] = rows.take(mine[these], best)
+        of_kernel[these] = found.variance[best]
         place = kernels.setdefault(found.kernels[best], len(kernels))
         table.append((float(ranked[firsts[number]]), place,
                       float(found.variance[best])))
-    return Steps(*zip(*table, strict=True), *error_nodes(ranked, sizes[order]))
+    left = Residuals(contrast, rows.values[mine] + residuals,
+                     np.abs(residuals) / np.sqrt(variance), rows.share[mine])
+    # as if no neighbours were bad, in case there are
+    nodes = error_nodes(contrast, left.size * np.sqrt(of_kernel), left.share)
+    return Steps(*zip(*table, strict=True), *nodes), left
 
 
 def _choose(cost, n_pixels):
@@ -153,38 +156,3 @@ def _choose(cost, n_pixels):
     total = (votes @ np.minimum(excess, VOTE_EXCESS)
              + np.array(n_pixels)[:, np.newaxis] * excess)
     return np.argmin(total, axis=1).tolist()
-
-
-def error_nodes(contrast, sizes):
-    """
-    Return contrasts, and the error at each, from absolute residuals.
-
-    Parameters
-    ----------
-    contrast : (n,) `~numpy.ndarray`
-        The contrast of the neighbours of training pixels, ascending.
-
-    sizes : (n,) `~numpy.ndarray`
-        Their absolute residuals, in units of the noise.
-
-    Returns
-    -------
-    nodes, errors : tuple of float
-        Contrasts, and the errors between which to interpolate.
-    """
-    # parts that shrink upwards, like steps, and the first of them again
-    # downwards: the smoothest pixels may have less noise than the rest
-    n_pixels = len(contrast)
-    edges = [0, n_pixels]
-    while (n_last := int((n_pixels - edges[-2]) * KEPT)) >= MIN_NODE:
-        edges.insert(-1, n_pixels - n_last)
-    while (n_first := int(edges[1] * (1 - KEPT))) >= MIN_NODE:
-        edges.insert(1, n_first)
-    nodes, errors = [], []
-    for first, last in pairwise(edges):
-        middle = (last - first) // 2
-        nodes.append(max(float(contrast[first + middle]), MIN_CONTRAST))
-        # of a constant image it is 0, which has no logarithm
-        errors.append(max(1.4826 * float(np.partition(
-            sizes[first:last], middle)[middle]), 1e-3))
-    return tuple(nodes), tuple(errors)

@@ -101,6 +101,7 @@ class Filler:
         fill_pixels(self.plane.data, self._bad.view(np.uint8), y, x,
                     *offsets(width), kernel, *self._stacked,
                     MIN_GOOD, value, variance, n_good)
+        error *= model.factor(value, found.scatter, self.plane.noise)
         error = self._error(error, variance)
         edge = np.flatnonzero(self._at_edge(y, x) & (n_good >= MIN_GOOD))
         if edge.size:
@@ -215,5 +216,7 @@ class Filler:
             filled.value[index] = result.values @ level[i]
             change[i] = result.values @ (level[i] - values[i])
             variance[i] = result.variance
+        error *= self.model.factor(filled.value[deep], scatter,
+                                   self.plane.noise)
         filled.error[deep] = np.hypot(self._error(error, variance),
                                       doubt * change)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lpiphot.gpr.choices import single_kernel
-from lpiphot.gpr.classes import class_model, error_nodes
+from lpiphot.gpr.classes import class_model
+from lpiphot.gpr.errors import Residuals, error_nodes, height_nodes
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.mending import mend_all
 from lpiphot.gpr.model import Model, Steps, describe
@@ -120,12 +121,13 @@ def learn(planes, settings, *, training=None, seed=0):
     rows = rows_of(pixels, found, settings.search.width)
     residuals, variance = rows.take(slice(None), 0)
     contrast, _ = describe(rows.moments, 1.0)
-    order = np.argsort(contrast)
-    sizes = residuals * np.sqrt(found.variance[0] / variance)
-    nodes = error_nodes(contrast[order], sizes[order])
-    steps = Steps((0.0,), (0,), (float(found.variance[0]),), *nodes)
+    left = Residuals(contrast, rows.values + residuals,
+                     np.abs(residuals) / np.sqrt(variance), rows.share)
+    of_kernel = float(found.variance[0])
+    nodes = error_nodes(contrast, left.size * of_kernel ** 0.5, left.share)
+    steps = Steps((0.0,), (0,), (of_kernel,), *nodes)
     return Model(settings.search.width, (kernel,), noise, (), (), (steps,),
-                 n_training)
+                 *height_nodes([(steps, left)]), n_training)
 
 
 def _weights_of(kernel, search):
@@ -147,4 +149,5 @@ def _untrained(search, noise):
         search.length_scale or (scale, scale), search.angle or 0.0,
         search.period)
     return Model(search.width, (kernel,), noise, (), (),
-                 (Steps((0.0,), (0,), (1.0,), (1.0,), (1.0,)),), 0)
+                 (Steps((0.0,), (0,), (1.0,), (1.0,), (1.0,)),), (0.0,),
+                 (1.0,), 0)

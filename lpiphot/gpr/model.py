@@ -10,7 +10,8 @@ import numpy as np
 
 from lpiphot.gpr.kernels import KERNELS, Kernel
 
-__all__ = ['MAX_WIDTH', 'MIN_CONTRAST', 'Model', 'Steps', 'describe']
+__all__ = ['MAX_WIDTH', 'MIN_CONTRAST', 'Model', 'Steps', 'describe',
+           'height']
 
 # The format of saved models
 FORMAT = 1
@@ -115,6 +116,11 @@ class Model:
     steps : tuple of `Steps`
         The kernels of each class, those of shape running fastest.
 
+    heights, factors : tuple of float
+        Heights, and what errors are multiplied by there: above the
+        level of the image pixels are less certain than their neighbours
+        tell.
+
     n_training : int
         The number of training pixels; 0 if there were none and the
         kernel is a general one.
@@ -126,6 +132,8 @@ class Model:
     lost_edges: tuple
     shape_edges: tuple
     steps: tuple
+    heights: tuple
+    factors: tuple
     n_training: int
 
     def classify(self, moments, noise):
@@ -160,6 +168,29 @@ class Model:
             kernel[chosen], error[chosen] = steps.choose(contrast[chosen])
         return kernel, error * noise
 
+    def factor(self, value, scatter, noise):
+        """
+        Return by what the errors of filled pixels are multiplied.
+
+        Parameters
+        ----------
+        value : (n,) `~numpy.ndarray`
+            The values, counted from the level of the image.
+
+        scatter : (n,) `~numpy.ndarray`
+            How their neighbours scatter.
+
+        noise : float
+            The noise of this image, in data units like the others.
+
+        Returns
+        -------
+        factor : (n,) `~numpy.ndarray`
+            The factors.
+        """
+        return np.interp(height(value / noise, scatter / noise), self.heights,
+                         self.factors)
+
     def checked(self):
         """
         Return the model itself, if it can be used.
@@ -181,6 +212,9 @@ class Model:
                 ('noise', _all_positive([self.noise])),
                 ('n_training', type(self.n_training) is int
                  and self.n_training >= 0),
+                ('heights', np.isfinite(self.heights).all()),
+                ('factors', 0 < len(self.heights) == len(self.factors)
+                 and _all_positive(self.factors)),
                 ('kernels', self.kernels and all(
                     kernel.name in KERNELS
                     and len(kernel.length_scale) == 2
@@ -250,7 +284,8 @@ class Model:
                                    in step.items()})
                           for step in values.pop('steps'))
             edges = {name: tuple(values.pop(name))
-                     for name in ('lost_edges', 'shape_edges')}
+                     for name in ('lost_edges', 'shape_edges', 'heights',
+                                  'factors')}
             return cls(kernels=kernels, steps=steps, **edges,
                        **values).checked()
         except (KeyError, TypeError, AttributeError) as exc:
@@ -286,3 +321,24 @@ def describe(moments, noise):
     contrast = moments.scatter / noise
     return contrast, (moments.peak / noise
                       / np.maximum(contrast, NOISE_CONTRAST))
+
+
+def height(value, contrast):
+    """
+    Return how high pixels are, in units of their contrast.
+
+    Parameters
+    ----------
+    value : (n,) `~numpy.ndarray`
+        The filled values, counted from the level of the image, in units
+        of the noise.
+
+    contrast : (n,) `~numpy.ndarray`
+        The contrast of the neighbours.
+
+    Returns
+    -------
+    height : (n,) `~numpy.ndarray`
+        The heights.
+    """
+    return value / np.maximum(contrast, MIN_CONTRAST)

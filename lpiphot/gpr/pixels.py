@@ -59,6 +59,10 @@ class TrainingPixels(NamedTuple):
     groups : list of tuple or `None`
         The pixels come in groups; of each, the number of pixels, and the
         number wanted. `None` if some neighbours are bad.
+
+    share : (n,) `~numpy.ndarray`
+        Weights by which the pixels, of which too many are bright, are a
+        fair sample of the image.
     """
 
     plane: Plane
@@ -67,6 +71,7 @@ class TrainingPixels(NamedTuple):
     moments: Moments
     sums: np.ndarray
     groups: list
+    share: np.ndarray
 
 
 def count(pixels):
@@ -89,6 +94,19 @@ def _varied(scatter):
     """
     varied = scatter > MIN_SCATTER
     return varied if varied.any() else ~varied
+
+
+def _fair_share(values, drawn):
+    """
+    Return weights by which bright pixels, and others ``drawn`` from the
+    whole image, are a fair sample.
+    """
+    share = np.ones(len(values))
+    if not drawn.all():
+        bright = values >= values[~drawn].min()
+        # of a few bright ones perhaps none was drawn
+        share[bright] = max(np.count_nonzero(bright & drawn), 1) / bright.sum()
+    return share
 
 
 def _look_at(plane, index, search):
@@ -153,7 +171,10 @@ def whole_windows(plane, candidates, search, rng):
               in zip(parts, candidates, strict=True)]
     y, x, found, sums = (np.concatenate(part)
                          for part in zip(*parts, strict=True))
-    return TrainingPixels(plane, y, x, Moments(*found.T), sums, groups)
+    # the last group is drawn from the whole image
+    share = _fair_share(plane.data[y, x],
+                        np.arange(y.size) >= y.size - groups[-1][0])
+    return TrainingPixels(plane, y, x, Moments(*found.T), sums, groups, share)
 
 
 def any_windows(plane, candidates, width, rng):
@@ -174,15 +195,19 @@ def any_windows(plane, candidates, width, rng):
         The pixels, without sums.
     """
     index = np.concatenate([index for index, _ in candidates])
-    index = index[~plane.bad.ravel()[index]]
-    index = np.sort(rng.permutation(index)[:N_HURT])
-    y, x = np.divmod(index, plane.data.shape[1])
+    drawn = np.arange(index.size) >= index.size - len(candidates[-1][0])
+    chosen = rng.permutation(np.flatnonzero(~plane.bad.ravel()[index]))
+    chosen = chosen[:N_HURT]
+    chosen = chosen[np.argsort(index[chosen])]
+    y, x = np.divmod(index[chosen], plane.data.shape[1])
     found = _in_noise(moments(plane.data, plane.bad, y, x, width),
                       plane.noise)
     some = found[2] < 1
     some &= _varied(np.where(some, found[0], 0))
-    return TrainingPixels(plane, y[some], x[some], Moments(*found[:, some]),
-                          None, None)
+    y, x = y[some], x[some]
+    share = _fair_share(plane.data[y, x], drawn[chosen][some])
+    return TrainingPixels(plane, y, x, Moments(*found[:, some]), None, None,
+                          share)
 
 
 def class_candidates(plane, settings, rng):

@@ -41,10 +41,17 @@ class WholeRows:
 
     found : `~lpiphot.gpr.training.Grid`
         The kernels.
+
+    values : (n,) `~numpy.ndarray`
+        The pixels themselves, counted from the level of the image.
+
+    share : (n,) `~numpy.ndarray`
+        Weights by which they are a fair sample.
     """
 
     def __init__(self, pixels, found):
         self.moments, self.found = _moments(pixels), found
+        self.values, self.share = _values(pixels), _shares(pixels)
         # an image almost without noise has sums beyond float32
         sums = np.concatenate([some.sums for some in pixels])
         self._sums = np.clip(sums, -MAX_SUM, MAX_SUM).astype(np.float32)
@@ -59,12 +66,11 @@ class WholeRows:
 
     def take(self, chosen, kernel):
         """
-        Return absolute residuals and variances of some pixels, of one
-        kernel.
+        Return residuals (filled less measured) and variances of some
+        pixels, of one kernel.
         """
         weights = self._weights[0, :, kernel]
-        return (np.abs(self._sums[chosen] @ weights),
-                self.found.variance[kernel])
+        return self._sums[chosen] @ weights, self.found.variance[kernel]
 
 
 class HurtRows:
@@ -84,24 +90,24 @@ class HurtRows:
 
     def __init__(self, pixels, found, width):
         self.moments, self.found = _moments(pixels), found
+        self.values, self.share = _values(pixels), _shares(pixels)
         arrays = stack_windows([Window(kernel, width)
                                 for kernel in found.kernels])
         parts = [_fill_again(some, arrays, width) for some in pixels]
-        self._sizes, self._variance = (
+        self._residuals, self._variance = (
             np.concatenate(part) for part in zip(*parts, strict=True))
 
     def cost(self, chosen):
         """
         Return the mean absolute residual of some pixels, of all kernels.
         """
-        return self._sizes[chosen].mean(axis=0)
+        return np.abs(self._residuals[chosen]).mean(axis=0)
 
     def take(self, chosen, kernel):
         """
-        Return absolute residuals and variances of some pixels, of one
-        kernel.
+        Return residuals and variances of some pixels, of one kernel.
         """
-        return self._sizes[chosen, kernel], self._variance[chosen, kernel]
+        return self._residuals[chosen, kernel], self._variance[chosen, kernel]
 
 
 class LostRows:
@@ -133,7 +139,7 @@ class LostRows:
         # the error of a class is that of its middle pattern
         self.found = found._replace(variance=middle)
 
-        parts = spread(pixels, n_pixels)
+        parts, times = spread(pixels, n_pixels)
         ends = np.cumsum([len(part) for part in parts])
         pattern = rng.integers(len(shapes.which), size=ends[-1])
         which = shapes.which[pattern]
@@ -145,6 +151,12 @@ class LostRows:
         self._values = np.empty((order.size, shapes.order.shape[1]),
                                 dtype=np.float32)
         self.moments = Moments(*np.empty((3, order.size)))
+        self.values = np.concatenate([
+            _value(some)[part] for some, part
+            in zip(pixels, parts, strict=True)])[order]
+        self.share = np.concatenate([
+            some.share[part] / n[part] for some, part, n
+            in zip(pixels, parts, times, strict=True)])[order]
         for some, part, end in zip(pixels, parts, ends, strict=True):
             mine = slice(end - len(part), end)
             lose_neighbours(
@@ -162,14 +174,13 @@ class LostRows:
 
     def take(self, chosen, kernel):
         """
-        Return absolute residuals and variances of some pixels, of one
-        kernel.
+        Return residuals and variances of some pixels, of one kernel.
         """
         which = self._which[chosen]
         weights = np.ascontiguousarray(self._weights[:, :, kernel])
         residuals = np.einsum('ij,ij->i', self._values[chosen],
                               weights[which])
-        return np.abs(residuals), self._variance[kernel, which]
+        return residuals, self._variance[kernel, which]
 
 
 def rows_of(pixels, found, width):
@@ -208,11 +219,16 @@ def spread(pixels, n_pixels):
     -------
     chosen : list of `~numpy.ndarray` of int
         The indices of the pixels of each image.
+
+    times : list of `~numpy.ndarray`
+        How often each pixel of each image is chosen on average, given
+        its group.
     """
     sizes = np.cumsum([0, *(len(some.y) for some in pixels)])
     ends = n_pixels * sizes // max(sizes[-1], 1)
-    return [_spread_one(some.groups, n_rows)
-            for some, n_rows in zip(pixels, np.diff(ends), strict=True)]
+    return tuple(zip(*(_spread_one(some.groups, n_rows) for some, n_rows
+                       in zip(pixels, np.diff(ends), strict=True)),
+                     strict=True))
 
 
 def _spread_one(groups, n_rows):
@@ -221,14 +237,16 @@ def _spread_one(groups, n_rows):
     """
     firsts = np.cumsum([0, *(size for size, _ in groups[:-1])])
     wanted = sum(n for _, n in groups)
+    times = np.ones(sum(size for size, _ in groups))
     parts = []
     for first, (size, n) in sorted(  # the scarcest first
             zip(firsts, groups, strict=True),
             key=lambda group: group[1][0] / group[1][1]):
         n_mine = min(round(n_rows * n / wanted), MAX_REPEAT * size)
         parts.append(first + np.arange(n_mine) * size // max(n_mine, 1))
+        times[first:first + size] = n_mine / max(size, 1)
         n_rows, wanted = n_rows - n_mine, wanted - n
-    return np.sort(np.concatenate(parts))
+    return np.sort(np.concatenate(parts)), times
 
 
 def _moments(pixels):
@@ -238,9 +256,24 @@ def _moments(pixels):
     return Moments(*np.concatenate([some.moments for some in pixels], axis=1))
 
 
+def _value(some):
+    """
+    Return the pixels of one image themselves, in units of the noise.
+    """
+    return some.plane.data[some.y, some.x] / some.plane.noise
+
+
+def _values(pixels):
+    return np.concatenate([_value(some) for some in pixels])
+
+
+def _shares(pixels):
+    return np.concatenate([some.share for some in pixels])
+
+
 def _fill_again(pixels, arrays, width):
     """
-    Fill good pixels as if they were bad, by every kernel; return absolute
+    Fill good pixels as if they were bad, by every kernel; return
     residuals in units of the noise, and variances.
     """
     plane, y, x = pixels[:3]
@@ -252,4 +285,4 @@ def _fill_again(pixels, arrays, width):
         fill_pixels(plane.data, plane.bad.view(np.uint8), y, x,
                     *offsets(width), which, *arrays, 1, value[number],
                     variance[number], n_good)
-    return np.abs(value - plane.data[y, x]).T / plane.noise, variance.T
+    return (value - plane.data[y, x]).T / plane.noise, variance.T
