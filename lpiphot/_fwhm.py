@@ -22,6 +22,18 @@ _TOLERANCE = 0.02
 _MAX_STARS = 50
 _MIN_STARS = 3
 
+# What is found is stars' if so many of them, and this part of all, agree
+# within this factor; else it is the width on which most agree that are found
+# with one of these
+_MIN_AGREEING, _MIN_SHARE, _AGREE = 5, 0.5, 1.4
+_GUESSES = (1.5, 2.1, 3.0, 4.2, 6.0, 8.5, 12.0, 17.0)
+
+# Fluxes, in units of their errors, that tell a width
+_MIN_SIGNAL = 3.0
+
+# The largest half width in pixels of the stamp on which a model is measured
+_MAX_HALF = 400
+
 # Widths in pixels below which a "star" is a hot pixel or a cosmic ray
 _MIN_FWHM = 1.0
 
@@ -65,35 +77,83 @@ def image_fwhm(data, subtracted, mask, find):
         `True` for pixels to leave out.
 
     find : callable
-        Gives, for a FWHM, a table of sources with columns ``x``, ``y``.
+        Gives, for a FWHM, a table of sources with columns ``x``, ``y``,
+        which may have no rows.
 
     Returns
     -------
     fwhm : float
         The FWHM in pixels.
-    """
-    clean = np.where(mask, 0.0, subtracted)
-    highest = maximum_filter(np.where(mask, -np.inf, data), size=3)
-    low, high = np.min(data[~mask]), np.max(data[~mask])
-    saturated = highest > low + _SATURATION * (high - low)
 
+    Raises
+    ------
+    ValueError
+        If too few stars agree on a FWHM.
+    """
+    measure = _Widths(data, subtracted, mask, find)
     fwhm = _FIRST_FWHM
     for _ in range(_ROUNDS):
-        sources = find(fwhm)
-        xy = np.column_stack((sources['x'], sources['y']))
-        pixel = _pixels(xy, data.shape)
-        isolated = KDTree(xy).query(xy, k=2)[0][:, 1] > 3.0 * fwhm
-        chosen = np.flatnonzero(isolated & ~saturated[pixel])
-        if len(chosen) < _MIN_STARS:
-            chosen = np.arange(len(xy))
-        order = np.argsort(-clean[pixel][chosen], kind='stable')
-        chosen = chosen[order[:_MAX_STARS]]
-        previous = fwhm
-        fwhm = _median_fwhm(subtracted, xy[chosen], mask, fwhm,
-                            minimum=_MIN_FWHM)
+        previous, widths = fwhm, measure(fwhm)
+        if len(widths) == 0:
+            break
+        fwhm = np.median(widths)
         if abs(fwhm - previous) < _TOLERANCE * previous:
             break
-    return fwhm
+    if (len(_agreeing(widths, fwhm))
+            >= max(_MIN_AGREEING, _MIN_SHARE * len(widths))):
+        return fwhm
+    # knots of a nebula, hot pixels, or stars too wide for the first guess
+    best = max((_agreeing(measure(guess), guess) for guess in _GUESSES),
+               key=len)
+    if len(best) < _MIN_STARS:
+        msg = (f'data must have {_MIN_STARS} stars of the same width, between '
+               f'{_GUESSES[0]} and {_GUESSES[-1]} pixels, to measure it; they '
+               'were not found. Give fwhm or psf_model, or lower '
+               'detection_threshold.')
+        raise ValueError(msg)
+    fwhm = np.median(best)
+    better = _agreeing(measure(fwhm), fwhm)
+    return np.median(better if len(better) >= len(best) else best)
+
+
+def _agreeing(widths, fwhm):
+    """
+    Return the widths that agree with a FWHM.
+    """
+    return widths[np.abs(np.log(widths / fwhm)) < np.log(_AGREE)]
+
+
+class _Widths:
+    """
+    The widths of the bright, isolated stars of an image.
+
+    Parameters are those of `image_fwhm`.
+    """
+
+    def __init__(self, data, subtracted, mask, find):
+        self._subtracted, self._mask, self._find = subtracted, mask, find
+        self._clean = np.where(mask, 0.0, subtracted)
+        highest = maximum_filter(np.where(mask, -np.inf, data), size=3)
+        low, high = np.min(data[~mask]), np.max(data[~mask])
+        self._saturated = highest > low + _SATURATION * (high - low)
+
+    def __call__(self, fwhm):
+        """
+        Return the widths of stars that are found with a FWHM.
+        """
+        sources = self._find(fwhm)
+        xy = np.column_stack((sources['x'], sources['y']))
+        if len(xy) == 0:
+            return np.empty(0)
+        pixel = _pixels(xy, self._mask.shape)
+        alone = KDTree(xy).query(xy, k=2)[0][:, 1] > 3.0 * fwhm
+        chosen = np.flatnonzero(alone & ~self._saturated[pixel])
+        if len(chosen) < _MIN_STARS:
+            chosen = np.arange(len(xy))
+        order = np.argsort(-self._clean[pixel][chosen], kind='stable')
+        chosen = chosen[order[:_MAX_STARS]]
+        return _fit_widths(self._subtracted, xy[chosen], self._mask, fwhm,
+                           minimum=_MIN_FWHM)
 
 
 def model_fwhm(psf_model, shape):
@@ -121,12 +181,24 @@ def model_fwhm(psf_model, shape):
     for name, value in zip(names, (centre[1], centre[0], 1.0), strict=True):
         setattr(model, name, value)
     half = 25
-    y, x = np.mgrid[-half:half + 1, -half:half + 1]
-    stamp = model(x + centre[1], y + centre[0])
+    while True:
+        y, x = np.mgrid[-half:half + 1, -half:half + 1]
+        stamp = model(x + centre[1], y + centre[0])
+        above = stamp > 0.5 * np.max(stamp)
+        # to twice the FWHM, or to the edge of an image of the PSF
+        if half >= _MAX_HALF or np.sum(above) < 0.05 * above.size:
+            break
+        half *= 2
     # The area above half of the peak is a circle's of this diameter, if
     # pixels are small; the fit refines it
-    guess = np.sqrt(4.0 / np.pi * np.sum(stamp > 0.5 * np.max(stamp)))
-    return _median_fwhm(stamp, [(half, half)], None, max(guess, 1.0))
+    guess = np.sqrt(4.0 / np.pi * np.sum(above))
+    widths = _fit_widths(stamp, [(half, half)], None, max(guess, 1.0))
+    if len(widths) == 0:
+        msg = ('psf_model must have a peak whose width can be measured at '
+               f'the centre of the image; {type(psf_model).__name__} has '
+               f'none that is narrower than {2 * _MAX_HALF} pixels.')
+        raise ValueError(msg)
+    return widths[0]
 
 
 def _pixels(xy, shape):
@@ -137,24 +209,22 @@ def _pixels(xy, shape):
     return (np.clip(y, 0, shape[0] - 1), np.clip(x, 0, shape[1] - 1))
 
 
-def _median_fwhm(data, xy, mask, fwhm, *, minimum=0.0):
+def _fit_widths(data, xy, mask, fwhm, *, minimum=0.0):
     """
-    Return the median FWHM of Gaussians fitted to (n, 2) positions.
+    Return the FWHM of Gaussians fitted to (n, 2) positions.
 
     The width that comes in is the first guess; fits that fail, or end
-    more than a factor of four from it or below the minimum, are left
-    out.
+    more than a factor of four from it, below the minimum, or with a flux
+    that is hardly larger than its error are left out.
     """
     with warnings.catch_warnings():
         # A fit that fails is left out; its bits are in the flags
         warnings.simplefilter('ignore', AstropyUserWarning)
         fit = fit_2dgaussian(data, xypos=xy, fwhm=fwhm, fix_fwhm=False,
                              fit_shape=box_shape(3.0 * fwhm), mask=mask)
-    widths = np.array(fit.results['fwhm_fit'])
-    good = (np.array(fit.results['flags']) & _BAD_FIT) == 0
-    good &= ((widths > max(minimum, 0.25 * fwhm)) & (widths < 4.0 * fwhm))
-    if not np.any(good):
-        msg = (f'fwhm must be given: none of the {len(xy)} stars chosen to '
-               'measure it in data could be fitted.')
-        raise ValueError(msg)
-    return np.median(widths[good])
+    table = fit.results
+    widths = np.array(table['fwhm_fit'])
+    good = (np.array(table['flags']) & _BAD_FIT) == 0
+    good &= ((widths > max(minimum, 0.25 * fwhm)) & (widths < 4.0 * fwhm)
+             & (table['flux_fit'] > _MIN_SIGNAL * table['flux_err']))
+    return widths[good]

@@ -10,18 +10,20 @@ a finished PSF-photometry table.
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from astropy.modeling import Model
 from astropy.stats import SigmaClip, gaussian_fwhm_to_sigma
 from astropy.table import QTable
+from astropy.utils.exceptions import AstropyUserWarning
 from photutils.background import (Background2D, BiweightScaleBackgroundRMS,
                                   LocalBackground, MADStdBackgroundRMS,
                                   MedianBackground)
 from photutils.detection import find_peaks
 from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from photutils.utils.exceptions import NoDetectionsWarning
-from scipy.ndimage import gaussian_filter, maximum_filter
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 from scipy.spatial import KDTree
 
 from lpiphot._fwhm import box_shape, image_fwhm, model_fwhm
@@ -35,6 +37,9 @@ _NOISE_STEP = 4
 
 # Radii in FWHM of the ring around a star with its local background
 _RING = (2.0, 4.0)
+
+# Part of the pixels above which constant ones are taken for padding
+_MAX_FLAT = 0.01
 
 # Least part of the weights of a smoothed pixel that must not be masked
 _MIN_WEIGHT = 1e-3
@@ -90,6 +95,10 @@ class PipelineResult:
     error: object
     mask: object
     photometry: object
+
+    def __repr__(self):
+        return (f'<{self.__class__.__name__}: {len(self.table)} sources, '
+                f'FWHM {self.fwhm:.2f} pixels>')
 
 
 class PSFPipeline:
@@ -205,8 +214,12 @@ class PSFPipeline:
     fewer than three stars are left, then all detections are used.
     Widths below one pixel are those of hot pixels and cosmic rays, and
     do not count. Search and fit are repeated with the width just found,
-    from a first guess of 3 pixels, until it settles. On a frame with
-    more hot pixels than stars, give ``fwhm``.
+    from a first guess of 3 pixels, until it settles. If fewer than five
+    stars, or less than half of them, then agree with it within a factor
+    of 1.4, as among hot pixels or knots of a nebula, or where stars are
+    much wider, then 1.5 to 17 pixels are tried. The FWHM is that of the
+    stars found with the width with which most of them agree: three at
+    least, or else it must be given.
 
     Examples
     --------
@@ -285,6 +298,7 @@ class PSFPipeline:
         background = self._mesh(data, mask).background
         subtracted = data - background
         noise = self._noise(subtracted, mask)
+        _warn_of_padding(data, mask)
         if error is None:
             error = noise
         mask = mask | ~(error > 0)
@@ -294,13 +308,18 @@ class PSFPipeline:
             fwhm = model_fwhm(self.psf_model, data.shape)
         if fwhm is None:
             fwhm = image_fwhm(data, subtracted, mask,
-                              lambda width: self._find(subtracted, mask,
-                                                       width))
+                              partial(self._find, subtracted, mask))
 
         psf_model = self.psf_model
         if psf_model is None:
             psf_model = CircularGaussianPRF(fwhm=fwhm)
         sources = self._find(subtracted, mask, fwhm)
+        if len(sources) == 0:
+            msg = ('data must have a source; none was found with '
+                   f'detection_threshold={self.detection_threshold!r} and a '
+                   f'FWHM of {fwhm:.2f} pixels. Lower the threshold, or give '
+                   'fwhm if stars are narrower or wider.')
+            raise ValueError(msg)
         ring = LocalBackground(*(fwhm * radius for radius in _RING),
                                bkg_estimator=MedianBackground())
         photometry = PSFPhotometry(
@@ -376,14 +395,23 @@ class PSFPipeline:
                                mask=mask,
                                min_separation=self.min_separation or fwhm)
         if peaks is None:
-            msg = ('no source was found in data at detection_threshold='
-                   f'{self.detection_threshold!r} with a FWHM of '
-                   f'{fwhm:.2f} pixels; lower the threshold, or give fwhm '
-                   'or psf_model.')
-            raise ValueError(msg)
+            return QTable({'x': [], 'y': []})
         order = np.argsort(-peaks['peak_value'], kind='stable')
         return QTable({name: np.array(peaks[f'{name}_peak'][order], float)
                        for name in ('x', 'y')})
+
+
+def _warn_of_padding(data, mask):
+    """
+    Warn if much of the image has the same value as all that is near.
+    """
+    flat = ~mask & (maximum_filter(data, 5) == minimum_filter(data, 5))
+    share = np.count_nonzero(flat) / max(np.count_nonzero(~mask), 1)
+    if share > _MAX_FLAT:
+        msg = (f'{share:.0%} of the pixels of data are the same as all their '
+               'neighbours. If they are padding, mask them or set them to '
+               'NaN: false stars may be found at their edge.')
+        warnings.warn(msg, AstropyUserWarning)
 
 
 def _smooth(image, mask, fwhm):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
+from astropy.utils.exceptions import AstropyUserWarning
 from photutils.datasets import make_model_image, make_model_params
 from photutils.psf import CircularGaussianPRF, ImagePSF, MoffatPSF
 from scipy.spatial import KDTree
@@ -96,6 +97,47 @@ def test_fwhm_is_measured(psf_model):
     tolerance = 0.02 if isinstance(psf_model, CircularGaussianPRF) else 0.15
     fwhm = getattr(psf_model.fwhm, 'value', psf_model.fwhm)
     assert np.isclose(result.fwhm, fwhm, rtol=tolerance)
+
+
+@pytest.mark.filterwarnings('ignore:One or more fit')  # of hot pixels
+@pytest.mark.parametrize('fwhm', [8.0, 14.0])
+def test_wide_stars(fwhm):
+    """
+    Stars much wider than the first guess, among them faint ones, and more
+    hot pixels than stars.
+    """
+    shape = 400, 420
+    params = make_model_params(shape, 40, min_separation=3 * fwhm,
+                               border_size=20, seed=5,
+                               flux=(100 * fwhm ** 2, 900 * fwhm ** 2))
+    data = make_model_image(shape, CircularGaussianPRF(fwhm=fwhm), params,
+                            model_shape=(91, 91)) / 50
+    rng = np.random.default_rng(6)
+    data += rng.normal(1000.0, SIGMA, shape)
+    hot = rng.integers(400, size=(120, 2))
+    data[tuple(hot.T)] += rng.uniform(20, 500, 120)
+    # widths of single stars scatter by a tenth
+    assert np.isclose(PSFPipeline()(data).fwhm, fwhm, rtol=0.06)
+
+
+def test_nothing_to_measure():
+    noise = np.random.default_rng(8).normal(0.0, SIGMA, SHAPE)
+    with pytest.raises(ValueError, match='3 stars of the same width'):
+        PSFPipeline()(noise)
+
+
+@pytest.mark.filterwarnings('ignore:One or more fit')  # at their edge
+def test_padding(scene):
+    """
+    Margins of a constant value are noticed, those of NaN are masked.
+    """
+    data = scene[0].copy()
+    data[:, :40] = 1e4
+    pipeline = PSFPipeline(fwhm=3.4)
+    with pytest.warns(AstropyUserWarning, match='1[23]% of the pixels'):
+        pipeline(data)
+    data[:, :40] = np.nan
+    assert np.all(pipeline(data).table['x_fit'] > 39)
 
 
 def test_saturated_stars_do_not_count():
@@ -266,8 +308,8 @@ def test_star_on_dark_cloud():
 
 def test_nothing_to_find():
     noise = np.random.default_rng(1).normal(0, SIGMA, (80, 90))
-    pipeline = PSFPipeline(detection_threshold=20)
-    with pytest.raises(ValueError, match=r'no source was found in data at '
+    pipeline = PSFPipeline(detection_threshold=20, fwhm=3.4)
+    with pytest.raises(ValueError, match=r'none was found with '
                                          r'detection_threshold=20\.0'):
         pipeline(noise)
     with pytest.raises(ValueError, match='data must have noise'):

@@ -59,7 +59,7 @@ def test_other_outputs(photometry):
 
 @pytest.mark.parametrize(('options', 'words'), [
     (['--detection-threshold', '0'], 'detection_threshold'),
-    (['--detection-threshold', '1e6'], 'no source'),
+    (['--detection-threshold', '1e6'], '3 stars of the same width'),
     (['--box-size', '0'], 'box_size'),
     (['--fit-shape', '4'], 'fit_shape'),
     (['--stamp-shape', '8'], 'stamp_shape'),
