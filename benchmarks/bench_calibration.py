@@ -23,7 +23,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
-from lpiphot import LPIBackgroundCorrector
+from lpiphot import LPIBackgroundCorrector, flags
 from lpiphot.lpi import loudness, masks
 from lpiphot.lpi.typical import FreePlaces
 from lpiphot.pipeline import PSFPipeline
@@ -73,19 +73,20 @@ class ManyWays:
                 corrected = self._corrector(data, table, **keys)
             for name in ('cflux', 'dcflux', 'cchi2', 'kcond'):
                 result[f'{name} {way}'] = corrected[name]
-        for name in ('cflux', 'dcflux'):
-            result[name] = result[f'{name} default']
+            if way == 'default':
+                for name in ('cflux', 'dcflux', 'dnt'):
+                    result[name] = corrected[name]
         return result
 
 
-def print_lines(label, table, names, unit=None, scale=1.0):
+def print_lines(label, table, names, unit=None, scale=1.0, among=True):
     """
     Print the statistics of one way, of all stars and without blends.
     """
     flux, error = (np.array(table[name]) for name in names)
     offset = flux - np.array(table['flux_true'])
     z = offset / (error * scale)
-    chosen = np.array(table['recovered']) & np.isfinite(z)
+    chosen = np.array(table['recovered']) & np.isfinite(z) & among
     unit = unit or robust_width(offset[chosen])
     parts = [f'{members.sum():4d} {np.median(z[members]):+6.2f} '
              f'{robust_width(z[members]):5.2f} '
@@ -123,6 +124,9 @@ def main():
         for way in WAYS:
             names = f'cflux {way}', f'dcflux {way}'
             print_lines(f'LPI, {way}', table, names, unit)
+        print_lines('LPI, default, no misfits', table,
+                    ('cflux default', 'dcflux default'), unit,
+                    among=(np.array(table['dnt']) & flags.MISFIT) == 0)
         chi2 = np.array(table['cchi2 default'] / table['kcond default'])
         names = 'cflux default', 'dcflux default'
         print_lines('default x sqrt(cchi2 / kcond)', table, names, unit,

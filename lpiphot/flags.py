@@ -34,6 +34,7 @@ PIXELS_LOST = 2048
 CLOSE_PAIR = 4096
 PSF_INVALID = 8192
 FEW_SHIFTS = 16384
+MISFIT = 32768
 
 # Bits 1 to 32 are those of the published code (Saydjari & Finkbeiner
 # 2022, section 5.1), which leaves 4 and 64 unused; ours start at 128.
@@ -74,6 +75,11 @@ DNT_FLAGS = (
          'the window has fewer than twice as many pixels as were used of the '
          'stamp: too few to learn their covariance from, and dcflux is too '
          'small'),
+    Flag(MISFIT, 'misfit',
+         'the flux changes by more than 5 %, and the pixels under the star '
+         'are not those of the PSF on the predicted background: a blend, '
+         'saturation, another PSF, or photon noise that neither gain nor '
+         'error tells'),
 )
 
 FILLED = 1

@@ -35,6 +35,10 @@ class Correction(NamedTuple):
 
     covariance : (m, m) `~numpy.ndarray`
         The covariance of the fitted fluxes.
+
+    chi2 : float
+        The chi-square of the hidden pixels about their prediction and the
+        corrected templates.
     """
 
     fdb_res: np.ndarray
@@ -42,6 +46,7 @@ class Correction(NamedTuple):
     dcflux: np.ndarray
     dcflux_diag: np.ndarray
     covariance: np.ndarray
+    chi2: float
 
 
 def correct(conditional, templates, residual, level):
@@ -97,7 +102,10 @@ def correct(conditional, templates, residual, level):
         np.sum(templates * template / variance, axis=1)
         for template in templates]), np.empty((m, 0)))
     (fdb_res, fdb_pred), dcflux, covariance = solved
-    return Correction(-fdb_res, -fdb_pred, dcflux, diagonal[1], covariance)
+    # the fluxes change by the difference; the level is in neither
+    left = white[m] - white[m + 1] - (fdb_res - fdb_pred) @ white[:m]
+    return Correction(-fdb_res, -fdb_pred, dcflux, diagonal[1], covariance,
+                      float(left @ left))
 
 
 def _solve(information, sides):

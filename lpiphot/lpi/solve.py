@@ -27,6 +27,11 @@ __all__ = ['StarSolution', 'solve_stars']
 # the variance of the noise, and products and factors are in float64.
 FLOAT32_RANGE = 32
 
+# A star does not fit if the chi-square of its pixels is so many times their
+# number (in crowds it is up to 3 for most stars), and is worth a flag if its
+# flux is changed by such a part, as other bright stars do not fit either
+MISFIT_CHI2, MISFIT_CHANGE = 5.0, 0.05
+
 
 class StarSolution(NamedTuple):
     """
@@ -242,6 +247,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
                         conditional, correction, covariance, on_hidden,
                         partial(free_places.typical_errors, i, order,
                                 means[i], templates[i].stamps))
+                dnt[i] |= _misfit(correction, hidden.size, sources.flux[i])
         solutions.append(StarSolution(
             centre, classes[i], int(n_good_first[i]), stamps[i],
             np.where(no_data[i], known[i], residuals[i]) + level, level,
@@ -301,6 +307,17 @@ def _predict_typical(conditional, correction, factored, templates,
     mean = conditional.mean + errors @ templates[:k]
     return (conditional._replace(mean=mean.astype(conditional.mean.dtype)),
             correction._replace(fdb_pred=fdb_pred))
+
+
+def _misfit(correction, n_hidden, flux):
+    """
+    Return the bit of a flux that is changed much, if its pixels do not
+    fit it; else 0.
+    """
+    change = correction.fdb_pred[0] - correction.fdb_res[0]
+    poor = (correction.chi2 > MISFIT_CHI2 * n_hidden
+            and abs(change) > MISFIT_CHANGE * abs(flux))
+    return flags.MISFIT if poor else 0
 
 
 def _near_fallback(scene, centres, *shapes):

@@ -7,7 +7,7 @@ import pytest
 from corrector_cases import (ADDED, COUNTS, EXACT, FLUXES, PSF, make, same,
                              undone)
 from numpy.testing import assert_allclose, assert_array_equal
-from photutils.psf import CircularGaussianPRF
+from photutils.psf import CircularGaussianPRF, GaussianPSF
 
 from lpiphot import LPIBackgroundCorrector, decode_dnt_flags
 from lpiphot.lpi import scene as scene_module
@@ -227,6 +227,29 @@ class TestFlags:
         data[31, 33] = 4000
         out = make(**SMALL)(data, catalogue([30], [30], [500], 1))
         assert_array_equal(out['dnt'], 0)
+
+    def test_misfit(self):
+        """
+        Stars wider than the PSF, and blends; but not a star whose flux is
+        wrong, nor one that fits not quite, or whose photons are known.
+        """
+        y, x = np.mgrid[:120, :130]
+        stars = [(30, 30, 5000, 1), (30, 90, 5000, 1.3), (90, 30, 5000, 1),
+                 (91.5, 30.5, 3000, 1), (90, 90, 5000, 1.02),
+                 (60, 60, 5500, 1)]
+        data = self.data() + sum(
+            GaussianPSF(flux=flux, x_0=x_0, y_0=y_0,
+                        x_fwhm=width * PSF.x_fwhm.value,
+                        y_fwhm=width * PSF.y_fwhm.value)(x, y)
+            for x_0, y_0, flux, width in stars)
+        phot = catalogue([30, 30, 90, 90, 60], [30, 90, 30, 90, 60],
+                         5 * [5000], 1)
+        keys = {'stamp_shape': 15, 'window_shape': 41}
+        out = make(**keys)(data, phot)
+        assert has(out, 'misfit') == [False, True, True, False, False]
+        # photons of which one counts a thousand
+        out = make(**keys, gain=1e-3)(data, phot)
+        assert not any(has(out, 'misfit'))
 
     @pytest.mark.parametrize(('window', 'is_few'), [(9, True), (21, False)])
     def test_few_shifts(self, window, is_few):

@@ -387,9 +387,14 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     pred = pred + typical @ on_hidden[:k]
     out = corrections(p, pred_cov, res[hidden], pred, flux)
     detail = {'typical': typical}
+    fdb_res, fdb_pred, covariance = joint_corrections(
+        on_hidden, pred_cov, res[hidden], pred)
+    # what is left of the star's pixels, and whether it matters
+    left = res[hidden] - pred - (fdb_pred - fdb_res) @ on_hidden
+    if (left @ np.linalg.solve(pred_cov, left) > 5 * hidden.sum()
+            and abs(fdb_pred[0] - fdb_res[0]) > 0.05 * abs(flux)):
+        dnt |= 32768
     if partners or gradients:
-        fdb_res, fdb_pred, covariance = joint_corrections(
-            on_hidden, pred_cov, res[hidden], pred)
         *_, diagonal = joint_corrections(
             on_hidden, np.diag(np.diag(pred_cov)), res[hidden], pred)
         out = {'cflux': flux - fdb_res[0] + fdb_pred[0],
