@@ -4,12 +4,14 @@ LPI correction of a finished PSF-photometry table.
 """
 
 import threading
+import warnings
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
+from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
 from lpiphot._inputs import (ImageReader, as_count, as_gain, as_number,
@@ -24,13 +26,18 @@ from lpiphot.depth import DepthMap, append_nodes, grid_nodes
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.neighbours import Groups, Neighbours
-from lpiphot.lpi.residual import PSF, Sources, centre_pixels, close_pairs
+from lpiphot.lpi.residual import (PSF, Sources, centre_pixels, close_pairs,
+                                  psf_stamps)
 from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
 from lpiphot.lpi.solve import solve_stars
 from lpiphot.lpi.tiles import Region, group_stars, region_about
 from lpiphot.results import LPIResult, Prediction
 
 __all__ = ['LPIBackgroundCorrector']
+
+# Two PSFs are the same if they differ by less of the peak, as those do
+# whose FWHM differ by a twentieth
+MAX_APART = 0.1
 
 
 class LPIBackgroundCorrector:
@@ -370,6 +377,10 @@ class LPIBackgroundCorrector:
         valid[finite] = np.all((centres >= 0) & (centres < image.shape),
                                axis=1)
 
+        if hasattr(phot, 'psf_model') and valid.any():
+            _compare_psfs(self._psf, PSF(phot.psf_model), sources.take(
+                np.flatnonzero(valid)[:1]), self.stamp_shape)
+
         thresholds = {name: getattr(self, name)
                       for name in Thresholds._fields}
         field = Field(
@@ -687,6 +698,22 @@ def _by_row(table, templates):
         raise TypeError(msg)
     return dict(zip(rows_of(table, templates, 'templates'),
                     templates.values(), strict=True))
+
+
+def _compare_psfs(psf, fitted, source, stamp_shape):
+    """
+    Warn if the PSF is not the one that was fitted.
+    """
+    if source.extra:
+        return  # each star has its own
+    one, other = (psf_stamps(some, source, stamp_shape)
+                  for some in (psf, fitted))
+    apart = np.max(np.abs(one - other)) / np.max(np.abs(other))
+    if apart > MAX_APART:
+        msg = ('psf_model is not the PSF that phot was fitted with: they are '
+               f'apart by {apart:.0%} of its peak. cflux is right only with '
+               'the model that was fitted.')
+        warnings.warn(msg, AstropyUserWarning)
 
 
 def _with_templates(psf_model, table, templates):

@@ -3,6 +3,7 @@ The corrector's table, its forms of input, and its errors.
 """
 
 import warnings
+from contextlib import nullcontext
 
 import astropy.units as u
 import numpy as np
@@ -12,6 +13,7 @@ from astropy.modeling.models import Const2D, Gaussian2D
 from astropy.nddata import (CCDData, InverseVariance, NDData,
                             StdDevUncertainty, VarianceUncertainty)
 from astropy.table import QTable, Table
+from astropy.utils.exceptions import AstropyUserWarning
 from corrector_cases import (ADDED, COUNTS, EXACT, FLUXES, KEYS, PSF, make,
                              same, with_unit)
 from numpy.testing import assert_allclose, assert_array_equal
@@ -298,6 +300,20 @@ class TestInputs:
         out = make()(data, phot)
         same(out, make()(data, results))
         assert out.colnames[:len(results.colnames)] == results.colnames
+
+    def test_other_psf(self, scene):
+        """
+        A photometry that was fitted with another PSF.
+        """
+        data = np.nan_to_num(scene.data)
+        for width, same_psf in ((1.02, True), (1.2, False)):
+            phot = PSFPhotometry(GaussianPSF(
+                x_fwhm=width * PSF.x_fwhm.value,
+                y_fwhm=width * PSF.y_fwhm.value), (5, 5), aperture_radius=3)
+            phot(data, init_params=QTable({'x': [30.0], 'y': [41.0]}))
+            with (nullcontext() if same_psf else pytest.warns(
+                    AstropyUserWarning, match='not the PSF that phot was')):
+                make()(data, phot)
 
     def test_psf_models(self, scene):
         """
