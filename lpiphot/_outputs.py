@@ -22,7 +22,7 @@ def with_unit(values, unit):
     return values if unit is None else u.Quantity(values, unit, copy=False)
 
 
-def replace_pixels(data, pixels, values, std, *, unmask, mask, flags):
+def replace_pixels(data, pixels, values, std, *, unmask, mask, flags, noise):
     """
     Return a copy of an image in which some pixels are replaced.
 
@@ -45,6 +45,10 @@ def replace_pixels(data, pixels, values, std, *, unmask, mask, flags):
     flags : `~numpy.ndarray` of int
         The flags for an NDData that can have flags and has none.
 
+    noise : float or (..., 1, 1) `~numpy.ndarray`
+        The 1-sigma noise of the other pixels for an NDData that has no
+        uncertainty, in the unit of the data: one number for each image.
+
     Returns
     -------
     image : same type as ``data``
@@ -52,8 +56,8 @@ def replace_pixels(data, pixels, values, std, *, unmask, mask, flags):
         float64; floats keep their type, and values beyond its range
         are those at its ends. An NDData gets the uncertainties in the
         class that it has, if that has a standard deviation; if it has
-        none, a `~astropy.nddata.StdDevUncertainty` that is 0, for
-        nothing known, for pixels that were not replaced.
+        none, a `~astropy.nddata.StdDevUncertainty`, with ``noise`` for
+        the pixels that were not replaced.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def replace_pixels(data, pixels, values, std, *, unmask, mask, flags):
               if getattr(data, name, None) is not None}
     image = type(data)(
         _replaced(data.data, pixels, values), unit=data.unit,
-        uncertainty=_new_uncertainty(data, pixels, std),
+        uncertainty=_new_uncertainty(data, pixels, std, noise),
         mask=_new_mask(data.mask, pixels.shape, unmask, mask), **others)
     if hasattr(data, 'flags'):
         image.flags = copy.deepcopy(flags if data.flags is None
@@ -124,7 +128,7 @@ def _new_mask(old, shape, unmask, mask):
     return new
 
 
-def _new_uncertainty(data, pixels, std):
+def _new_uncertainty(data, pixels, std, noise):
     """
     Return the uncertainties, in their class and unit.
     """
@@ -132,7 +136,7 @@ def _new_uncertainty(data, pixels, std):
     if isinstance(old, UnknownUncertainty):
         return copy.deepcopy(old)
     if old is None or old.array is None:
-        array = np.zeros(data.data.shape)
+        array = np.array(np.broadcast_to(noise, data.data.shape), dtype=float)
         array[pixels] = std
         return StdDevUncertainty(array, copy=False)
     own_unit = data.unit or u.dimensionless_unscaled

@@ -116,10 +116,11 @@ class LPIImputation(_Imputation):
                    f'got {index}')
             raise IndexError(msg)
         none = np.zeros(self.mask.shape, dtype=bool)
+        # no noise: the image has its uncertainty already
         return replace_pixels(
             self.image, self.mask,
             self._mean[self.mask] + self._deviations[index], self._std,
-            unmask=none, mask=none, flags=self.flags)
+            unmask=none, mask=none, flags=self.flags, noise=0.0)
 
     def plot(self, position=None, *, size=None, truth=None, n_draws=4):
         """

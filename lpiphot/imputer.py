@@ -21,7 +21,7 @@ from lpiphot.gpr.fill import Filled, Filler
 from lpiphot.gpr.kernels import KERNELS, PERIOD, Kernel
 from lpiphot.gpr.learn import Settings, learn
 from lpiphot.gpr.model import MAX_WIDTH, Model
-from lpiphot.gpr.sample import Plane
+from lpiphot.gpr.sample import Plane, noise_of
 from lpiphot.gpr.training import Bounds, Search
 from lpiphot.gpr.weights import weights
 from lpiphot.gpr.window import offsets
@@ -149,6 +149,13 @@ class GPRImputer:
     alone far above or below their neighbours, as hot pixels do, are left
     out; they are not changed. The flags say so.
 
+    If NDData have no uncertainty, then measured pixels get the noise of
+    the sky: that of the second differences of the fainter pixels of each
+    image, or ``noise`` if it is given. It is a lower limit for bright
+    pixels, whose photon noise is not known; give an uncertainty
+    (`ccdproc.create_deviation`) if it matters. It is 0 if all pixels are
+    the same.
+
     Only `fit` changes the object: one instance may serve many images
     and threads.
 
@@ -238,9 +245,9 @@ class GPRImputer:
             for bit; integers become floats that hold them. The
             uncertainty of filled pixels is set, in the class and unit
             that it has; if there is none, standard deviations are
-            added, which are 0 (nothing known) for pixels not filled.
-            ``flags``, if there are none, become those of
-            `~lpiphot.decode_fill_flags`.
+            added, which are the noise of the sky (see the notes) for
+            pixels not filled. ``flags``, if there are none, become
+            those of `~lpiphot.decode_fill_flags`.
 
         Raises
         ------
@@ -278,12 +285,13 @@ class GPRImputer:
         values, bad, unit = parse_pixels(data, mask=mask)
         _check_good(values, bad)
         shape = values.shape[-2:]
-        models, parts = [], []
+        models, parts, noises = [], [], []
         for pixels, hidden in zip(values.reshape(-1, *shape),
                                   bad.reshape(-1, *shape), strict=True):
-            model, filled = self._fill(pixels, hidden, unit)
+            model, filled, noise = self._fill(pixels, hidden, unit)
             models.append(model)
             parts.append(filled)
+            noises.append(noise)
         value, std, bits = map(np.concatenate, zip(*parts, strict=True))
         if any(model.n_training == 0 for model in models) and bad.any():
             warnings.warn(
@@ -296,7 +304,8 @@ class GPRImputer:
         none = np.zeros_like(bad)
         image = replace_pixels(data, bad, value, std, mask=none,
                                unmask=bad if self.clear_mask else none,
-                               flags=planes)
+                               flags=planes, noise=np.reshape(
+                                   noises, (*values.shape[:-2], 1, 1)))
         if isinstance(data, NDData):
             add_to_metadata(image, add_keyword, 'GPRIMPUT',
                             self.describe(np.count_nonzero(bad)))
@@ -555,7 +564,7 @@ class GPRImputer:
 
     def _fill(self, pixels, bad, unit):
         """
-        Fill one image; return the model and the pixels.
+        Fill one image; return the model, the pixels and the noise.
         """
         plane = Plane.of(pixels, bad)
         model = self.model
@@ -578,7 +587,8 @@ class GPRImputer:
                               else ((), (), ()), strict=True)))
         filler.fill_holes(filled)
         filled.value[:] += plane.level
-        return model, filled
+        # that of the plane has a least value, so that it is never 0
+        return model, filled, noise or noise_of(plane.data, plane.bad)
 
 
 def _check_choice(name, value, choices):

@@ -14,6 +14,7 @@ from lpiphot._inputs import (ImageReader, as_count, as_mask, as_number,
                              as_positions, as_seed, as_shape, as_shapes)
 from lpiphot._outputs import replace_pixels
 from lpiphot._parallel import run_levels
+from lpiphot.gpr.sample import noise_of
 from lpiphot.imputation import LPIImputation
 from lpiphot.lpi.fill import Filling, fill_block, make_training, much_unknown
 from lpiphot.lpi.holes import ORDERS, cut_holes, in_levels
@@ -105,6 +106,13 @@ class LPIImputer:
     small in the bright and too large in the faint parts (section 4.1 of
     the paper has the same).
 
+    If an NDData has no uncertainty, then the measured pixels get the
+    noise of the sky: that of the second differences of the fainter
+    pixels of the image. It is a lower limit for bright pixels, whose
+    photon noise is not known; give an uncertainty
+    (`ccdproc.create_deviation`) if it matters. It is 0 if all pixels are
+    the same.
+
     The object keeps no state of a call, so that one instance may serve
     many images and threads.
 
@@ -194,8 +202,9 @@ class LPIImputer:
             keeps unit, wcs and meta, and its uncertainty is that of the
             prediction for the filled pixels, in the same class; if it
             has none, it gets a `~astropy.nddata.StdDevUncertainty` that
-            is 0, for nothing known, for other pixels. Its ``flags``, if
-            it has none, become those of `~lpiphot.decode_fill_flags`.
+            is the noise of the sky (see the notes) for other pixels.
+            Its ``flags``, if it has none, become those of
+            `~lpiphot.decode_fill_flags`.
 
         Raises
         ------
@@ -253,8 +262,8 @@ class LPIImputer:
                    'filled')
             raise ValueError(msg)
 
-        filling = self._fill(np.where(good, values, 0.0), holes, good,
-                             n_draws)
+        known = np.where(good, values, 0.0)
+        filling = self._fill(known, holes, good, n_draws)
         mean = np.where(holes, filling.mean, values)
         std = np.sqrt(filling.variance[holes])
         failed = (filling.flags & flags.LOCAL_MEAN) != 0
@@ -269,7 +278,8 @@ class LPIImputer:
         return LPIImputation(
             image=replace_pixels(data, holes, mean[holes], std,
                                  unmask=unmask, mask=failed,
-                                 flags=filling.flags),
+                                 flags=filling.flags,
+                                 noise=noise_of(known, ~good)),
             mask=holes, good=good, flags=filling.flags, n_draws=n_draws,
             condition_distance=self.condition_distance, unit=image.unit,
             _mean=mean, _std=std, _deviations=filling.draws)

@@ -357,14 +357,15 @@ class TestUncertainty:
 
     def test_none(self, image, mask, trained):
         """
-        Errors of filled pixels are added; others say nothing.
+        Errors of filled pixels are added; others have that of the sky.
         """
         result = trained(CCDData(image, unit='adu', mask=mask))
         error = trained.run(image, mask=mask).std
         assert type(result.uncertainty) is StdDevUncertainty
-        assert_array_equal(result.uncertainty.array, error)
+        assert_array_equal(result.uncertainty.array[mask], error[mask])
         assert (error[mask] > 0).all()
         assert not error[~mask].any()
+        assert np.ptp(result.uncertainty.array[~mask]) == 0
 
     def test_unknown(self, image, mask, trained):
         own = UnknownUncertainty(np.ones(image.shape))

@@ -214,18 +214,22 @@ def test_nddata(plain, cls, uncertainty):
 
 def test_no_uncertainty(plain):
     """
-    Then the filled pixels have one, and the others an unknown one.
+    Then the filled pixels have one, and the others that of the sky.
     """
+    mask = some_mask()
     got = make()(ccd_of())
     assert type(got.uncertainty) is StdDevUncertainty
-    assert_array_equal(got.uncertainty.array, plain.std)
+    assert_array_equal(got.uncertainty.array[mask], plain.std[mask])
+    assert np.ptp(got.uncertainty.array[~mask]) == 0
+    draw = make().run(ccd_of(), n_draws=1).draw(0)
+    assert_array_equal(draw.uncertainty.array, got.uncertainty.array)
     ccd = CCDData(some_image(), mask=some_mask(), unit='adu')
     got = make()(ccd)  # nor flags: then it has those of the pixels
     assert_array_equal(got.flags, plain.flags)
     assert ccd.flags is None
     got = make()(NDData(some_image(), mask=some_mask()))
     assert got.unit is None
-    assert_array_equal(got.uncertainty.array, plain.std)
+    assert_array_equal(got.uncertainty.array[mask], plain.std[mask])
 
 
 def test_unit_of_uncertainty(plain):
