@@ -82,6 +82,9 @@ DNT_FLAGS = (
          'error tells'),
 )
 
+# Bits that leave the result as good as it is without
+HARMLESS = PSF_NEGATIVE
+
 FILLED = 1
 NOT_FINITE = 2
 FEW_GOOD = 4

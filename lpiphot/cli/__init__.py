@@ -24,7 +24,11 @@ _COMMANDS = ('correct', 'photometry', 'impute', 'validate', 'demo')
 class _Parser(argparse.ArgumentParser):
     """
     A parser whose errors are exceptions, to be shown on one line.
+
+    ``commands`` are the parsers of all commands by name, of each command.
     """
+
+    commands = None
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
@@ -61,7 +65,19 @@ def _make_parser():
     for name in _COMMANDS:
         module = importlib.import_module(f'lpiphot.cli.{name}')
         module.add_parser(subparsers)
+    for command in subparsers.choices.values():
+        command.commands = subparsers.choices
     return parser
+
+
+def _parse(argv):
+    """
+    Parse the arguments; a command itself tells of those it does not know.
+    """
+    args, unknown = _make_parser().parse_known_args(join_pairs(argv))
+    if unknown:
+        args.parser.error(f'unrecognized arguments: {" ".join(unknown)}')
+    return args
 
 
 def main(argv=None):
@@ -83,7 +99,7 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     debug = '--debug' in argv
     try:
-        args = _make_parser().parse_args(join_pairs(argv))
+        args = _parse(argv)
         with shown_warnings(debug=debug):
             return args.func(args) or 0
     except SystemExit as exc:  # --help and --version

@@ -67,9 +67,24 @@ def _check_exclusive(options, where):
             raise CLIError(msg)
 
 
+def _options_of(parser):
+    """
+    Return the options that may be in a file, none if the command reads none.
+    """
+    actions = {action.dest: action
+               for action in parser._actions  # noqa: SLF001
+               if action.option_strings}
+    if 'config' not in actions:
+        return {}
+    return {name: action for name, action in actions.items()
+            if name not in _NOT_IN_FILE}
+
+
 def merge_config(parser, args):
     """
     Fill in what the command line left open from ``--config``.
+
+    A file may serve several commands: options of others are ignored.
 
     Parameters
     ----------
@@ -83,16 +98,17 @@ def merge_config(parser, args):
     if args.config is None:
         return
 
-    actions = {action.dest: action
-               for action in parser._actions  # noqa: SLF001
-               if action.option_strings and action.dest not in _NOT_IN_FILE}
+    actions = _options_of(parser)
     config = _read_toml(args.config)
-    unknown = sorted(set(config) - set(actions))
+    unknown = sorted(set(config).difference(
+        *map(_options_of, parser.commands.values())))
     if unknown:
         msg = (f"{args.config}: unknown option {', '.join(unknown)}; the "
                f"valid ones are {', '.join(sorted(actions))}")
         raise CLIError(msg)
 
+    config = {name: value for name, value in config.items()
+              if name in actions}
     _check_exclusive(config, args.config)
     taken = {name for name, value in vars(args).items() if value is not None}
     for group in _EXCLUSIVE:

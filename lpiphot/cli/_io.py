@@ -5,6 +5,7 @@ Read images and catalogues.
 
 import os
 import re
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +13,21 @@ import numpy as np
 from lpiphot.cli._messages import CLIError, say, unreadable
 
 __all__ = ['Image', 'find_image', 'open_fits', 'read_background',
-           'read_catalog', 'read_image', 'read_input', 'split_spec']
+           'read_catalog', 'read_image', 'read_input', 'read_mask',
+           'split_image', 'split_spec']
 
 # Formats of catalogues and tables, and what they are called in astropy.
 TABLE_FORMATS = {'.ecsv': 'ascii.ecsv', '.fits': 'fits',
                  '.parquet': 'parquet'}
+
+# A mask that leaves out more of an image is hardly meant so.
+_MUCH_MASKED = 0.5
+
+
+class _NoExtensionError(CLIError):
+    """
+    A file does not have an extension.
+    """
 
 
 class Image(NamedTuple):
@@ -66,6 +77,34 @@ def split_spec(spec):
     if match is None or os.path.exists(spec):
         return spec, None
     return match.groups()
+
+
+def split_image(spec, ext, what='image'):
+    """
+    Split ``'file.fits[EXT]'``, if the extension is not given otherwise.
+
+    Parameters
+    ----------
+    spec : str
+        The name of a file, perhaps with an extension.
+
+    ext : str or `None`
+        The extension, if an option gives it.
+
+    what : str, optional
+        What the image is, for the message.
+
+    Returns
+    -------
+    path, ext : str, str or `None`
+        The name of the file and the extension.
+    """
+    path, spec_ext = split_spec(spec)
+    if ext is not None and spec_ext is not None:
+        msg = (f'{what}: the extension is given twice, in {spec} and by an '
+               'option')
+        raise CLIError(msg)
+    return path, spec_ext if ext is None else ext
 
 
 def check_file(path, what):
@@ -144,7 +183,7 @@ def _find_hdu(hdulist, ext, name, *, what, holds):
         known = ', '.join(f'{i} {hdu.name}'.strip()
                           for i, hdu in enumerate(hdulist))
         msg = f'{name} has no extension {ext}; it has {known}'
-        raise CLIError(msg) from exc
+        raise _NoExtensionError(msg) from exc
     if not holds(hdu):
         msg = f'{name}[{ext}] holds no {what}'
         raise CLIError(msg)
@@ -226,13 +265,7 @@ def read_image(spec, *, ext=None, unit=None, what='image', any_shape=False):
     image : `Image`
         The image.
     """
-    path, spec_ext = split_spec(spec)
-    if ext is not None and spec_ext is not None:
-        msg = (f'{what}: the extension is given twice, in {spec} and by an '
-               'option')
-        raise CLIError(msg)
-    ext = spec_ext if ext is None else ext
-
+    path, ext = split_image(spec, ext, what)
     with open_fits(path, what) as hdulist:
         hdu = find_image(hdulist, ext, f'{what} {path}')
         with unreadable(f'{what} {path} cannot be read: '):
@@ -248,6 +281,64 @@ def read_image(spec, *, ext=None, unit=None, what='image', any_shape=False):
     text = unit if strict else header.get('BUNIT', '')
     where = '--unit' if strict else f'{what} {path}, BUNIT'
     return Image(values, _parse_unit(text, where, strict=strict), header)
+
+
+def _read_plane(args, name, **options):
+    """
+    Read the errors or the mask: a file, or an extension of the image.
+
+    Return `None` if neither is given.
+    """
+    spec, ext = getattr(args, name), getattr(args, f'{name}_ext')
+    if spec is None and ext is None:
+        return None
+    path = split_spec(args.image)[0]
+    if spec is None:
+        return read_image(path, ext=ext, what=name, **options)
+    if os.path.exists(split_spec(spec)[0]):
+        return read_image(spec, what=name, **options)
+    try:
+        return read_image(path, ext=spec, what=name, **options)
+    except _NoExtensionError as exc:
+        msg = f'{name} not found: there is no file {spec}, and {exc}'
+        raise CLIError(msg) from exc
+
+
+def read_mask(args, shape):
+    """
+    Read the mask: a file, or an extension of the image.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        The parsed arguments: ``image``, ``mask`` and ``mask_ext``.
+
+    shape : tuple of int
+        The shape of the image, or of a cube of images; the mask may be
+        that of one image.
+
+    Returns
+    -------
+    mask : `~numpy.ndarray` of bool or `None`
+        `True` where a pixel is excluded: not 0, or NaN.
+    """
+    plane = _read_plane(args, 'mask', unit='none', any_shape=len(shape) > 2)
+    if plane is None:
+        return None
+    mask, name = plane.values != 0, args.mask or args.mask_ext
+    if mask.shape not in (shape, shape[-2:]):
+        msg = (f'mask {name}: expected the shape of the image, {shape}, got '
+               f'{mask.shape}')
+        raise CLIError(msg)
+    share = np.count_nonzero(mask) / mask.size
+    if share > _MUCH_MASKED:
+        from astropy.utils.exceptions import AstropyUserWarning
+
+        msg = (f'the mask {name} excludes {100 * share:.0f} % of the pixels, '
+               'all that are not 0 in it. If it holds bits, not all of them '
+               'bad, give an image that is not 0 for the bad ones only')
+        warnings.warn(msg, AstropyUserWarning, stacklevel=2)
+    return mask
 
 
 def read_input(args):
@@ -272,20 +363,10 @@ def read_input(args):
         `True` where a pixel is excluded.
     """
     image = read_image(args.image, ext=args.ext, unit=args.unit)
-    path = split_spec(args.image)[0]
-
-    error = None
-    if args.error is not None or args.error_ext is not None:
-        error = read_image(args.error or path, ext=args.error_ext,
-                           unit=args.unit, what='error')
-        if error.unit is None:
-            error = error._replace(unit=image.unit)
-
-    mask = None
-    if args.mask is not None or args.mask_ext is not None:
-        mask = read_image(args.mask or path, ext=args.mask_ext, unit='none',
-                          what='mask').values != 0  # NaN is masked, too
-    return image, error, mask
+    error = _read_plane(args, 'error', unit=args.unit)
+    if error is not None and error.unit is None:
+        error = error._replace(unit=image.unit)
+    return image, error, read_mask(args, image.values.shape)
 
 
 def read_background(spec, image):

@@ -10,9 +10,9 @@ left to the API.
 import argparse
 
 __all__ = ['CORRECTOR_OPTIONS', 'add_general_options', 'add_input_options',
-           'add_lpi_options', 'add_output_options', 'add_pipeline_options',
-           'add_psf_options', 'corrector_options', 'join_pairs', 'pair',
-           'pipeline_options', 'want_progress']
+           'add_lpi_options', 'add_mask_options', 'add_output_options',
+           'add_pipeline_options', 'add_psf_options', 'corrector_options',
+           'join_pairs', 'pair', 'pipeline_options', 'want_progress']
 
 # Options that take "N" or "NY NX".
 _PAIRS = ('--stamp-shape', '--window-shape', '--psf-oversampling',
@@ -21,7 +21,8 @@ _PAIRS = ('--stamp-shape', '--window-shape', '--psf-oversampling',
 # Options that go to the corrector, and its names for them.
 CORRECTOR_OPTIONS = {'seed': 'rng'} | {name: name for name in (
     'stamp_shape', 'window_shape', 'mask_threshold', 'min_mask_flux',
-    'residual_threshold', 'condition_radius', 'gain', 'dtype', 'n_threads')}
+    'residual_threshold', 'condition_radius', 'gain', 'neighbours',
+    'positions', 'dtype', 'n_threads')}
 
 
 def pair(text):
@@ -88,18 +89,33 @@ def add_input_options(parser):
     group.add_argument('--ext', metavar='EXT',
                        help='extension of the image: a number or a name '
                        '(default: the first that holds an image)')
-    group.add_argument('--error', metavar='FILE[EXT]',
-                       help='FITS image of the 1-sigma errors')
+    group.add_argument('--error', metavar='FILE[EXT]|EXT',
+                       help='1-sigma errors: FITS image, or extension of '
+                       'IMAGE if there is no file of this name')
     group.add_argument('--error-ext', metavar='EXT',
                        help='extension of IMAGE with the 1-sigma errors')
-    group.add_argument('--mask', metavar='FILE[EXT]',
-                       help='FITS image, not 0 where a pixel is excluded')
-    group.add_argument('--mask-ext', metavar='EXT',
-                       help='extension of IMAGE with the mask')
+    add_mask_options(group)
     group.add_argument('--unit', metavar='UNIT',
                        help="unit of the image, or 'none' (default: BUNIT)")
     group.add_argument('--gain', type=float, metavar='G',
                        help='electrons per data unit')
+
+
+def add_mask_options(group):
+    """
+    Add the options that say where the mask is.
+
+    Parameters
+    ----------
+    group : object
+        What `argparse.ArgumentParser.add_argument_group` returned.
+    """
+    group.add_argument('--mask', metavar='FILE[EXT]|EXT',
+                       help='mask, not 0 where a pixel is bad: FITS image, '
+                       'or extension of the image if there is no file of '
+                       'this name')
+    group.add_argument('--mask-ext', metavar='EXT',
+                       help='extension of the image with the mask')
 
 
 def add_psf_options(parser, *, required):
@@ -173,7 +189,7 @@ def pipeline_options(args):
             if getattr(args, name) is not None}
 
 
-def add_lpi_options(parser):
+def add_lpi_options(parser, *, groups=False):
     """
     Add the options of `~lpiphot.LPIBackgroundCorrector`.
 
@@ -181,6 +197,10 @@ def add_lpi_options(parser):
     ----------
     parser : `argparse.ArgumentParser`
         The parser of a command.
+
+    groups : bool, optional
+        Whether the catalogue may have groups of stars. That of
+        `~lpiphot.pipeline.PSFPipeline` has none.
     """
     group = parser.add_argument_group('correction')
     group.add_argument('--stamp-shape', type=pair, metavar='N [N]',
@@ -196,6 +216,14 @@ def add_lpi_options(parser):
                             'and otherwise do as published (default: robust)')
     group.add_argument('--condition-radius', type=float, metavar='PIXELS',
                        help='good pixels are taken from within')
+    choices = ('flux_err', 'group_id') if groups else ('flux_err',)
+    group.add_argument('--neighbours', choices=choices,
+                       help='for crowded fields: fluxes of other stars are '
+                       'uncertain by their flux_err'
+                       + (', or the stars of one group_id are solved '
+                          'together' if groups else ''))
+    group.add_argument('--positions', action='store_true', default=None,
+                       help='solve for positions together with the fluxes')
     group.add_argument('--dtype', choices=('float32', 'float64'),
                        help='precision of the factorisation')
     group.add_argument('--n-threads', type=int, metavar='N',

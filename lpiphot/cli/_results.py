@@ -25,15 +25,25 @@ def _write(args, outputs, result, image):
 
 def _flag_lines(table):
     """
-    Count the stars by quality bit.
+    Count the stars with flags, and by quality bit, harmless ones last.
     """
-    from lpiphot.flags import DNT_FLAGS
+    from lpiphot.flags import DNT_FLAGS, HARMLESS
 
+    dcflux = np.ma.filled(table['dcflux'].astype(float), np.nan)
+    dcflux = np.asarray(getattr(dcflux, 'value', dcflux))
+    n_failed = np.count_nonzero(~np.isfinite(dcflux))
     dnt = np.asarray(table['dnt'])
-    for flag in DNT_FLAGS:
+    line = (f'{np.count_nonzero(dnt & ~HARMLESS)} flagged, {n_failed} '
+            'without a result')
+    if 'flags' in table.colnames:  # of photutils
+        n_fits = np.count_nonzero(np.ma.filled(table['flags'], 0))
+        line += f'; {n_fits} with flags of the fit'
+    yield line
+    for flag in sorted(DNT_FLAGS, key=lambda flag: flag.bit & HARMLESS):
         count = np.count_nonzero(dnt & flag.bit)
         if count:
-            yield f'  {count:6d}  {flag.name} ({flag.bit})'
+            harmless = ', harmless' if flag.bit & HARMLESS else ''
+            yield f'  {count:6d}  {flag.name} ({flag.bit}){harmless}'
 
 
 def _summary(table, outputs, seconds):
@@ -44,11 +54,6 @@ def _summary(table, outputs, seconds):
     lines = [f'{n_stars} stars in {seconds:.1f} s']
     if n_stars:
         lines[0] += f' ({1e3 * seconds / n_stars:.1f} ms per star)'
-        dcflux = np.ma.filled(table['dcflux'].astype(float), np.nan)
-        dcflux = np.asarray(getattr(dcflux, 'value', dcflux))
-        n_failed = np.count_nonzero(~np.isfinite(dcflux))
-        n_flagged = np.count_nonzero(np.asarray(table['dnt']))
-        lines.append(f'{n_flagged} flagged, {n_failed} without a result')
         lines.extend(_flag_lines(table))
     lines.extend(f'wrote {path}' for path in outputs.values())
     return lines

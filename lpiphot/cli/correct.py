@@ -7,7 +7,7 @@ import time
 
 from lpiphot.cli._config import merge_config, require_one
 from lpiphot.cli._io import read_background, read_catalog, read_input
-from lpiphot.cli._messages import bad_input, say
+from lpiphot.cli._messages import CLIError, bad_input, say
 from lpiphot.cli._options import (add_general_options, add_input_options,
                                   add_lpi_options, add_output_options,
                                   add_psf_options, corrector_options)
@@ -46,7 +46,7 @@ def add_parser(subparsers):
                         help='sky that was already subtracted from the '
                         'image (needed only for Poisson noise)')
     add_psf_options(parser, required=True)
-    add_lpi_options(parser)
+    add_lpi_options(parser, groups=True)
     add_output_options(parser)
     add_general_options(parser)
     parser.set_defaults(func=run, parser=parser)
@@ -56,12 +56,19 @@ def _without_lone_unit(image, error, phot):
     """
     Leave the unit aside if the catalogue's fluxes have none.
 
-    A catalogue made from the bare pixels is the rule, not a mistake.
+    A catalogue made from the bare pixels is the rule, not a mistake. The
+    reverse is one: who knows the unit of the image must say so.
     """
     from lpiphot._tables import find_column
 
     with bad_input():
-        flux_unit = phot[find_column(phot, 'flux')].unit
+        name = find_column(phot, 'flux')
+    flux_unit = phot[name].unit
+    if image.unit is None and flux_unit not in (None, ''):
+        msg = (f'column {name} of the catalogue has the unit {flux_unit}, '
+               'but the image has none: give its unit, as by --unit '
+               f"'{flux_unit}'")
+        raise CLIError(msg)
     if image.unit is None or flux_unit is not None:
         return image, error
     say('warning', f"the catalogue's fluxes have no unit; the unit of the "

@@ -5,13 +5,13 @@
 
 import argparse
 import io
-import os
 import time
 
 from lpiphot.cli._config import merge_config
-from lpiphot.cli._io import find_image, read_image, split_spec
-from lpiphot.cli._messages import CLIError, bad_input, unreadable
-from lpiphot.cli._options import add_general_options, want_progress
+from lpiphot.cli._io import find_image, read_mask, split_image
+from lpiphot.cli._messages import bad_input, unreadable
+from lpiphot.cli._options import (add_general_options, add_mask_options,
+                                  want_progress)
 from lpiphot.cli._output import atomic_files, check_outputs
 from lpiphot.cli._splice import read_bytes, replace_hdu, write_bytes
 
@@ -71,9 +71,7 @@ def add_parser(subparsers):
     group.add_argument('--ext', metavar='EXT',
                        help='extension to fill: a number or a name '
                        '(default: the first that holds an image)')
-    group.add_argument('--mask', metavar='FILE[EXT]|EXT',
-                       help='FITS image, or extension of IN, not 0 where a '
-                       'pixel is bad')
+    add_mask_options(group)
     group = parser.add_argument_group('kernel')
     group.add_argument('--kernel', choices=(
         'squared_exponential', 'ornstein_uhlenbeck', 'matern32', 'matern52',
@@ -111,23 +109,6 @@ def add_parser(subparsers):
                        help='replace files that exist')
     add_general_options(parser)
     parser.set_defaults(func=run, parser=parser)
-
-
-def _read_mask(args, path, shape):
-    """
-    Read the mask: a file, or an extension of the image.
-    """
-    if args.mask is None:
-        return None
-    spec = args.mask
-    if not os.path.exists(split_spec(spec)[0]):
-        spec = f'{path}[{args.mask}]'
-    mask = read_image(spec, unit='none', what='mask', any_shape=True).values
-    if mask.shape not in (shape, shape[-2:]):
-        msg = (f'mask {args.mask}: expected the shape of the image, {shape}, '
-               f'got {mask.shape}')
-        raise CLIError(msg)
-    return mask != 0  # NaN is masked, too
 
 
 def _new_hdu(hdu, number, data, text):
@@ -193,21 +174,17 @@ def run(args):
             with unreadable(f'model {args.model}: '):
                 imputer.load(args.model)
 
-    path, ext = split_spec(args.image)
-    if ext is not None and args.ext is not None:
-        msg = (f'image: the extension is given twice, in {args.image} and by '
-               '--ext')
-        raise CLIError(msg)
+    path, ext = split_image(args.image, args.ext)
     content = read_bytes(path, 'image')
     with unreadable(f'image {path} is not a FITS file: '):
         hdulist = fits.open(io.BytesIO(content), uint=True)
         len(hdulist)  # reads all headers
     with hdulist:
-        hdu = find_image(hdulist, ext or args.ext, f'image {path}')
+        hdu = find_image(hdulist, ext, f'image {path}')
         number = next(i for i, one in enumerate(hdulist) if one is hdu)
         with unreadable(f'image {path} cannot be read: '):
             data = hdu.data
-        mask = _read_mask(args, path, data.shape)
+        mask = read_mask(args, data.shape)
         has_mask = 'MASK' in hdulist
         start = time.perf_counter()
         with bad_input(f'image {path}: '):
@@ -227,6 +204,6 @@ def run(args):
             imputer.save(temporary['save_model'])
     if not args.quiet:
         print('\n'.join(_summary(result, outputs, seconds)))
-        if not result.mask.any() and args.mask is None and has_mask:
+        if not result.mask.any() and mask is None and has_mask:
             print('note: no pixel was bad, but the file has an extension '
                   'MASK: give --mask MASK to fill its pixels')

@@ -155,7 +155,10 @@ OPTIONS = [
     (['--colour', 'blue'], ['--colour']),
     (['--ext', 'SCI', '--debugging'], ['--debugging']),
     (['--unit', 'parrots'], ["'parrots' is not a unit"]),
-    (['--error', 'missing.fits'], ['error not found']),
+    (['--error', 'missing.fits'], ['error not found', '2 ERR']),
+    (['--mask', 'DQX'], ['mask not found: there is no file DQX', '3 DQ']),
+    (['--mask', 'CUBE'], ['mask', '2D']),
+    (['--mask', 'CAT'], ['image.fits[CAT] holds no image']),
     (['--error', 'small.fits'], ['error', '(20, 61)']),
     (['--error', 'small.fits', '--error-ext', 'ERR'], ['only one of']),
     (['--error-ext', 'SIGMA'], ['no extension SIGMA']),
@@ -180,8 +183,8 @@ def test_extension_twice(correct, capsys):
 
 def test_catalog_has_unit_image_has_none(correct, bad_files, capsys):
     correct[2] = 'adu.ecsv'
-    check_refused([*correct, *PSF, '--unit', 'none'], ['adu', 'unit'],
-                  capsys)
+    check_refused([*correct, *PSF, '--unit', 'none'],
+                  ['flux_fit', 'has the unit adu', "--unit 'adu'"], capsys)
     assert main([*correct, *PSF, '--unit', 'adu']) == 0
 
 

@@ -4,6 +4,7 @@
 """
 
 import warnings
+from inspect import signature
 
 import astropy.units as u
 import numpy as np
@@ -16,6 +17,7 @@ from photutils.psf import CircularGaussianPRF
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.cli import main
+from lpiphot.cli._options import CORRECTOR_OPTIONS
 
 FWHM = 3.1
 PSF = ['--psf-fwhm', str(FWHM)]
@@ -104,6 +106,56 @@ def test_inputs_in_other_files(correct, scene):
     assert main([*correct, *PSF, '--overwrite', '--error-ext', 'ERR',
                  '--mask-ext', '3', '--background', '12.5']) == 0
     assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
+    # an extension is found by its name, unless there is such a file
+    names = ['--error', 'ERR', '--mask', 'DQ', '--background', '12.5']
+    assert main([*correct, *PSF, '--overwrite', *names]) == 0
+    assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
+    mask = np.zeros(data.shape, dtype=int)
+    mask[:, ::2] = 1
+    fits.writeto('DQ', mask)
+    assert main([*correct, *PSF, '--overwrite', *names]) == 0
+    assert np.any(table['cflux'] != QTable.read('out.ecsv')['cflux'])
+
+
+def test_all_arguments_are_options():
+    """
+    What the corrector takes in Python can be given on the command line.
+    """
+    names = set(signature(LPIBackgroundCorrector).parameters)
+    assert names - {'psf_model', 'progress_bar'} == set(
+        CORRECTOR_OPTIONS.values())
+
+
+@pytest.mark.parametrize('neighbours', ['flux_err', 'group_id'])
+def test_crowded(correct, scene, neighbours):
+    catalog = scene[2].copy()
+    catalog['group_id'] = np.arange(len(catalog)) // 2
+    catalog.write('catalog.ecsv', overwrite=True)
+    assert main([*correct, *PSF, '--unit', 'none', '--neighbours',
+                 neighbours, '--positions']) == 0
+    table = QTable.read('out.ecsv')
+    corrector = LPIBackgroundCorrector(
+        CircularGaussianPRF(fwhm=FWHM), neighbours=neighbours,
+        positions=True, **SHAPES)
+    expected = corrector(fits.getdata('image.fits', 'SCI').astype(float),
+                         catalog)
+    for name in ('cflux', 'dcflux', 'cx', 'dcy'):
+        assert_array_equal(table[name], expected[name])
+    assert table.meta['lpiphot_neighbours'] == neighbours
+
+
+@pytest.mark.parametrize('option', ['--mask', '--mask-ext'])
+@pytest.mark.parametrize('n_rows', [27, 25])
+def test_mask_of_much(correct, option, n_rows, capsys):
+    """
+    Not 0 in more than half of an image: the user is told, and by how much.
+    """
+    with fits.open('image.fits', mode='update') as hdulist:
+        hdulist['DQ'].data[:n_rows] = 4
+        hdulist['DQ'].data[n_rows:] = 0
+    assert main([*correct, *PSF, '--unit', 'none', option, 'DQ']) == 0
+    err = capsys.readouterr().err
+    assert ('the mask DQ excludes 52 % of the pixels' in err) == (n_rows == 27)
 
 
 @pytest.mark.parametrize('oversampling', [1, 4])

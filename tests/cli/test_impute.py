@@ -151,6 +151,19 @@ def test_primary(files):
         assert_array_equal(hdulist['GPR_FLAG'].data, result.flags | 2 * mask)
 
 
+def test_mask_extension(files):
+    """
+    The option of the other commands is understood, in a file as well.
+    """
+    data, mask = files
+    Path('survey.toml').write_text('mask_ext = "DQ"\nn_rounds = 2\n')
+    for options in (['--mask-ext', 'DQ'], ['--config', 'survey.toml']):
+        assert main(['impute', 'in.fits', 'out.fits', '-q', '--overwrite',
+                     *options]) == 0
+        assert_array_equal(fits.getdata('out.fits', 'SCI'),
+                           GPRImputer()(data, mask=mask))
+
+
 def test_options(files):
     data, mask = files
     assert main(['impute', 'in.fits', 'out.fits', '--mask', 'DQ', '-q',
@@ -183,7 +196,10 @@ def test_model(files):
     (['none.fits', 'out.fits'], ['image not found: none.fits']),
     (['in.fits[CAT]', 'out.fits'], ['in.fits[CAT] holds no image']),
     (['in.fits[1]', 'out.fits', '--ext', '1'], ['given twice']),
-    (['in.fits', 'out.fits', '--mask', 'NONE'], ['NONE']),
+    (['in.fits', 'out.fits', '--mask', 'NONE'], ['no file NONE', '2 DQ']),
+    (['in.fits', 'out.fits', '--mask-ext', 'NONE'], ['no extension NONE']),
+    (['in.fits', 'out.fits', '--mask', 'DQ', '--mask-ext', 'DQ'],
+     ['only one of mask and mask_ext']),
     (['in.fits', 'out.fits', '--mask', 'CUBE'], ['mask', '(2, 52, 61)']),
     (['in.fits', 'out.fits', '--width', '8'], ['width', '8']),
     (['in.fits', 'out.fits', '--kernel', 'gauss'], ['--kernel']),

@@ -63,6 +63,20 @@ def test_wrong_usage(args, capsys):
     assert err.count('\n') == 1
 
 
+@pytest.mark.parametrize('args', [
+    ['correct', 'a.fits', 'b.ecsv', '-o', 'c.ecsv'],
+    ['photometry', 'a.fits', '-o', 'c.ecsv'], ['impute', 'a.fits', 'b.fits'],
+    ['validate', 'a.fits', '-o', 'c.ecsv'], ['demo']])
+def test_unknown_option(args, capsys):
+    """
+    The help to look into is that which lists the options.
+    """
+    assert main([*args, '--fwhm', '4']) == 2
+    err = capsys.readouterr().err
+    assert 'unrecognized arguments: --fwhm' in err
+    assert err.endswith(f'(see lpiphot {args[0]} --help)\n')
+
+
 def run_with(monkeypatch, correct, action, *options):
     """
     Run ``correct`` with something happening in the middle of it.

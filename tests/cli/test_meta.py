@@ -133,9 +133,23 @@ def test_command_line_wins_over_the_alternative(correct):
     assert 'lpiphot_error_ext' not in meta
 
 
+def test_options_of_other_commands(correct):
+    """
+    One file serves several commands; each takes what is its own.
+    """
+    code, meta = run_with_config(
+        correct, f'{CONFIG}n_rounds = 3\nbox_size = 0\nkernel = 7\n')
+    assert code == 0
+    assert meta['lpiphot_gain'] == 2
+    assert 'lpiphot_n_rounds' not in meta
+    assert 'lpiphot_box_size' not in meta
+
+
 @pytest.mark.parametrize(('text', 'words'), [
     ('stampshape = 9\n', ['stampshape', 'valid ones', 'stamp_shape']),
     ('output = "a.ecsv"\n', ['unknown option output']),
+    ('n_rounds = 3\nnrounds = 3\n', ['unknown option nrounds;']),
+    ('config = "b.toml"\n', ['unknown option config']),
     ('gain = "much"\n', ['gain', "'much'"]),
     ('gain = true\n', ['gain']),
     ('overwrite = 1\n', ['overwrite', 'true or false']),

@@ -48,11 +48,15 @@ def test_photometry(photometry, scene, psf, capsys):
 
 
 def test_other_outputs(photometry):
-    assert main([*photometry, '--psf-fwhm', '3.1', '--error-ext', 'ERR',
+    assert main([*photometry, '--psf-fwhm', '3.1', '--error', 'ERR',
+                 '--neighbours', 'flux_err', '--positions',
                  '--images', 'images.fits', '--plot', 'plot.png']) == 0
     with fits.open('images.fits') as hdulist:
         assert hdulist['RESIDUAL'].header['BUNIT'] == 'adu'
-    meta = QTable.read('out.ecsv').meta
+    table = QTable.read('out.ecsv')
+    assert 'dcx' in table.colnames
+    meta = table.meta
+    assert meta['lpiphot_neighbours'] == 'flux_err'
     assert meta['lpiphot_command'] == 'photometry'
     assert meta['lpiphot_box_size'] == '26 30'
 
@@ -65,6 +69,7 @@ def test_other_outputs(photometry):
     (['--stamp-shape', '8'], 'stamp_shape'),
     (['--window-shape', '99'], 'window_shape'),
     (['--background', '3'], '--background'),
+    (['--neighbours', 'group_id'], '--neighbours'),
     (['--ext', 'CUBE'], '2D'),
     (['--mask', 'image.fits[CUBE]'], '2D'),
 ])

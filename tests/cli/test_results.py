@@ -1,0 +1,39 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+What the commands print about their stars.
+"""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import QTable
+
+from lpiphot.cli._results import _summary
+
+
+@pytest.mark.parametrize('unit', [None, u.adu])
+def test_flags_by_severity(unit):
+    """
+    A PSF with a slightly negative pixel is nothing to look at; the fits
+    have flags of their own.
+    """
+    table = QTable({'dcflux': [1.0, 2.0, np.nan, 1.5, 1.7],
+                    'dnt': np.array([8, 8 + 1, 256, 8 + 16, 8])})
+    if unit is not None:
+        table['dcflux'] = table['dcflux'] * unit
+    lines = _summary(table, {'output': 'out.ecsv'}, 1.0)
+    assert lines == ['5 stars in 1.0 s (200.0 ms per star)',
+                     '3 flagged, 1 without a result',
+                     '       1  radius_lifted (1)',
+                     '       1  psf_negative_1e-3 (16)',
+                     '       1  no_position (256)',
+                     '       4  psf_negative (8), harmless',
+                     'wrote out.ecsv']
+    table['flags'] = np.array([0, 8, 8, 0, 1])
+    assert _summary(table, {}, 1.0)[1] == ('3 flagged, 1 without a result; '
+                                           '3 with flags of the fit')
+
+
+def test_no_star():
+    table = QTable({'dcflux': [], 'dnt': np.array([], dtype=int)})
+    assert _summary(table, {}, 1.0) == ['0 stars in 1.0 s']
