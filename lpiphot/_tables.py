@@ -156,9 +156,28 @@ def neighbour_values(table, name, data_unit):
     return column_values(table, name, data_unit)
 
 
+def _flat(meta):
+    """
+    Return metadata of which FITS can hold each, from those of photutils.
+    """
+    flat = {}
+    for key, value in meta.items():
+        if isinstance(value, dict):
+            flat |= _flat({f'{key}_{name}': item
+                           for name, item in value.items()})
+        elif isinstance(value, (tuple, np.ndarray)):
+            flat[key] = ' '.join(str(item) for item in np.ravel(value))
+        else:
+            flat[key] = value
+    return flat
+
+
 def add_columns(table, values, data_unit, flux_unit, parameters):
     """
     Append the columns of LPI to a table, and say how they were made.
+
+    What photutils has put into the metadata as dicts and arrays becomes
+    flat, so that FITS keeps it.
 
     Parameters
     ----------
@@ -187,10 +206,10 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
             table[name] = (values[name] if unit is None
                            else u.Quantity(values[name], unit))
             table[name].info.description = description
-    table.meta.update({f'lpiphot_{key}': value
-                       for key, value in parameters.items()})
-    table.meta.update({f'{package}_version': version(package) for package in
-                       ('lpiphot', 'numpy', 'astropy', 'photutils')})
+    table.meta = _flat(table.meta) | {
+        f'lpiphot_{key}': value for key, value in parameters.items()} | {
+        f'{package}_version': version(package) for package in
+        ('lpiphot', 'numpy', 'astropy', 'photutils')}
 
 
 def pair_table(table, correlations):

@@ -146,6 +146,32 @@ class TestTable:
         for key, value in out.meta.items():
             assert got[key.upper()] == value, key
 
+    def test_meta_of_photutils(self, scene, tmp_path):
+        """
+        Dicts and arrays in it become flat: FITS would leave them out.
+        """
+        init = scene.phot[[0, 3]]['x_fit', 'y_fit', 'flux_fit']
+        phot = PSFPhotometry(PSF, (5, 7), xy_bounds=(1.5, 2.5))(
+            scene.data, mask=scene.mask | np.isnan(scene.data),
+            init_params=init)
+        assert isinstance(phot.meta['version'], dict)
+        phot.meta['comments'] = ['one', 'two']
+        out = make()(scene.data, phot, mask=scene.mask)
+        assert isinstance(phot.meta['version'], dict)
+        path = tmp_path / 'table.fits'
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                'ignore', category=fits.verify.VerifyWarning,
+                message='Keyword name')
+            out.write(path)
+            back = QTable.read(path)
+        got = {key.upper(): value for key, value in back.meta.items()}
+        assert got['VERSION_PHOTUTILS'] == phot.meta['version']['photutils']
+        assert got['FIT_SHAPE'] == '5 7'
+        assert got['XY_BOUNDS'] == '1.5 2.5'
+        assert got['COMMENTS'] == ['one', 'two']
+        assert len(got) == len(out.meta)
+
 
 class TestInputs:
     """

@@ -123,22 +123,6 @@ def atomic_files(paths, *, overwrite=False):
         raise CLIError(msg) from exc
 
 
-def _flat_meta(meta):
-    """
-    Return metadata as FITS can hold them, from those of photutils.
-    """
-    flat = {}
-    for key, value in meta.items():
-        if isinstance(value, dict):
-            flat |= _flat_meta({f'{key}_{sub}': item
-                                for sub, item in value.items()})
-        elif isinstance(value, (tuple, np.ndarray)):
-            flat[key] = ' '.join(str(item) for item in np.ravel(value))
-        else:
-            flat[key] = value
-    return flat
-
-
 def write_table(path, table):
     """
     Write a table in the format of its suffix.
@@ -152,9 +136,6 @@ def write_table(path, table):
         The table.
     """
     suffix = os.path.splitext(path.lower())[1]
-    if suffix == '.fits':
-        table = table.copy(copy_data=False)
-        table.meta = _flat_meta(table.meta)
     table.write(path, format=TABLE_FORMATS[suffix])
 
 
