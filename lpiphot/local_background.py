@@ -95,7 +95,8 @@ class LPILocalBackground(LocalBackground):
             msg = ('corrector must be an LPIBackgroundCorrector; got '
                    f'{type(corrector).__name__}')
             raise TypeError(msg)
-        fwhm = model_fwhm(corrector.psf_model, (1, 1))
+        fwhm = model_fwhm(corrector.psf_model, _grid_shape(
+            corrector.psf_model))
         super().__init__(*(fwhm * radius for radius in _RING),
                          bkg_estimator=MedianBackground())
         self.corrector = corrector
@@ -197,3 +198,17 @@ class LPILocalBackground(LocalBackground):
         for name, value in (('x_fit', x), ('y_fit', y), ('flux_fit', 0.0)):
             table[name] = np.where(failed, value, table[name])
         return table
+
+
+def _grid_shape(psf_model):
+    """
+    Return the shape of an image that has the grid of a PSF in its middle.
+
+    The image is not known yet; of models without a grid the FWHM is the
+    same anywhere.
+    """
+    grid = getattr(psf_model, 'grid_xypos', None)
+    if grid is None:
+        return 1, 1
+    x, y = np.mean([np.min(grid, axis=0), np.max(grid, axis=0)], axis=0)
+    return 2 * round(y), 2 * round(x)

@@ -7,12 +7,14 @@ import copy
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.nddata import NDData
 from astropy.table import QTable
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.background import LocalBackground, MedianBackground
 from photutils.detection import DAOStarFinder
-from photutils.psf import (CircularGaussianPRF, IterativePSFPhotometry,
-                           PSFPhotometry, SourceGrouper)
+from photutils.psf import (CircularGaussianPRF, GriddedPSFModel,
+                           IterativePSFPhotometry, PSFPhotometry,
+                           SourceGrouper)
 
 from lpiphot import LPIBackgroundCorrector, LPILocalBackground
 from oracles.scenes import filaments, star_image
@@ -220,6 +222,22 @@ def test_object():
     assert_array_equal(copy.deepcopy(local)(data, STARS['x'], STARS['y']),
                        local(data, STARS['x'], STARS['y']))
     assert_array_equal(data, before)
+
+
+def test_fwhm_of_a_grid():
+    """
+    That in the middle of the grid, not in a corner of the detector.
+    """
+    y, x = np.mgrid[-24:25, -24:25] / 2.0
+    places = [(x_0, y_0) for y_0 in (0, 40, 80) for x_0 in (0, 50, 100)]
+    grid = GriddedPSFModel(NDData(
+        np.array([CircularGaussianPRF(fwhm=5 if place == (50, 40) else 3)(
+            x, y) for place in places]),
+        meta={'grid_xypos': places, 'oversampling': 2}))
+    local = LPILocalBackground(LPIBackgroundCorrector(
+        grid, stamp_shape=21, window_shape=61))
+    # the pixels of the grid are half pixels wide, which broadens by little
+    assert_allclose(local.inner_radius, 2 * 5, rtol=0.02)
 
 
 def test_bad_input():
