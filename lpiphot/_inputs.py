@@ -12,7 +12,8 @@ from astropy.utils.masked import Masked
 
 __all__ = ['Image', 'ImageReader', 'as_count', 'as_gain', 'as_image',
            'as_mask', 'as_number', 'as_optional', 'as_plane', 'as_positions',
-           'as_seed', 'as_shape', 'as_shapes', 'parse_image', 'parse_pixels']
+           'as_seed', 'as_shape', 'as_shapes', 'parse_image', 'parse_pixels',
+           'std_of']
 
 
 class Image(NamedTuple):
@@ -81,14 +82,7 @@ class ImageReader:
 
     def __init__(self, data, *, error=None, mask=None):
         if isinstance(data, NDData) and data.uncertainty is not None:
-            # an inverse variance of 0 becomes an infinite error, which
-            # masks the pixel
-            with np.errstate(divide='ignore', invalid='ignore'):
-                std = _std_of(data.uncertainty)
-            unit = std.unit if std.unit is not None else data.unit
-            std = (std.array if unit is None
-                   else u.Quantity(std.array, unit, copy=False))
-            error = _only_one('error', error, std, 'uncertainty')
+            error = _only_one('error', error, std_of(data), 'uncertainty')
         data, mask = _without_mask(data, mask)
 
         self.unit = data.unit if isinstance(data, u.Quantity) else None
@@ -211,14 +205,24 @@ def _without_mask(data, mask):
     return data, mask if own is None else _only_one('mask', mask, own)
 
 
-def _std_of(uncertainty):
+def std_of(data):
+    """
+    Return the 1-sigma errors of an NDData that has an uncertainty.
+
+    They have their unit, else that of the data, if there is one. An
+    inverse variance of 0 becomes an infinite error.
+    """
     try:
-        return uncertainty.represent_as(StdDevUncertainty)
+        with np.errstate(divide='ignore', invalid='ignore'):
+            std = data.uncertainty.represent_as(StdDevUncertainty)
     except TypeError:
         msg = ('the uncertainty of data must be of a class that has a '
                'standard deviation, or None; got '
-               f'{type(uncertainty).__name__}')
+               f'{type(data.uncertainty).__name__}')
         raise TypeError(msg) from None
+    unit = std.unit if std.unit is not None else data.unit
+    return (std.array if unit is None
+            else u.Quantity(std.array, unit, copy=False))
 
 
 def _only_one(name, given, own, own_name=None):
@@ -403,6 +407,10 @@ def as_positions(name, positions, image_shape):
     Return the pixels of positions ``(y, x)`` inside an image.
     """
     values = np.asanyarray(positions)
+    if isinstance(values, u.Quantity):
+        msg = (f'{name} must be plain numbers, in pixels; got the unit '
+               f"'{values.unit}'")
+        raise u.UnitsError(msg)
     if values.dtype.kind not in 'iuf':
         msg = f'{name} must be real numbers; got dtype {values.dtype}'
         raise TypeError(msg)

@@ -10,6 +10,8 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import (LogFormatterSciNotation, LogLocator,
+                               NullFormatter)
 from scipy.ndimage import distance_transform_edt, uniform_filter
 
 from lpiphot.gpr.weights import weights
@@ -66,6 +68,18 @@ def add_scale(artist, axes, unit):
     bar.set_label(str(unit) if unit else 'data units')
 
 
+def _label_short_log(plot):
+    """
+    Label 1, 2 and 5 of each decade of an x axis of less than two.
+    """
+    low, high = plot.get_xlim()
+    if high < 100 * low:
+        plot.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        plot.xaxis.set_major_formatter(LogFormatterSciNotation(
+            minor_thresholds=(np.inf, np.inf)))
+    plot.xaxis.set_minor_formatter(NullFormatter())
+
+
 def plot_result(result):
     """
     Plot field, residual, predicted background and the change of fluxes.
@@ -97,10 +111,9 @@ def plot_result(result):
         change = change / error
     plot.plot(before, change, 'o', ms=4, alpha=0.4, mew=0,
               color=CLASS_COLOURS[1])
-    plot.set_xscale('log' if np.any(before > 0) else 'linear')
-    # less than a decade has labels of minor ticks, which are long
-    plot.tick_params('x', which='minor', labelsize='x-small',
-                     labelrotation=45)
+    if np.any(before > 0):
+        plot.set_xscale('log')
+        _label_short_log(plot)
     plot.set_yscale('symlog', linthresh=5, linscale=2)
     largest = np.max(np.abs(change[np.isfinite(change)]), initial=10.0)
     plot.set_ylim(-1.2 * largest, 1.2 * largest)  # with ticks at -10 and 10

@@ -34,8 +34,8 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
         The image to learn from, without holes: all values finite.
 
     positions : (n, 2) array_like
-        The positions ``(y, x)`` of the stamps, rounded to the nearest
-        pixel.
+        The positions ``(y, x)`` of the stamps, as the indices of an
+        array, rounded to the nearest pixel.
 
     stamp_shape : int or 2-tuple of int, optional
         The shape ``(ny, nx)`` of the stamp in pixels, odd.
@@ -62,6 +62,9 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
     ValueError
         If ``image`` is not two-dimensional or not finite, a shape is
         not odd or larger than the image, or a position outside it.
+
+    astropy.units.UnitsError
+        If ``positions`` have a unit: they are pixels.
 
     Notes
     -----

@@ -60,6 +60,10 @@ class DepthMap:
     dnt: np.ndarray
     data: np.ndarray
 
+    def __repr__(self):
+        return (f'{type(self).__name__}({self.n_sigma:g} sigma, image '
+                f'{self.image.shape}, nodes {self.dnt.shape})')
+
     @classmethod
     def from_nodes(cls, table, x, y, n_sigma, data):
         """

@@ -3,7 +3,7 @@
 What imputers return beside the image: uncertainty, flags, plots.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
@@ -13,7 +13,7 @@ from lpiphot._outputs import replace_pixels, with_unit
 __all__ = ['GPRImputation', 'LPIImputation']
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Imputation:
     """
     What all imputers return.
@@ -24,7 +24,11 @@ class _Imputation:
     flags: np.ndarray
     unit: u.Unit
     # of the pixels filled, a plain number
-    _std: np.ndarray = field(repr=False)
+    _std: np.ndarray
+
+    def __repr__(self):
+        return (f'{type(self).__name__}({np.count_nonzero(self.mask)} of '
+                f'{self.mask.size} pixels filled)')
 
     @property
     def std(self):
@@ -36,7 +40,7 @@ class _Imputation:
         return with_unit(std, self.unit)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LPIImputation(_Imputation):
     """
     An image with its holes filled, and how well they are known.
@@ -72,8 +76,8 @@ class LPIImputation(_Imputation):
     n_draws: int
     condition_distance: float
     # of all pixels, and of those filled: plain numbers
-    _mean: np.ndarray = field(repr=False)
-    _deviations: np.ndarray = field(repr=False)
+    _mean: np.ndarray
+    _deviations: np.ndarray
 
     @property
     def mean(self):
@@ -160,7 +164,7 @@ class LPIImputation(_Imputation):
         return plot_imputation(self, position, size, truth, n_draws)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GPRImputation(_Imputation):
     """
     An image with its bad pixels filled, and how well they are known.

@@ -6,6 +6,7 @@ Holes of an image, filled with its local covariance.
 import math
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
@@ -184,8 +185,8 @@ class LPIImputer:
             that are not known.
 
         positions : (n, 2) array_like, optional
-            Positions ``(y, x)`` about which pixels are filled; with
-            ``mask``, these as well.
+            Positions ``(y, x)``, as the indices of an array, about which
+            pixels are filled; with ``mask``, these as well.
 
         radius : float or (n,) array_like, optional
             The radius in pixels of the disc about each position.
@@ -213,6 +214,9 @@ class LPIImputer:
 
         ValueError
             If shapes do not match, or no pixel is known.
+
+        astropy.units.UnitsError
+            If positions or radius have a unit.
         """
         return self.run(data, mask=mask, positions=positions, radius=radius,
                         footprint=footprint).image
@@ -350,6 +354,10 @@ def _holes(shape, unknown, mask, positions, radius, footprint):
             holes[tuple(place[inside].T)] = True
         return holes
     radius = np.asanyarray(radius)
+    if isinstance(radius, u.Quantity):
+        msg = ('radius must be plain numbers, in pixels; got the unit '
+               f"'{radius.unit}'")
+        raise u.UnitsError(msg)
     if radius.shape not in {(), (len(pixels),)}:
         msg = (f'radius must be one number, or one for each of the '
                f'{len(pixels)} positions; got the shape {radius.shape}')

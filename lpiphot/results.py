@@ -63,6 +63,10 @@ class LPIResult:
     hidden: np.ndarray
     pairs: QTable
 
+    def __repr__(self):
+        return (f'{type(self).__name__}({len(self.table)} sources, image '
+                f'{self.data.shape})')
+
     def plot(self):
         """
         Show the field, its residual and the predicted background.
@@ -126,6 +130,12 @@ class Prediction:
     covariance: np.ndarray
     chi2: float
     unit: u.Unit
+
+    def __repr__(self):
+        counts = ', '.join(f'{np.count_nonzero(getattr(self, name))} {name}'
+                           for name in ('good', 'hidden', 'ignored'))
+        return (f'{type(self).__name__}(id={self.id}, centre={self.centre}, '
+                f'stamp {self.stamp.shape}: {counts})')
 
     @classmethod
     def from_solution(cls, name, solution, unit):

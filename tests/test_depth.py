@@ -279,6 +279,9 @@ def test_plot():
                  residual_threshold=None).depth(
         scene.data * u.mJy, with_unit(scene.phot, u.mJy), mask=scene.mask,
         step=40)
+    nodes = len(depth.y), len(depth.x)
+    assert repr(depth) == (f'DepthMap(5 sigma, image {scene.data.shape}, '
+                           f'nodes {nodes})')
     figure = depth.plot()
     field, image, area = figure.axes[:3]
     assert_array_equal(image.images[0].get_array(), depth.image.value)

@@ -318,6 +318,8 @@ class TestKinds:
     def test_nothing_to_do(self, image):
         result = GPRImputer().run(image)
         assert_array_equal(result.image, image)
+        assert repr(result) == (f'GPRImputation(0 of {image.size} pixels '
+                                'filled)')
         assert not result.flags.any()
         assert not result.std.any()
 

@@ -421,12 +421,21 @@ def test_bad_parameters(keys, error, match):
     ({'positions': [(75, 4)], 'radius': 2}, ValueError, 'lie inside'),
     ({'positions': [(3, 4)], 'footprint': np.ones((2, 3), bool)},
      ValueError, 'footprint must be'),
+    ({'positions': [(3, 4)] * u.pix, 'radius': 2}, u.UnitsError,
+     "positions must be plain numbers, in pixels; got the unit 'pix'"),
+    ({'positions': [(3, 4)], 'radius': 2 * u.arcsec}, u.UnitsError,
+     "radius must be plain numbers, in pixels; got the unit 'arcsec'"),
     ({'n_draws': -1}, ValueError, 'n_draws must be at least 0'),
     ({'n_draws': 1.5}, TypeError, 'n_draws must be an integer'),
 ])
 def test_bad_input(keys, error, match):
     with pytest.raises(error, match=match):
         make().run(some_image(), **keys)
+
+
+def test_repr_is_short(plain):
+    assert repr(plain) == (f'LPIImputation({some_mask().sum()} of 6825 pixels '
+                           'filled)')
 
 
 def test_more_bad_input():

@@ -48,6 +48,15 @@ def test_oracle(scene, predictions):
         assert_allclose(got.chi2, row['cchi2'], rtol=EXACT)
 
 
+def test_repr_is_short(predictions):
+    text = repr(predictions[1])
+    n_hidden = len(predictions[1].mean)
+    assert text.startswith(f'Prediction(id={IDS[1]}, centre=(')
+    assert 'stamp (13, 11): ' in text
+    assert f', {n_hidden} hidden, ' in text
+    assert len(text) < 100
+
+
 def test_draw(predictions):
     """
     Draws have the mean and covariance, and leave known pixels alone.

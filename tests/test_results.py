@@ -77,3 +77,29 @@ def test_background(order):
     assert n_shared > 5
     # two float64 computations; the predictions differ by some 1
     assert_allclose(result.background, want, rtol=0, atol=EXACT)
+    assert repr(result) == 'LPIResult(3 sources, image (91, 103))'
+
+
+@pytest.mark.parametrize(('low', 'high'), [
+    (2.1e4, 4.9e4), (2.2e4, 4.5e5), (3e-3, 0.2), (3.0, 9e5)])
+def test_flux_axis(low, high):
+    """
+    Labels upright and of one size, on as few or many decades as there are.
+    """
+    pytest.importorskip('matplotlib')
+    rng = np.random.default_rng(5)
+    shape = 91, 103
+    data = 1.7 * rng.normal(size=shape)
+    phot = catalogue([40.2, 75.3], [44.8, 30.1], [low, high], 5)
+    figure = make(ROUND).run(data, phot).plot()
+    figure.draw_without_rendering()
+    plot = next(axes for axes in figure.axes
+                if 'Corrections' in axes.get_title())
+    limits = plot.get_xlim()
+    labels = [label for label in plot.get_xticklabels()
+              if limits[0] <= label.get_position()[0] <= limits[1]]
+    assert 2 <= len(labels) <= 9
+    assert all(label.get_text() for label in labels)
+    assert all(label.get_rotation() == 0 for label in labels)
+    assert not any(label.get_text()
+                   for label in plot.get_xticklabels(minor=True))
