@@ -21,11 +21,11 @@ from lpiphot.gpr.fill import Filled, Filler
 from lpiphot.gpr.kernels import KERNELS, PERIOD, Kernel
 from lpiphot.gpr.learn import Settings, learn
 from lpiphot.gpr.model import MAX_WIDTH, Model
-from lpiphot.gpr.sample import Plane, noise_of
+from lpiphot.gpr.sample import Plane
 from lpiphot.gpr.training import Bounds, Search
 from lpiphot.gpr.weights import weights
 from lpiphot.gpr.window import offsets
-from lpiphot.imputation import GPRImputation
+from lpiphot.imputation import GPRImputation, noise_of_measured
 
 __all__ = ['GPRImputer']
 
@@ -150,11 +150,11 @@ class GPRImputer:
     out; they are not changed. The flags say so.
 
     If NDData have no uncertainty, then measured pixels get the noise of
-    the sky: that of the second differences of the fainter pixels of each
-    image, or ``noise`` if it is given. It is a lower limit for bright
-    pixels, whose photon noise is not known; give an uncertainty
-    (`ccdproc.create_deviation`) if it matters. It is 0 if all pixels are
-    the same.
+    the sky: that of the fainter pixels of each image, from differences
+    four pixels apart, or ``noise`` if it is given. It is a lower limit
+    for bright pixels, whose photon noise is not known; give an
+    uncertainty (`ccdproc.create_deviation`) if it matters. It is 0 if
+    all pixels are the same.
 
     Only `fit` changes the object: one instance may serve many images
     and threads.
@@ -285,13 +285,12 @@ class GPRImputer:
         values, bad, unit = parse_pixels(data, mask=mask)
         _check_good(values, bad)
         shape = values.shape[-2:]
-        models, parts, noises = [], [], []
+        models, parts = [], []
         for pixels, hidden in zip(values.reshape(-1, *shape),
                                   bad.reshape(-1, *shape), strict=True):
-            model, filled, noise = self._fill(pixels, hidden, unit)
+            model, filled = self._fill(pixels, hidden, unit)
             models.append(model)
             parts.append(filled)
-            noises.append(noise)
         value, std, bits = map(np.concatenate, zip(*parts, strict=True))
         if any(model.n_training == 0 for model in models) and bad.any():
             warnings.warn(
@@ -301,11 +300,12 @@ class GPRImputer:
         bits[~np.isfinite(values[bad])] |= flags.NOT_FINITE
         planes = np.zeros(values.shape, dtype=np.uint16)
         planes[bad] = bits
+        noise = (noise_of_measured(data, values, bad) if self.noise is None
+                 else as_number('noise', self.noise, unit))
         none = np.zeros_like(bad)
         image = replace_pixels(data, bad, value, std, mask=none,
                                unmask=bad if self.clear_mask else none,
-                               flags=planes, noise=np.reshape(
-                                   noises, (*values.shape[:-2], 1, 1)))
+                               flags=planes, noise=noise)
         if isinstance(data, NDData):
             add_to_metadata(image, add_keyword, 'GPRIMPUT',
                             self.describe(np.count_nonzero(bad)))
@@ -564,7 +564,7 @@ class GPRImputer:
 
     def _fill(self, pixels, bad, unit):
         """
-        Fill one image; return the model, the pixels and the noise.
+        Fill one image; return the model and the pixels.
         """
         plane = Plane.of(pixels, bad)
         model = self.model
@@ -587,8 +587,7 @@ class GPRImputer:
                               else ((), (), ()), strict=True)))
         filler.fill_holes(filled)
         filled.value[:] += plane.level
-        # that of the plane has a least value, so that it is never 0
-        return model, filled, noise or noise_of(plane.data, plane.bad)
+        return model, filled
 
 
 def _check_choice(name, value, choices):

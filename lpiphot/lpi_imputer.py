@@ -15,8 +15,7 @@ from lpiphot._inputs import (ImageReader, as_count, as_mask, as_number,
                              as_positions, as_seed, as_shape, as_shapes)
 from lpiphot._outputs import replace_pixels
 from lpiphot._parallel import run_levels
-from lpiphot.gpr.sample import noise_of
-from lpiphot.imputation import LPIImputation
+from lpiphot.imputation import LPIImputation, noise_of_measured
 from lpiphot.lpi.fill import Filling, fill_block, make_training, much_unknown
 from lpiphot.lpi.holes import ORDERS, cut_holes, in_levels
 
@@ -108,9 +107,9 @@ class LPIImputer:
     the paper has the same).
 
     If an NDData has no uncertainty, then the measured pixels get the
-    noise of the sky: that of the second differences of the fainter
-    pixels of the image. It is a lower limit for bright pixels, whose
-    photon noise is not known; give an uncertainty
+    noise of the sky: that of the fainter pixels of the image, from
+    differences four pixels apart. It is a lower limit for bright pixels,
+    whose photon noise is not known; give an uncertainty
     (`ccdproc.create_deviation`) if it matters. It is 0 if all pixels are
     the same.
 
@@ -266,8 +265,8 @@ class LPIImputer:
                    'filled')
             raise ValueError(msg)
 
-        known = np.where(good, values, 0.0)
-        filling = self._fill(known, holes, good, n_draws)
+        filling = self._fill(np.where(good, values, 0.0), holes, good,
+                             n_draws)
         mean = np.where(holes, filling.mean, values)
         std = np.sqrt(filling.variance[holes])
         failed = (filling.flags & flags.LOCAL_MEAN) != 0
@@ -283,7 +282,7 @@ class LPIImputer:
             image=replace_pixels(data, holes, mean[holes], std,
                                  unmask=unmask, mask=failed,
                                  flags=filling.flags,
-                                 noise=noise_of(known, ~good)),
+                                 noise=noise_of_measured(data, values, ~good)),
             mask=holes, good=good, flags=filling.flags, n_draws=n_draws,
             condition_distance=self.condition_distance, unit=image.unit,
             _mean=mean, _std=std, _deviations=filling.draws)

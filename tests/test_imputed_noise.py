@@ -10,8 +10,10 @@ from astropy.nddata import CCDData
 from astropy.table import QTable
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import CircularGaussianPRF, PSFPhotometry
+from scipy.ndimage import gaussian_filter
 
 from lpiphot import GPRImputer, LPIBackgroundCorrector, LPIImputer
+from lpiphot.imputation import noise_of_measured
 from lpiphot.pipeline import PSFPipeline
 
 SHAPE = 130, 141
@@ -35,6 +37,13 @@ def some_field(level=-40.0, noise=NOISE):
     return data
 
 
+def noise_of(ccd):
+    """
+    The noise alone, of an image without bad pixels.
+    """
+    return noise_of_measured(ccd, ccd.data, np.zeros(ccd.shape, bool))[0, 0]
+
+
 def some_mask():
     """
     A row, through no star, and single pixels.
@@ -55,7 +64,7 @@ def test_is_that_of_the_sky(imputer):
     error = imputer(ccd).uncertainty.array
     assert error.shape == SHAPE
     # from some 10 000 differences, which are not independent: their median
-    # scatters by 1 to 2 per cent
+    # scatters by 1 to 2 per cent, and the least of eight is taken
     assert_allclose(error[~mask], NOISE, rtol=0.05)
     assert_array_equal(error[~mask], error[0, 0])
     assert_array_equal(error[mask], imputer.run(ccd).std.value[mask])
@@ -89,6 +98,56 @@ def test_constant_image(imputer):
     """
     ccd = CCDData(np.full(SHAPE, 7.0), unit='adu')
     assert not imputer(ccd).uncertainty.array.any()
+
+
+@pytest.mark.parametrize('sigma', [0.6, 1.0])
+def test_correlated_noise(sigma):
+    """
+    Resampled images have the noise of a pixel, not that of neighbours.
+    """
+    data = gaussian_filter(np.random.default_rng(8).normal(0, 1, SHAPE),
+                           sigma)
+    noise = noise_of(CCDData(data, unit='adu'))
+    # at most exp(-4) of correlation is left four pixels away; one in 13
+    # pixels is independent, so that the median scatters by 3 per cent, of
+    # eight of which the least is taken
+    assert_allclose(noise, np.std(data), rtol=0.1)
+
+
+def test_faint_part():
+    """
+    Bright parts with their photon noise are not the sky.
+    """
+    rng = np.random.default_rng(9)
+    y, x = np.indices(SHAPE)
+    light = np.where(x < 85, 100, 10000 + 30 * y)
+    noise = noise_of(CCDData(rng.poisson(light), unit='electron'))
+    assert_allclose(noise, 10, rtol=0.05)
+
+
+def test_margin_and_counts():
+    """
+    Zeros around an image are no pixels; zeros among counts are.
+    """
+    data = np.zeros((200, 210))
+    data[30:160, 40:181] = some_field()
+    assert_allclose(noise_of(CCDData(data, unit='adu')), NOISE, rtol=0.05)
+    counts = np.random.default_rng(3).poisson(0.2, SHAPE)
+    noise = noise_of(CCDData(counts, unit='adu'))
+    assert 0.3 < noise < 0.6  # 0.45, but for the shape of such counts
+
+
+@pytest.mark.parametrize('shape', [(8, 30), (9, 9)])
+def test_small_image(shape):
+    """
+    Where no pixel has others so far away, that about the median.
+    """
+    data = np.random.default_rng(4).normal(5, NOISE, shape)
+    noise = noise_of(CCDData(data, unit='adu'))
+    if shape == (8, 30):
+        sizes = np.abs(data - np.median(data))
+        assert_allclose(noise, 1.4826 * np.median(sizes), rtol=1e-12)
+    assert 0 < noise < 4 * NOISE
 
 
 @pytest.mark.parametrize('noise', [2.5, 2.5 * u.adu])
