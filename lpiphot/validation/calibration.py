@@ -22,9 +22,22 @@ _SCATTER = 1.166
 
 _MIN_STARS = 30
 
-# Parameters that a table must share with the one that was calibrated
-_SHARED = ('lpiphot_psf_model', 'lpiphot_stamp_shape',
-           'lpiphot_window_shape', 'lpiphot_condition_radius')
+# Metadata of a table: what was asked for, as far as it changes dcflux. Not
+# the precision and the seed, which hardly do
+_SHARED = ('lpiphot_psf_model', 'lpiphot_stamp_shape', 'lpiphot_window_shape',
+           'lpiphot_mask_threshold', 'lpiphot_min_mask_flux',
+           'lpiphot_residual_threshold', 'lpiphot_condition_radius',
+           'lpiphot_gain', 'lpiphot_star_noise_from', 'lpiphot_neighbours',
+           'lpiphot_positions', 'lpiphot_max_iterations', 'lpiphot_data_unit')
+
+# The PSF with its parameters, as photutils records it. Compared if both
+# have it: other photometry does not, and it is too long for FITS
+_PSF = 'psf_model'
+
+# Thresholds are recorded as used. By default each is this many times
+# another value, which comes from the noise of the image
+_DEFAULTS = {'lpiphot_min_mask_flux': (500.0, 'lpiphot_mask_threshold'),
+             'lpiphot_mask_threshold': (1.0, 'lpiphot_pixel_noise')}
 
 
 class Calibration:
@@ -54,8 +67,9 @@ class Calibration:
         The column of errors that it is for.
 
     parameters : dict, optional
-        The parameters of the photometry that it is for: metadata of the
-        table, checked when it is applied.
+        What it is for: metadata of a table of the correction. The
+        options that change ``dcflux`` are kept, and checked when it is
+        applied; with none, it can be applied to any table.
 
     Raises
     ------
@@ -80,7 +94,7 @@ class Calibration:
         self.factor_error = float(factor_error)
         self.n_stars = int(n_stars)
         self.column = str(column)
-        self.parameters = dict(parameters or {})
+        self.parameters = _options(parameters or {})
 
     def __repr__(self):
         return (f'{type(self).__name__}({self.factor:.4f}, factor_error='
@@ -102,8 +116,7 @@ class Calibration:
             The column of these errors.
 
         parameters : dict, optional
-            Metadata of the table that has them; what tells the
-            configuration of the correction is kept.
+            Metadata of the table that has them.
 
         Returns
         -------
@@ -121,10 +134,8 @@ class Calibration:
                    f'measure a width, got {z.size}.')
             raise ValueError(msg)
         factor = robust_width(z)
-        kept = {name: value for name, value in (parameters or {}).items()
-                if name in _SHARED}
         return cls(factor, factor_error=_SCATTER * factor / np.sqrt(z.size),
-                   n_stars=z.size, column=column, parameters=kept)
+                   n_stars=z.size, column=column, parameters=parameters)
 
     def apply(self, table):
         """
@@ -146,7 +157,8 @@ class Calibration:
         ------
         ValueError
             If the column is missing, or calibrated already, or the
-            table was made with other parameters.
+            metadata of the table lack the options it was made with, or
+            say that these are others.
         """
         name = f'{self.column}_calibrated'
         if self.column not in table.colnames:
@@ -156,12 +168,7 @@ class Calibration:
         if name in table.colnames:
             msg = f'table has the column {name} already.'
             raise ValueError(msg)
-        for key, value in self.parameters.items():
-            other = table.meta.get(key, value)
-            if other != value:
-                msg = (f'table must have {key} = {value!r} as the stars of '
-                       f'the calibration had; it has {other!r}.')
-                raise ValueError(msg)
+        self._check_options(_options(table.meta))
         table = QTable(table, copy=True)
         table[name] = table[self.column] * self.factor
         table[name].info.description = (
@@ -175,6 +182,23 @@ class Calibration:
             'lpiphot_calibration_format': _FORMAT,
         }
         return table
+
+    def _check_options(self, options):
+        """
+        Raise an error if a table was made with other options.
+        """
+        missing = self.parameters.keys() - options.keys() - {_PSF}
+        if missing:
+            msg = (f'table must have the metadata {", ".join(sorted(missing))}'
+                   ', which say that it was made as the stars of the '
+                   'calibration were; it does not.')
+            raise ValueError(msg)
+        for name, value in self.parameters.items():
+            other = options.get(name, value)
+            if not _same(value, other):
+                msg = (f'table must have {name} = {value!r} as the stars of '
+                       f'the calibration had; it has {other!r}.')
+                raise ValueError(msg)
 
     def save(self, path, *, overwrite=False):
         """
@@ -241,3 +265,31 @@ class Calibration:
         return cls(values['factor'], factor_error=values['factor_error'],
                    n_stars=values['n_stars'], column=values['column'],
                    parameters=values['parameters'])
+
+
+def _options(meta):
+    """
+    Return from the metadata of a table what was asked for.
+
+    That of options themselves is the same.
+    """
+    options = {name: meta[name] for name in _SHARED if name in meta}
+    for name, (ratio, other) in _DEFAULTS.items():
+        values = [meta.get(key) for key in (name, other)]
+        if (all(isinstance(value, float) for value in values)
+                and _same(values[0], ratio * values[1])):
+            options[name] = 'default'
+    if options:
+        options.setdefault('lpiphot_max_iterations', 0)
+    if _PSF in meta:
+        options[_PSF] = str(meta[_PSF])
+    return options
+
+
+def _same(one, other):
+    """
+    Return whether two values are the same; FITS keeps 16 digits.
+    """
+    if isinstance(one, float) and isinstance(other, float):
+        return bool(np.isclose(one, other, rtol=1e-12, atol=0.0))
+    return one == other

@@ -484,6 +484,10 @@ class InjectionRecovery:
         add_environment(table, residual, setup.no_place, setup.existing,
                         fwhm=fwhm, blend_radius=options['blend_radius'],
                         zero_point=options['zero_point'])
+        # photutils' record of the PSF that was fitted, which may be another
+        # than that of the injected stars
+        meta |= {name: value for name, value in baseline.table.meta.items()
+                 if name == 'psf_model'}
         table.meta = meta | {
             'recovery_shape': ' '.join(str(n) for n in residual.shape),
             'recovery_fwhm': fwhm,

@@ -180,7 +180,13 @@ class RecoveryResult:
 
         y_edges, x_edges : `~numpy.ndarray`
             The edges of the cells in pixels.
+
+        Raises
+        ------
+        ValueError
+            If nothing was measured ``when`` it says.
         """
+        self._check_when(when)
         stars = self.stars(way)
         return cell_statistics(stars['x_true'], stars['y_true'],
                                stars[f'z_{when}'], self.shape, size,
@@ -206,11 +212,23 @@ class RecoveryResult:
         Raises
         ------
         ValueError
-            If there are fewer than 30 stars.
+            If there are fewer than 30 stars, or nothing was measured
+            ``when`` it says.
         """
+        self._check_when(when)
+        meta = self.table.meta
+        if when == 'before':  # the options of the correction do not matter
+            meta = {name: value for name, value in meta.items()
+                    if not name.startswith('lpiphot_')}
         return Calibration.measure(self.stars(way)[f'z_{when}'],
                                    column=self.measured[when][1],
-                                   parameters=self.table.meta)
+                                   parameters=meta)
+
+    def _check_when(self, when):
+        if when not in self.measured:
+            msg = (f'when must be one of {", ".join(self.measured)}, as this '
+                   f'test has it; got {when!r}.')
+            raise ValueError(msg)
 
     def plot(self, which='summary', *, way='apart', axis='x', cell=None,
              titles=None):

@@ -66,7 +66,7 @@ def test_plots():
     assert drawn == [True, True, False, True]  # there is no term before
     assert '30 of 30' in result.to_html(figures={'': result.plot('pdf')})
     assert 'at blank positions' in str(result.report())
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match='when must be one of after, as'):
         result.calibration('before')
 
 

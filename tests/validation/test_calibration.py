@@ -9,11 +9,15 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import QTable
+from photutils.psf import CircularGaussianPRF, CircularGaussianSigmaPRF
 
+from lpiphot import LPIBackgroundCorrector
 from lpiphot.validation import Calibration
 
 Z = np.random.default_rng(4).normal(0, 1.3, 2000)
-META = {'lpiphot_stamp_shape': '(33, 33)', 'lpiphot_seed': 3}
+META = {'lpiphot_stamp_shape': '(33, 33)', 'lpiphot_rng': 3}
+PSF = CircularGaussianPRF(fwhm=3.0)
+OPTIONS = {'stamp_shape': 9, 'window_shape': 25, 'condition_radius': 5}
 
 
 def make_table(**meta):
@@ -27,7 +31,8 @@ def test_measure():
     calibration = Calibration.measure(Z, parameters=META)
     assert abs(calibration.factor - 1.3) < 4 * calibration.factor_error
     assert calibration.n_stars == 2000
-    assert calibration.parameters == {'lpiphot_stamp_shape': '(33, 33)'}
+    assert calibration.parameters == {'lpiphot_stamp_shape': '(33, 33)',
+                                      'lpiphot_max_iterations': 0}
     # the scatter of the factor is what it says
     rng = np.random.default_rng(1)
     several = [Calibration.measure(rng.normal(0, 1.3, 300))
@@ -54,12 +59,97 @@ def test_apply():
         Calibration(1.2, column='other').apply(table)
 
 
-def test_other_parameters():
-    calibration = Calibration.measure(Z, parameters=META)
-    calibration.apply(make_table())
-    calibration.apply(make_table(lpiphot_stamp_shape='(33, 33)'))
-    with pytest.raises(ValueError, match='lpiphot_stamp_shape'):
-        calibration.apply(make_table(lpiphot_stamp_shape='(31, 31)'))
+def correct(psf_model=PSF, noise=1.0, unit=None, error=None, **options):
+    """
+    A small table of the corrector, with its metadata.
+    """
+    rng = np.random.default_rng(1)
+    data = rng.normal(0.0, noise, (40, 45))
+    phot = QTable({'x_fit': [20.0], 'y_fit': [18.0], 'flux_fit': [90.0],
+                   'flux_err': [9.0]})
+    phot.meta['psf_model'] = repr(psf_model)
+    if unit is not None:
+        data, phot['flux_fit'] = data << unit, phot['flux_fit'] << unit
+    corrector = LPIBackgroundCorrector(psf_model, **(OPTIONS | options))
+    return corrector(data, phot, error=error)
+
+
+class TestOptions:
+    """
+    A calibration is for tables that were made as its stars were.
+    """
+
+    calibration = Calibration.measure(Z, parameters=correct().meta)
+
+    @pytest.mark.parametrize(('name', 'options'), [
+        ('lpiphot_psf_model', {'psf_model': CircularGaussianSigmaPRF()}),
+        ('psf_model', {'psf_model': CircularGaussianPRF(fwhm=6.0)}),
+        ('stamp_shape', {'stamp_shape': 11}),
+        ('window_shape', {'window_shape': 27}),
+        ('mask_threshold', {'mask_threshold': 0.5}),
+        ('min_mask_flux', {'min_mask_flux': 30.0}),
+        ('residual_threshold', {'residual_threshold': 5000.0}),
+        ('condition_radius', {'condition_radius': 4}),
+        ('gain', {'gain': 0.01}),
+        ('star_noise_from', {'error': np.ones((40, 45))}),
+        ('neighbours', {'neighbours': 'flux_err'}),
+        ('positions', {'positions': True}),
+        ('data_unit', {'unit': u.adu})])
+    def test_other(self, name, options):
+        with pytest.raises(ValueError, match=f'table must have .*{name} ='):
+            self.calibration.apply(correct(**options))
+
+    @pytest.mark.parametrize('options', [
+        {'rng': 7}, {'dtype': 'float64'}, {'n_threads': 2}, {'noise': 3.0},
+        {'condition_radius': 5.0}])
+    def test_same(self, options, tmp_path):
+        """
+        Also if thresholds differ because the noise does.
+        """
+        table = correct(**options)
+        table.meta['photutils_version'] = '0.1'
+        self.calibration.apply(table)
+        self.calibration.save(tmp_path / 'cal.json')
+        Calibration.load(tmp_path / 'cal.json').apply(table)
+
+    def test_given_thresholds(self):
+        """
+        Those that were asked for are compared as numbers.
+        """
+        given = {'mask_threshold': 1 / 3, 'min_mask_flux': 200 / 3}
+        calibration = Calibration.measure(
+            Z, parameters=correct(**given).meta)
+        calibration.apply(correct(noise=3.0, **given))
+        for name in given:
+            with pytest.raises(ValueError, match=name):
+                calibration.apply(correct(**(given | {name: 0.7})))
+
+    @pytest.mark.filterwarnings('ignore:Keyword name .*:astropy.io.fits.'
+                                'verify.VerifyWarning')
+    @pytest.mark.parametrize('suffix', ['ecsv', 'fits'])
+    def test_file(self, suffix, tmp_path):
+        path = tmp_path / f'table.{suffix}'
+        given = {'mask_threshold': 1 / 3, 'gain': 0.1 + 0.2}
+        table = correct(**given)
+        del table.meta['psf_model']  # it is too long for FITS
+        table.write(path)
+        Calibration.measure(Z, parameters=correct(**given).meta).apply(
+            QTable.read(path))
+
+    def test_no_metadata(self):
+        table = make_table(lpiphot_gain='none')
+        with pytest.raises(ValueError, match='metadata lpiphot_condition_rad'):
+            self.calibration.apply(table)
+        Calibration(1.2).apply(table)  # of anything, for anything
+
+    def test_iterated(self):
+        """
+        Tables of lpi_photometry are others.
+        """
+        table = correct()
+        table.meta['lpiphot_max_iterations'] = 10
+        with pytest.raises(ValueError, match='max_iterations = 0'):
+            self.calibration.apply(table)
 
 
 def test_file(tmp_path):

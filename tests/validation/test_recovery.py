@@ -281,6 +281,44 @@ def test_lpi():
     assert setup.corrector == 'lpi'
 
 
+def recording_pipeline(data):
+    """
+    A pipeline whose table tells the PSF, as that of photutils does.
+    """
+    table = PeakPipeline()(data)
+    table.meta['psf_model'] = repr(PSF)
+    return table
+
+
+def test_calibration():
+    """
+    It is for the table that is made of the image alone, and no other.
+    """
+    data = make_data()
+    options = {'stamp_shape': 11, 'window_shape': 31, 'condition_radius': 5,
+               'min_mask_flux': 100.0}
+    corrector = LPIBackgroundCorrector(PSF, **options)
+    tool = InjectionRecovery(recording_pipeline, PSF, **(KEYS | {
+        'corrector': corrector, 'n_rounds': 2}))
+    result = tool(data)
+    phot = recording_pipeline(data)
+    calibration = result.calibration(way='all')
+    after = calibration.apply(corrector(data, phot))
+    assert np.all(after['dcflux_calibrated'] > 0)
+    other = LPIBackgroundCorrector(PSF, gain=2.0, **options)
+    with pytest.raises(ValueError, match='lpiphot_gain'):
+        calibration.apply(other(data, phot))
+    before = result.calibration('before', way='all')
+    for table in (phot, other(data, phot)):
+        assert np.all(before.apply(table)['flux_err_calibrated'] > 0)
+    phot.meta['psf_model'] = repr(CircularGaussianPRF(fwhm=6.0))
+    with pytest.raises(ValueError, match='psf_model'):
+        before.apply(phot)
+    for method in (result.calibration, result.rescaling_map):
+        with pytest.raises(ValueError, match='when must be one of before, a'):
+            method('later')
+
+
 def test_finds_nothing():
     """
     A catalogue may be empty, before and after.
