@@ -3,6 +3,7 @@
 What an object is configured to do, as text that can be compared.
 """
 
+import dis
 import functools
 import hashlib
 import inspect
@@ -28,10 +29,13 @@ def describe(value):
     Describe a value by what it does, in lists, dicts and text.
 
     Arrays are described by a hash of their values; models by class,
-    parameters and arrays; functions by their name and code; other
-    objects by their class and the attributes that have the names of the
-    parameters of its ``__init__``, or else by their ``repr``. Numbers
-    of threads and the like, which do not change results, are left out.
+    parameters and arrays; functions by their name, code, defaults and
+    the variables from outside that they use, and the functions of their
+    module that they call likewise; other objects by their class
+    and the attributes that have the names of the parameters of its
+    ``__init__``, or else by their ``repr``. Numbers of threads and the
+    like, which do not change results, are left out. What is not seen:
+    the code of classes and of other modules, and files.
 
     Parameters
     ----------
@@ -71,6 +75,12 @@ def _sequence(value):
     return [describe(item) for item in value]
 
 
+@describe.register(set)
+@describe.register(frozenset)
+def _set(value):
+    return sorted((describe(item) for item in value), key=repr)
+
+
 @describe.register(dict)
 def _mapping(value):
     return {str(key): describe(item) for key, item in value.items()}
@@ -107,14 +117,47 @@ def _partial(value):
 
 def _function(value):
     """
-    Describe a function by its name, code, defaults and closure.
+    Describe a function, and those of its module that it calls.
     """
-    code = value.__code__
-    consts = [item for item in code.co_consts if not hasattr(item, 'co_code')]
-    text = code.co_code + repr((consts, code.co_names)).encode()
-    cells = [cell.cell_contents for cell in value.__closure__ or ()]
-    return [f'{value.__module__}.{value.__qualname__}', _digest(text),
-            describe(list(value.__defaults__ or ())), describe(cells)]
+    functions = [value]
+    parts = []
+    for function in functions:  # which grows
+        code, scope = function.__code__, function.__globals__
+        used = {name: scope[name] for name in _global_names(code)
+                if name in scope and not inspect.ismodule(scope[name])}
+        for name, cell in zip(code.co_freevars, function.__closure__ or (),
+                              strict=True):
+            used[name] = cell.cell_contents
+        for name, item in used.items():
+            if inspect.isfunction(item):
+                if (item.__module__ == value.__module__
+                        and item not in functions):
+                    functions.append(item)
+                used[name] = f'{item.__module__}.{item.__qualname__}'
+        parts.append([f'{function.__module__}.{function.__qualname__}',
+                      _code(code), describe(function.__defaults__),
+                      describe(function.__kwdefaults__), describe(used)])
+    return parts
+
+
+def _global_names(code):
+    """
+    Yield the names of the global variables that some code uses.
+    """
+    for step in dis.get_instructions(code):
+        if step.opname in ('LOAD_GLOBAL', 'LOAD_NAME'):
+            yield step.argval
+    for item in filter(inspect.iscode, code.co_consts):
+        yield from _global_names(item)
+
+
+def _code(code):
+    """
+    Describe code: that of functions within functions is a constant.
+    """
+    consts = [_code(item) if inspect.iscode(item) else describe(item)
+              for item in code.co_consts]
+    return _digest(code.co_code + repr((consts, code.co_names)).encode())
 
 
 def _digest(text):

@@ -5,6 +5,9 @@ Tests for the fingerprint module.
 
 import functools
 import json
+import subprocess
+import sys
+from runpy import run_path
 
 import astropy.units as u
 import numpy as np
@@ -25,6 +28,75 @@ def make_function(number, name='x_fit'):
     def function(data, factor=2.0):
         return data[name] * factor + number
     return function
+
+
+MODULE = """
+import logging
+import numpy as np
+from photutils.psf import CircularGaussianPRF
+from lpiphot.validation.fingerprint import describe
+THRESHOLD = 5.0
+UNUSED = 1
+PSF = CircularGaussianPRF(fwhm=3.0)
+LOG = logging.getLogger(__name__)
+class Plain:
+    pass
+def helper(x, depth=0):
+    return pipeline(x) if depth else x * 2
+def make():
+    def recur(x):
+        return recur(x - 1) if x > 9 else x
+    def pipeline(x, *, level=5):
+        peaks = [value > 3 for value in recur(x)]
+        nearest = lambda y: y < 7
+        if helper(x) in {'a', 'b', 'c', 'd'} or Plain() or LOG:
+            return sorted(peaks, key=nearest), np.median(x), x.UNUSED
+        return PSF, THRESHOLD
+    return pipeline
+pipeline = make()
+described = describe(pipeline)
+"""
+
+
+class TestFunction:
+    """
+    A function of a module, in which a text is changed.
+    """
+
+    def described(self, folder, old='', new=''):
+        path = folder / 'a_module.py'
+        path.write_text(MODULE.replace(old, new))
+        return json.dumps(run_path(path, run_name='a_module')['described'])
+
+    @pytest.mark.parametrize(('old', 'new'), [
+        ('level=5', 'level=4'), ('value > 3', 'value > 2'),
+        ('y < 7', 'y < 8'), ('THRESHOLD = 5', 'THRESHOLD = 4'),
+        ('fwhm=3', 'fwhm=4'), ('x * 2', 'x * 3'), ('depth=0', 'depth=1'),
+        ('x > 9', 'x > 8'), ("'c'", "'e'"), ('np.median', 'np.mean')])
+    def test_change(self, tmp_path, old, new):
+        assert old in MODULE
+        assert self.described(tmp_path, old, new) != self.described(tmp_path)
+
+    @pytest.mark.parametrize(('old', 'new'), [
+        ('UNUSED = 1', 'UNUSED = 2'), ('import numpy', '\nimport numpy')])
+    def test_no_change(self, tmp_path, old, new):
+        """
+        Of what the function does not use, and where it stands.
+        """
+        assert old in MODULE
+        assert self.described(tmp_path, old, new) == self.described(tmp_path)
+
+    def test_other_process(self, tmp_path):
+        """
+        Where addresses, and the order of sets of text, are others.
+        """
+        here = self.described(tmp_path)
+        code = ('import json, a_module\n'
+                'print(json.dumps(a_module.described))')
+        there = subprocess.run([sys.executable, '-c', code], cwd=tmp_path,
+                               capture_output=True, text=True, check=True)
+        assert there.stdout.strip() == here
+        assert ' at 0x' not in here
 
 
 class Plain:
