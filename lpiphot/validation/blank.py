@@ -3,16 +3,16 @@
 A test of LPI that needs no truth: predict pixels that are in fact seen.
 """
 
-from importlib.metadata import version
-
 import numpy as np
 from astropy.table import QTable, vstack
 from scipy.linalg import cho_factor, cho_solve
 
 from lpiphot._fwhm import model_fwhm
-from lpiphot._inputs import ImageReader, as_gain, as_seed
+from lpiphot._inputs import ImageReader, as_count, as_gain, as_seed
+from lpiphot._outputs import with_unit
 from lpiphot._tables import (catalogue_of, column_values, find_column,
                              flux_unit_of)
+from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.validation.environment import subtract_stars
 from lpiphot.validation.injection import inject_stars, random_positions
 from lpiphot.validation.recovery import BLEND_FWHM, add_environment
@@ -80,24 +80,36 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
 
     Raises
     ------
+    TypeError
+        If the corrector is none, or an input is of the wrong kind.
+
     ValueError
         If the positions do not fit into the image, or an input is bad
         (see the corrector).
     """
+    if not isinstance(corrector, LPIBackgroundCorrector):
+        msg = ('corrector must be an LPIBackgroundCorrector, got '
+               f'{type(corrector).__name__}.')
+        raise TypeError(msg)
+    n_positions = as_count('n_positions', n_positions, 1)
+    seed = as_seed(rng)
     reader = ImageReader(data, error=error, mask=mask)
     table = catalogue_of(phot)
     unit = flux_unit_of(table, find_column(table, 'flux'), reader.unit)
     given = {name: value for name, value in (
         ('error', error), ('mask', mask), ('background', background))
         if value is not None}
-    flux = _stand_in_flux(corrector, data, table, given)
     psf_model = corrector.psf_model
     known = _short_catalogue(table, psf_model, reader.unit)
     xy_known = np.transpose((known['x_fit'], known['y_fit']))
     fwhm = float(model_fwhm(psf_model, reader.shape))
+    image = reader.read()
+    no_place = image.mask
+    residual = subtract_stars(image.data, known, psf_model)
+    meta = _parameters(corrector, residual, image, reader.unit, background)
+    flux = meta['lpiphot_min_mask_flux']
 
-    rng = np.random.default_rng(as_seed(rng))
-    no_place = reader.read().mask
+    rng = np.random.default_rng(seed)
     half = max(corrector.stamp_shape) // 2
     # so far apart that none is within the stamp of another
     separation = 2.0 * half
@@ -117,7 +129,7 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
     result = QTable(rows)
     n = len(result)
     result.add_column(np.ones(n, dtype=int), 0, name='round')
-    result['recovered'] = np.isfinite(result['z_after'])
+    result['recovered'] = np.ones(n, dtype=bool)
     distance = np.full(n, np.inf)
     if len(xy_known) > 0:
         distance = np.min(np.hypot(
@@ -126,13 +138,16 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
     result['existing_distance'] = distance
     # positions of one image are apart, and those of others do not matter
     result['injected_distance'] = np.full(n, np.inf)
-    residual = subtract_stars(reader.read().data, known, psf_model)
     add_environment(result, residual, no_place, xy_known, fwhm=fwhm,
                     blend_radius=BLEND_FWHM * fwhm)
     if unit is not None:
         for name in ('flux_true', 'cflux', 'dcflux'):
             result[name] = (result[name] * reader.unit).to(unit)
+    # photutils' record of the PSF, and the parameters as of a table
     result.meta = {
+        **{name: value for name, value in table.meta.items()
+           if name == 'psf_model'},
+        **meta,
         'recovery_shape': ' '.join(str(size) for size in reader.shape),
         'recovery_fwhm': fwhm,
         'recovery_seed': 'blank positions',
@@ -142,20 +157,22 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
         'recovery_counts': {'round': [1], 'n_true': [n], 'n_found': [n],
                             'n_matched': [n], 'n_existing': [0],
                             'n_false': [0]},
-        **{f'{package}_version': version(package)
-           for package in ('lpiphot', 'numpy', 'astropy', 'photutils')},
     }
     return RecoveryResult(result, residual=residual, mask=no_place)
 
 
-def _stand_in_flux(corrector, data, table, given):
+def _parameters(corrector, residual, image, unit, background):
     """
-    Return the flux that all faint stars are masked as, in data units.
+    Return the parameters that the corrector uses for an image.
+
+    They are the metadata of a table without stars, of the image without
+    its stars.
     """
-    flux = table.meta.get('lpiphot_min_mask_flux')
-    if flux is None:
-        flux = corrector(data, table, **given).meta['lpiphot_min_mask_flux']
-    return float(flux)
+    nothing = QTable({'x_fit': np.zeros(0), 'y_fit': np.zeros(0),
+                      'flux_fit': with_unit(np.zeros(0), unit)})
+    error = None if image.error is None else with_unit(image.error, unit)
+    return corrector(with_unit(residual, unit), nothing, error=error,
+                     mask=image.mask, background=background).meta
 
 
 def _short_catalogue(table, psf_model, unit):
@@ -195,9 +212,15 @@ def _predict(corrector, data, known, xy, flux, unit, given, rng):
                          gain=as_gain(corrector.gain, unit), rng=rng)
     if unit is not None:
         catalogue['flux_fit'] = catalogue['flux_fit'] * unit
-    first = len(known)
-    predictions = corrector.predict(
-        image, catalogue, list(range(first, first + len(xy))), **given)
+    # what an error message calls them
+    names = [f'({x:.1f}, {y:.1f})' for x, y in xy]
+    catalogue['id'] = [''] * len(known) + names
+    try:
+        predictions = corrector.predict(image, catalogue, names, **given)
+    except ValueError as exc:
+        msg = ('mask must be True where data have no noise, as in padding: '
+               f'a position (x, y) cannot be predicted, {exc}')
+        raise ValueError(msg) from exc
     return [_row(x, y, flux, prediction)
             for (x, y), prediction in zip(xy, predictions, strict=True)]
 

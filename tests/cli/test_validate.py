@@ -72,6 +72,7 @@ def test_blank(validate, no_plots, capsys):
                  'cal.json']) == 0
     table = RecoveryResult.read('out.ecsv').table
     assert len(table) == 40
+    assert table.meta['lpiphot_stamp_shape'] == '(9, 9)'
     assert 'z_before' not in table.colnames
     assert Calibration.load('cal.json').n_stars == 40
     assert Path('page.svg').stat().st_size > 0

@@ -89,6 +89,58 @@ def test_same_as_corrector():
     assert np.all(table['flux_true'] == 60.0)
 
 
+def test_parameters():
+    """
+    The metadata are those of a table that the corrector makes.
+    """
+    data, error = make_data(0.0), np.full(SHAPE, 1.7)
+    given = {'stamp_shape': 15, 'window_shape': 51, 'condition_radius': 7,
+             'residual_threshold': 90.0}
+    corrector = LPIBackgroundCorrector(PSF, **given)
+    phot = PHOT.copy()
+    phot.meta['psf_model'] = repr(PSF)
+    table = corrector(data, phot, error=error)
+    result = check_blank_positions(corrector, data, phot, error=error,
+                                   n_positions=35, rng=4)
+    for name, value in table.meta.items():
+        assert result.table.meta[name] == (
+            pytest.approx(value, rel=1e-3) if isinstance(value, float)
+            else value), name
+    calibration = result.calibration(way='all')
+    calibration.apply(table)
+    with pytest.raises(ValueError, match='star_noise_from'):
+        calibration.apply(corrector(data, phot))
+
+
+def test_flux_of_the_corrector():
+    """
+    Not of one that made the table before.
+    """
+    corrector = LPIBackgroundCorrector(PSF, **SMALL)
+    table = LPIBackgroundCorrector(PSF, **(SMALL | {'min_mask_flux': 99.0}))(
+        make_data(0.0), PHOT)
+    result = check_blank_positions(corrector, make_data(0.0), table,
+                                   n_positions=2)
+    assert np.all(result.table['flux_true'] == 60.0)
+    assert result.table.meta['lpiphot_min_mask_flux'] == 60.0
+
+
+def test_bad_input():
+    corrector = LPIBackgroundCorrector(PSF, **SMALL)
+    data = make_data(0.0)
+    for n_positions in (0, -1):
+        with pytest.raises(ValueError, match='n_positions must be at least'):
+            check_blank_positions(corrector, data, PHOT,
+                                  n_positions=n_positions)
+    with pytest.raises(TypeError, match='n_positions must be an integer'):
+        check_blank_positions(corrector, data, PHOT, n_positions=10.5)
+    with pytest.raises(TypeError, match='corrector must be an LPIBackground'):
+        check_blank_positions(len, data, PHOT)
+    data[:, 60:] = 0.0
+    with pytest.raises(ValueError, match=r'no noise.* predicted, ids has \('):
+        check_blank_positions(corrector, data, PHOT[:1])
+
+
 def test_units_and_gain():
     data = make_data(0.0)
     corrector = LPIBackgroundCorrector(
