@@ -102,7 +102,7 @@ class _View:
             cell = max(np.sqrt(area), 16.0)
         self.cell = min(cell, *result.shape)
         self.titles = {'before': 'photutils', 'after': 'with LPI'} | titles
-        blank = result.table.meta.get('recovery_seed') == 'blank positions'
+        blank = result.table.meta['recovery_kind'] == 'blank positions'
         self.what = ('blank positions predicted' if blank
                      else 'injected stars recovered')
         self.unit = str(result.table['flux_true'].unit or 'data units')

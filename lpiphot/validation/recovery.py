@@ -491,6 +491,7 @@ class InjectionRecovery:
         table.meta = meta | {
             'recovery_shape': ' '.join(str(n) for n in residual.shape),
             'recovery_fwhm': fwhm,
+            'recovery_kind': 'injected stars',
             'recovery_seed': self._seed,
             'recovery_n_sources': len(baseline.table),
             'recovery_psf_model': type(setup.psf_model).__name__,

@@ -146,10 +146,10 @@ class RecoveryResult:
             'photon noise of the stars': _noise_text(meta),
             'purity of new sources': f'{purity:.1%} ({false} false)',
         }
-        if meta['recovery_seed'] == 'blank positions':
+        if meta['recovery_kind'] == 'blank positions':
             facts = {'image': facts['image'],
                      'test': 'known stars at blank positions, subtracted '
-                             'exactly'}
+                             f'exactly, seed {meta["recovery_seed"]}'}
         return make_report(self.table, self.measured, n_bins=n_bins,
                            purity=purity, facts=facts)
 

@@ -52,6 +52,8 @@ def test_honest(rms):
     assert 0.85 < chi2 < 1.25
     assert np.allclose(table['z_after'], (
         table['cflux'] - table['flux_true']) / table['dcflux'])
+    assert table.meta['recovery_kind'] == 'blank positions'
+    assert table.meta['recovery_seed'] == 1
     again = check_blank_positions(corrector, make_data(rms), PHOT,
                                   n_positions=120, rng=1)
     assert np.array_equal(again.table['z_after'], table['z_after'])

@@ -118,6 +118,7 @@ class TestKnownAnswer:
         assert abs(np.median(table['roughness']) - 1.0) < 0.1
         for name in ('lpiphot_version', 'recovery_fwhm', 'recovery_seed'):
             assert name in table.meta
+        assert table.meta['recovery_kind'] == 'injected stars'
 
 
 def test_existing_star_is_never_matched():
