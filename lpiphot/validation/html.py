@@ -57,8 +57,8 @@ def recovery_page(result, *, title='Injection test', figures=None,
         The title of the page.
 
     figures : dict, optional
-        Figures by their captions. By default the summary, and the
-        profile along the image.
+        Figures by their captions. By default the summary, and, if stars
+        were recovered, the profile along the image.
 
     n_bins : 3-tuple of int, optional
         The number of bins of magnitude, roughness and density.
@@ -70,8 +70,9 @@ def recovery_page(result, *, title='Injection test', figures=None,
     """
     report = result.report(n_bins=n_bins)
     if figures is None:
-        figures = {'': result.plot('summary'),
-                   'Along the image': result.plot('profile')}
+        figures = {'': result.plot('summary')}
+        if len(result.stars()) > 0:
+            figures['Along the image'] = result.plot('profile')
     names = list(report.labels)
     parts = [f'<h1>{html.escape(title)}</h1>', _table(
         [], [[key, value] for key, value in report.facts.items()], 'facts'),

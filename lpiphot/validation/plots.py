@@ -14,7 +14,7 @@ from lpiphot.validation.bins import star_statistics
 from lpiphot.validation.completeness import (completeness_curve,
                                              completeness_limits)
 from lpiphot.validation.pit import pit_values
-from lpiphot.validation.report import choose
+from lpiphot.validation.report import WAYS, choose
 from lpiphot.validation.statistics import outlier_fraction, robust_width
 
 __all__ = ['PANELS', 'plot_recovery']
@@ -29,6 +29,9 @@ _STYLE = {'font.size': 10.5, 'axes.titlesize': 12, 'legend.frameon': False,
 
 _Z_LIMIT = 5.0
 _Z_PDF = 8.0
+
+# Maps of cells, fewer than this, would show the whole image in one colour
+_MIN_CELLS = 4
 
 # Stars along an axis are also shown as running medians of this many bins
 _N_RUNNING = 24
@@ -67,7 +70,8 @@ def plot_recovery(result, which, *, way='apart', axis='x', cell=None,
     Raises
     ------
     ValueError
-        If ``which`` or ``axis`` is unknown, or no star was recovered.
+        If ``which`` or ``axis`` is unknown, or needs stars, and none
+        was recovered. With none, the summary has what can be shown.
     """
     if which != 'summary' and which not in PANELS:
         msg = (f"which must be 'summary' or one of {', '.join(PANELS)}; got "
@@ -77,11 +81,14 @@ def plot_recovery(result, which, *, way='apart', axis='x', cell=None,
         msg = f"axis must be 'x' or 'y'; got {axis!r}."
         raise ValueError(msg)
     view = _View(result, way, axis, cell, titles or {})
-    if len(view.stars) == 0:
+    some = len(view.stars) > 0
+    if not some and which not in ('summary', 'completeness'):
         msg = f'way={way!r} must leave stars to plot; none was recovered.'
         raise ValueError(msg)
     with rc_context(_STYLE):
-        return _summary(view) if which == 'summary' else _single(view, which)
+        if which != 'summary':
+            return _single(view, which)
+        return _summary(view) if some else _summary_of_none(view)
 
 
 class _View:
@@ -155,28 +162,55 @@ def _summary(view):
     figure = Figure(figsize=(18.5, 4.4 * n_rows), layout='constrained')
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.10, wspace=0.04,
                                    hspace=0.04)
-    axes = figure.subplots(n_rows, 4)
-    maps, middle, last = axes[0], axes[1], axes[-1]
-    _plot_residual(maps[0], view)
-    for plot, name in zip(maps[1:], view.names, strict=False):
-        _plot_map(plot, view, name)
-    _write_numbers(maps[3], view)
-    _plot_pdf(middle[0], view)
-    _plot_pit(middle[1], view)
+    grid = figure.add_gridspec(n_rows, 4)
+    factor = view.result.rescaling_map(view.names[0], size=view.cell,
+                                       way=view.way)[0]
+    rescaling = factor.size >= _MIN_CELLS
+
+    def panel(row, first, last=None):
+        # panels in place of the maps of cells are wider
+        return figure.add_subplot(grid[row, first:(last or first) + 1])
+
+    _plot_residual(panel(0, 0), view)
+    for i, name in enumerate(view.names):
+        _plot_map(panel(0, 1 + i), view, name)
+    _plot_pdf(panel(1, 0), view)
+    _plot_pit(panel(1, 1), view)
     if both:
-        _plot_changes(middle[2], view)
-        _plot_completeness(middle[3], view)
-        for plot, name in zip(last, view.names, strict=False):
-            _plot_rescaling(plot, view, name)
+        _write_numbers(panel(0, 3), view)
+        _plot_changes(panel(1, 2), view)
+        _plot_completeness(panel(1, 3), view)
+        if rescaling:
+            for i, name in enumerate(view.names):
+                _plot_rescaling(panel(2, i), view, name)
+        profiles = (panel(2, 2), panel(2, 3)) if rescaling else (
+            panel(2, 0, 1), panel(2, 2, 3))
     else:
-        _plot_rescaling(maps[2], view, view.names[0])
-    _plot_z_profile(last[2], view)
+        if rescaling:
+            _plot_rescaling(panel(0, 2), view, view.names[0])
+        _write_numbers(panel(0, 3) if rescaling else panel(0, 2, 3), view)
+        profiles = panel(1, 2), panel(1, 3)
+    _plot_z_profile(profiles[0], view)
     if both or 'flux_fit' not in view.stars.colnames:
-        _plot_error_profile(last[3], view)
+        _plot_error_profile(profiles[1], view)
     else:
-        _plot_completeness(last[3], view)
+        _plot_completeness(profiles[1], view)
     figure.suptitle(f'{len(view.stars)} {view.what}: are fluxes and errors '
                     'right?', fontsize=17, fontweight='bold')
+    return figure
+
+
+def _summary_of_none(view):
+    """
+    Show the image, and at which magnitudes no star was found in it.
+    """
+    figure = Figure(figsize=(11.5, 4.9), layout='constrained')
+    axes = figure.subplots(1, 2)
+    _plot_residual(axes[0], view)
+    _plot_completeness(axes[1], view)
+    number = np.count_nonzero(choose(view.result.table, view.way))
+    figure.suptitle(f'None of {number} injected stars was recovered '
+                    f'({WAYS[view.way]})', fontsize=14, fontweight='bold')
     return figure
 
 
@@ -285,6 +319,9 @@ def _plot_residual(plot, view):
     """
     _frame(plot, view, 'Residual: image − sky − its stars')
     label = f'residual [{view.unit}]'
+    if view.result.residual is None and len(view.stars) == 0:
+        plot.set_axis_off()
+        return
     if view.result.residual is None:
         plot.set_title('Residual around the injected stars')
         values = np.asarray(view.stars['residual_around'])
@@ -338,8 +375,8 @@ def _plot_pdf(plot, view):
     plot.plot(x, np.exp(-0.5 * x ** 2) / np.sqrt(2.0 * np.pi), 'k--', lw=1.5,
               label='unit Gaussian: width 1')
     plot.set_title('Are the errors honest?')
-    plot.set_xlabel(f'z = (measured − true) / error, beyond ±{_Z_PDF:.0f} in '
-                    'the last bins')
+    plot.set_xlabel('z = (measured − true) / error\n'
+                    f'(beyond ±{_Z_PDF:.0f} in the last bins)')
     plot.set_ylabel('fraction of stars per unit of z')
     plot.set_xlim(-_Z_PDF, _Z_PDF)
     plot.set_ylim(0, 1.4 * plot.get_ylim()[1])
@@ -431,10 +468,10 @@ def _plot_completeness(plot, view):
             ('all', _GREY, ':', 'all places'),
             ('apart', 'k', '-', '> 4/3 FWHM from others')):
         stars = table[choose(table, way)]
-        magnitude, recovered = stars['mag_true'], stars['recovered']
-        if way == 'all' and len(stars) == np.count_nonzero(
-                choose(table, 'apart')):
+        if len(stars) == 0 or (way == 'all' and len(stars) == np.count_nonzero(
+                choose(table, 'apart'))):
             continue
+        magnitude, recovered = stars['mag_true'], stars['recovered']
         low, high = np.min(magnitude), np.max(magnitude)
         if not high > low:
             low, high = low - 0.5, high + 0.5
@@ -459,7 +496,7 @@ def _plot_completeness(plot, view):
     plot.yaxis.set_major_formatter(PercentFormatter(1.0))
     plot.set_title('Completeness')
     plot.set_xlabel('true magnitude' if zero_point else
-                    f'true magnitude, −2.5 log10(flux [{view.unit}])')
+                    f'true magnitude\n−2.5 log10(flux [{view.unit}])')
     plot.set_ylabel('stars recovered')
     plot.legend(loc='lower left', fontsize='small', title=title or None,
                 alignment='left')

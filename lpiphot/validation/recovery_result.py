@@ -266,7 +266,8 @@ class RecoveryResult:
         Raises
         ------
         ValueError
-            If an argument is unknown, or no star was recovered.
+            If an argument is unknown; or no star was recovered, but for
+            'summary' and 'completeness', which then say so.
         """
         from lpiphot.validation.plots import plot_recovery
 
@@ -284,7 +285,7 @@ class RecoveryResult:
 
         figures : dict, optional
             The figures by their captions. If `None`, then the summary
-            and the profile of `plot`.
+            and, if stars were recovered, the profile of `plot`.
 
         Returns
         -------

@@ -328,8 +328,14 @@ def test_finds_nothing():
     result = tool(np.zeros(SHAPE) + make_data() * 0)
     assert not np.any(result.table['recovered'])
     assert result.report().ways['all']['completeness'] == 0.0
+    figure = result.plot()
+    assert 'None of 200 injected' in figure.get_suptitle()
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:2] == ['Residual: image − sky − its stars', 'Completeness']
+    assert 'None of' in RecoveryResult(result.table).plot().get_suptitle()
+    assert '0 of 200 (0.0%)' in result.to_html()
     with pytest.raises(ValueError, match='none was recovered'):
-        result.plot()
+        result.plot('maps')
 
 
 def test_round_trip(result, tmp_path):
@@ -354,6 +360,43 @@ def test_plots(result, which):
                           'profile': 4}.get(which, 1)
     texts = ' '.join(axes.get_title() for axes in figure.axes)
     assert texts.strip()
+
+
+def test_summary_of_few(result):
+    """
+    Maps of less than four cells are left out, for one or two.
+    """
+    def titles(n, *names):
+        table = result.table[:n].copy()
+        table.remove_columns(names)
+        for name in names:
+            del table.meta[name.replace('z', 'recovery_measured')]
+        figure = RecoveryResult(table).plot()
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            box = axes.xaxis.label.get_window_extent()
+            assert axes.axison is False or box.x0 >= 0
+            assert axes.axison is False or box.x1 <= figure.bbox.width
+        return ' '.join(axes.get_title() for axes in figure.axes)
+
+    for names in ((), ('z_before',)):
+        few, many = titles(100, *names), titles(400, *names)
+        assert 'median factor' not in few
+        assert 'median factor' in many
+        for word in ('honest', 'z along', 'Residual'):
+            assert word in few
+
+
+def test_all_blended():
+    """
+    Completeness has a curve of all, and no limit of those apart.
+    """
+    stars = QTable({'x_0': [60.0, 63.0], 'y_0': [100.0, 100.0],
+                    'flux': [800.0, 900.0]})
+    result = make_tool()(make_data(), stars=stars)
+    assert 'None of 0' in result.plot().get_suptitle()
+    lines = result.plot('completeness', way='all').axes[0].lines
+    assert len(lines) == 1
 
 
 def test_plots_without_images(result):
