@@ -25,6 +25,11 @@ catalogue is, and how good fluxes and errors are before and after the
 correction. Writes a table of all stars, a picture and a report."""
 
 _N_ROUNDS = 10
+_N_BLANK = 200
+
+# Options about injected stars, of which --blank has none
+_INJECTION = ('n_rounds', 'fraction', 'bright', 'faint', 'zero_point',
+              'avoid_blends', 'integer', 'border', 'n_processes', 'folder')
 
 
 def add_parser(subparsers):
@@ -70,7 +75,7 @@ def add_parser(subparsers):
     group.add_argument('--blank', action='store_true', default=None,
                        help='inject nothing: predict the pixels of blank '
                        'positions and compare (--n-stars of them, default '
-                       '200)')
+                       f'{_N_BLANK}; no other option of this group)')
     group.add_argument('--n-processes', type=int, metavar='N',
                        help='processes to use')
     group.add_argument('--folder', metavar='DIR',
@@ -113,10 +118,16 @@ def _injection_options(args):
     """
     Return the keywords of `InjectionRecovery` that were given.
     """
-    names = ('fraction', 'n_stars', 'zero_point', 'avoid_blends', 'integer',
-             'border', 'n_processes', 'folder', 'n_rounds')
-    options = {name: getattr(args, name) for name in names
-               if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in _INJECTION
+             if getattr(args, name) is not None}
+    if args.blank and given:
+        names = ', '.join('--' + name.replace('_', '-') for name in given)
+        msg = f'--blank injects no stars: it has no use for {names}'
+        raise CLIError(msg)
+    options = {name: value for name, value in given.items()
+               if name not in ('bright', 'faint')}
+    if args.n_stars is not None:
+        options['n_stars'] = args.n_stars
     if (args.bright is None) != (args.faint is None):
         msg = 'give both of --bright and --faint, or none'
         raise CLIError(msg)
@@ -125,6 +136,23 @@ def _injection_options(args):
     if args.seed is not None:
         options['rng'] = args.seed
     return options | {'gain': args.gain}
+
+
+def _check_number(args):
+    """
+    Raise an error if there cannot be enough stars for a calibration.
+    """
+    from lpiphot.validation.calibration import MIN_STARS
+
+    number = args.n_stars
+    if args.calibration is None or number is None:
+        return
+    if not args.blank:
+        number *= _N_ROUNDS if args.n_rounds is None else args.n_rounds
+    if number < MIN_STARS:
+        msg = (f'--calibration needs at least {MIN_STARS} stars; there will '
+               f'be {number}')
+        raise CLIError(msg)
 
 
 def _check_blank(args, corrector, phot, error):
@@ -136,32 +164,43 @@ def _check_blank(args, corrector, phot, error):
     return check_blank_positions(
         corrector, phot.data_subtracted, phot.table, error=error,
         mask=phot.mask, background=phot.background, rng=args.seed,
-        n_positions=200 if args.n_stars is None else args.n_stars)
+        n_positions=_N_BLANK if args.n_stars is None else args.n_stars)
 
 
-def _write(args, outputs, result):
+def _calibration(outputs, result):
+    """
+    Return the calibration and `None`, or `None` and what is wrong.
+    """
+    if 'calibration' not in outputs:
+        return None, None
+    try:
+        with bad_input(f'{outputs["calibration"]} is not written: '):
+            return result.calibration(), None
+    except CLIError as exc:
+        return None, exc
+
+
+def _write(args, outputs, result, calibration):
     record_options(args, result.table.meta)
     title = f'Injection test of {os.path.basename(args.image)}'
     with atomic_files(outputs, overwrite=args.overwrite) as temporary:
         write_table(temporary['output'], result.table)
         figure = result.plot()
         figure.savefig(temporary['plot'], dpi=150)
-        figures = {'': figure, 'Along the image': result.plot('profile')}
+        figures = {'': figure}
+        if len(result.stars()) > 0:
+            figures['Along the image'] = result.plot('profile')
         with open(temporary['report'], 'w', encoding='utf-8') as fh:
             fh.write(result.to_html(title=title, figures=figures))
-        if 'calibration' in temporary:
-            with bad_input('--calibration: '):
-                result.calibration().save(temporary['calibration'])
+        if calibration is not None:
+            calibration.save(temporary['calibration'])
 
 
 def _summary(result, outputs, seconds):
     """
     Make the lines of the summary: the report less its tables.
     """
-    lines = result.report().lines()
-    end = next(i for i, line in enumerate(lines)
-               if line.startswith('coverage'))
-    lines[end - 1:] = ['', f'{seconds:.0f} s']
+    lines = [*result.report().lines(short=True), '', f'{seconds:.0f} s']
     return lines + [f'wrote {path}' for path in outputs.values()]
 
 
@@ -178,6 +217,7 @@ def run(args):
     _complete_outputs(args)
     outputs = check_outputs(args)
     injection = _injection_options(args)
+    _check_number(args)
 
     from lpiphot import LPIBackgroundCorrector
     from lpiphot.pipeline import PSFPipeline
@@ -208,6 +248,11 @@ def run(args):
                                      progress_bar=want_progress(args))
             result = tool(image.data, error=error, mask=mask)
     seconds = time.perf_counter() - start
-    _write(args, outputs, result)
+    calibration, failure = _calibration(outputs, result)
+    if failure is not None:  # hours of work are written nevertheless
+        del outputs['calibration']
+    _write(args, outputs, result, calibration)
     if not args.quiet:
         print('\n'.join(_summary(result, outputs, seconds)))
+    if failure is not None:
+        raise failure

@@ -20,7 +20,7 @@ _FORMAT = 1
 # The width of z of n Gaussian stars scatters by this over sqrt(n)
 _SCATTER = 1.166
 
-_MIN_STARS = 30
+MIN_STARS = 30
 
 # Metadata of a table: what was asked for, as far as it changes dcflux. Not
 # the precision and the seed, which hardly do
@@ -129,8 +129,8 @@ class Calibration:
             If there are fewer than 30 stars.
         """
         z = finite_values(z)
-        if z.size < _MIN_STARS:
-            msg = (f'z must have at least {_MIN_STARS} finite values to '
+        if z.size < MIN_STARS:
+            msg = (f'z must have at least {MIN_STARS} finite values to '
                    f'measure a width, got {z.size}.')
             raise ValueError(msg)
         factor = robust_width(z)

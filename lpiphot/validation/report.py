@@ -95,9 +95,14 @@ class RecoveryReport:
         """
         return '\n'.join(self.lines())
 
-    def lines(self):
+    def lines(self, *, short=False):
         """
         Return the report as lines of text.
+
+        Parameters
+        ----------
+        short : bool, optional
+            Whether to leave out the coverage and the tables of bins.
 
         Returns
         -------
@@ -130,6 +135,8 @@ class RecoveryReport:
                 lines.append(f'{"equation 11 (robust)":26} '
                              f'{values["ratio"]:10.3f} '
                              f'({values["ratio_robust"]:.3f})')
+        if short:
+            return lines
         lines += ['', 'coverage of intervals, stars apart:']
         lines += self.coverage.pformat(show_unit=False)
         for axis, table in self.by.items():

@@ -27,6 +27,18 @@ def validate(folder):
 
 
 @pytest.fixture
+def blank(validate):
+    """
+    The same without what is about injected stars.
+    """
+    args = [*validate, '--blank']
+    for name in ('--n-rounds', '--border', '--n-stars'):
+        index = args.index(name)
+        del args[index:index + 2]
+    return args
+
+
+@pytest.fixture
 def no_plots(monkeypatch):
     """
     Leave the plots out, which are most of the work.
@@ -66,8 +78,8 @@ def test_folder(validate, no_plots, capsys):
     assert 'another configuration' in capsys.readouterr().err
 
 
-def test_blank(validate, no_plots, capsys):
-    assert main([*validate, '--blank', '--n-stars', '40', '--report',
+def test_blank(blank, no_plots, capsys):
+    assert main([*blank, '--n-stars', '40', '--report',
                  'page.html', '--plot', 'page.svg', '--calibration',
                  'cal.json']) == 0
     table = RecoveryResult.read('out.ecsv').table
@@ -106,7 +118,8 @@ def test_whole_or_not_at_all(validate, folder, no_plots, monkeypatch):
     (['--report', 'out.txt'], '.html'),
     (['--calibration', 'cal.ecsv'], '.json'),
     (['--plot', 'image.fits'], '--plot'),
-    (['--calibration', 'cal.json'], 'at least 30'),
+    (['--calibration', 'cal.json'], 'at least 30 stars; there will be 8'),
+    (['--blank'], 'no use for --n-rounds, --border'),
 ])
 def test_bad_input(validate, no_plots, options, words, capsys):
     assert main([*validate, *options]) == 2
@@ -114,6 +127,40 @@ def test_bad_input(validate, no_plots, options, words, capsys):
     assert words in err
     assert not Path('out.ecsv').exists()
     assert not Path('out.png').exists()
+
+
+def test_too_few_recovered(validate, capsys):
+    """
+    Only the calibration is missing, if no star is found; that is told.
+    """
+    args = [*validate, '--bright', '10', '--faint', '11', '--n-stars', '15',
+            '--calibration', 'cal.json']
+    assert main(args) == 2
+    printed = capsys.readouterr()
+    error = printed.err.splitlines()[-1]
+    assert 'cal.json is not written: z must have at least 30' in error
+    assert '30 injected, 0 recovered' in printed.out
+    assert 'wrote out.html' in printed.out
+    assert 'cal.json' not in printed.out
+    assert not Path('cal.json').exists()
+    assert not np.any(RecoveryResult.read('out.ecsv').table['recovered'])
+    assert Path('out.png').stat().st_size > 0
+    assert '0 of 30 (0.0%)' in Path('out.html').read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('option', [
+    ('--n-rounds', '2'), ('--fraction', '0.1'), ('--bright', '5'),
+    ('--faint', '5'), ('--zero-point', '25'), ('--avoid-blends',),
+    ('--integer',), ('--border', '5'), ('--n-processes', '2'),
+    ('--folder', 'kept')])
+def test_useless_for_blank(blank, option, capsys):
+    assert main([*blank, *option]) == 2
+    assert f'no use for {option[0]}\n' in capsys.readouterr().err
+
+
+def test_few_blank(blank, capsys):
+    assert main([*blank, '--n-stars', '29', '--calibration', 'c.json']) == 2
+    assert 'there will be 29' in capsys.readouterr().err
 
 
 def test_config(validate, no_plots):

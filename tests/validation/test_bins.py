@@ -107,6 +107,8 @@ def test_report():
     for word in ('field', f'{width:.3f}', 'blends included', 'equation 11',
                  'in bins of density'):
         assert word in text
+    short = report.lines(short=True)
+    assert text.startswith('\n'.join([*short, '', 'coverage of intervals']))
 
 
 def test_bad_way():
