@@ -12,8 +12,10 @@ from importlib.metadata import version
 
 import astropy.units as u
 import numpy as np
+from astropy.modeling import Model
 from astropy.nddata import NDData
 from astropy.table import QTable, Table, vstack
+from photutils.psf import PSFPhotometry
 
 from lpiphot._files import whole_file
 from lpiphot._fwhm import model_fwhm
@@ -59,7 +61,9 @@ class InjectionRecovery:
         ``flux_fit`` and ``flux_err``; or an object with such a
         ``table``, and perhaps the image that was fitted as
         ``data_subtracted``, with ``mask`` and ``background``, as
-        `~lpiphot.pipeline.PSFPipeline` does. To run in several
+        `~lpiphot.pipeline.PSFPipeline` does. If it finds nothing, which
+        is a result as others, then it returns an empty table or
+        `None`; what it raises ends the test. To run in several
         processes it must be a module-level function or an object that
         can be pickled.
 
@@ -217,7 +221,7 @@ class InjectionRecovery:
                 raise ValueError(msg)
             magnitudes = as_range('magnitudes', magnitudes)
         self.pipeline = pipeline
-        self.psf_model = psf_model
+        self.psf_model = None if psf_model is None else _as_psf(psf_model)
         self.corrector = corrector
         self.columns = _as_columns(columns)
         self.n_rounds = n_rounds
@@ -226,7 +230,7 @@ class InjectionRecovery:
         self.fluxes = fluxes
         self.flux_quantiles = flux_quantiles
         self.magnitudes = magnitudes
-        self.zero_point = zero_point
+        self.zero_point = _as_finite('zero_point', zero_point)
         self.min_separation = min_separation
         self.avoid_blends = bool(avoid_blends)
         self.border = border
@@ -289,11 +293,11 @@ class InjectionRecovery:
             else:
                 baseline = _known(catalogue, data, error, mask)
         psf_model = self._psf_of(baseline)
-        fwhm = float(model_fwhm(psf_model, reader.shape))
+        fwhm = psf_fwhm(psf_model, reader.shape)
         setup = self._setup(data, error, mask, reader, baseline, psf_model,
                             fwhm, stars)
         n_rounds = (self.n_rounds if stars is None
-                    else int(np.max(setup.stars['round'], initial=0)))
+                    else int(np.max(setup.stars['round'])))
         done = self._open_folder(setup, n_rounds)
         rounds = self._run(setup, n_rounds, done)
         return self._collect(rounds, setup, baseline, fwhm)
@@ -464,12 +468,17 @@ class InjectionRecovery:
         Make one table of all rounds, and add what is around the stars.
         """
         counts = [pairs.meta['counts'] for pairs in rounds]
-        meta = dict(rounds[-1].meta) if rounds else {}
-        measured = meta.pop('measured', {})
-        meta.pop('counts', None)
+        # only rounds in which something was found tell the names of its
+        # columns, and the parameters of the corrector
+        telling = [pairs for pairs, count in zip(rounds, counts, strict=True)
+                   if count['n_found'] > 0]
+        meta = dict((telling or rounds)[0].meta)
+        measured = meta.pop('measured')
+        del meta['counts']
         for pairs in rounds:
             pairs.meta = {}
-        table = vstack(rounds) if len(rounds) > 1 else rounds[0]
+        table = (vstack(rounds, metadata_conflicts='silent')
+                 if len(rounds) > 1 else rounds[0])
         table = _without_masks(table)
 
         options = setup.options
@@ -509,6 +518,37 @@ class InjectionRecovery:
         }
         return RecoveryResult(table, residual=residual, mask=setup.no_place,
                               baseline=baseline)
+
+
+def psf_fwhm(psf_model, shape):
+    """
+    Return the FWHM of a PSF model, with an error in its name.
+
+    Parameters
+    ----------
+    psf_model : `~astropy.modeling.Model`
+        The model.
+
+    shape : 2-tuple of int
+        The shape of the image, at whose centre it is measured.
+
+    Returns
+    -------
+    fwhm : float
+        The FWHM in pixels.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be measured.
+    """
+    try:
+        return float(model_fwhm(psf_model, shape))
+    except ValueError as exc:
+        msg = ('psf_model must be a PSF whose FWHM can be measured; that of '
+               f'this {type(psf_model).__name__} cannot: it has no peak, or '
+               'is too wide.')
+        raise ValueError(msg) from exc
 
 
 def add_environment(table, residual, mask, sources, *, fwhm, blend_radius,
@@ -582,6 +622,33 @@ def _work(number):
         return _worker_setup.run(number)
 
 
+def _as_psf(psf_model):
+    """
+    Return a PSF model that photutils takes.
+    """
+    if not isinstance(psf_model, Model):
+        msg = ('psf_model must be an astropy model, got '
+               f'{type(psf_model).__name__}.')
+        raise TypeError(msg)
+    PSFPhotometry(psf_model, 5)  # an error if it is no PSF model
+    return psf_model
+
+
+def _as_finite(name, value):
+    """
+    Return a number, negative or not.
+    """
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        msg = f'{name} must be a number; got {value!r}'
+        raise TypeError(msg) from None
+    if not np.isfinite(value):
+        msg = f'{name} must be finite; got {value!r}'
+        raise ValueError(msg)
+    return value
+
+
 def _as_columns(columns):
     """
     Return the names of two columns as a tuple.
@@ -636,6 +703,9 @@ def _as_stars(stars, psf_model, unit):
     if not isinstance(stars, Table):
         msg = f'stars must be an astropy Table, got {type(stars).__name__}.'
         raise TypeError(msg)
+    if len(stars) == 0:
+        msg = 'stars must have at least one row; it has none.'
+        raise ValueError(msg)
     names = parameter_names(psf_model)
     table = QTable()
     for name, choices in zip(names, (('x_0', 'x_true'), ('y_0', 'y_true'),
@@ -652,6 +722,10 @@ def _as_stars(stars, psf_model, unit):
     table['round'] = (np.asarray(stars['round'], dtype=int)
                       if 'round' in stars.colnames
                       else np.ones(len(stars), dtype=int))
+    if np.min(table['round']) < 1:
+        msg = ('stars must have rounds from 1 up; got '
+               f'{np.min(table["round"])}.')
+        raise ValueError(msg)
     return table
 
 

@@ -7,7 +7,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import QTable
-from photutils.psf import CircularGaussianPRF
+from photutils.psf import CircularGaussianPRF, ImagePSF
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.datasets import make_cloud_image
@@ -138,6 +138,9 @@ def test_bad_input():
         check_blank_positions(corrector, data, PHOT, n_positions=10.5)
     with pytest.raises(TypeError, match='corrector must be an LPIBackground'):
         check_blank_positions(len, data, PHOT)
+    dark = LPIBackgroundCorrector(ImagePSF(-np.ones((5, 5))), **SMALL)
+    with pytest.raises(ValueError, match='psf_model must be a PSF whose FWHM'):
+        check_blank_positions(dark, data, PHOT)
     data[:, 60:] = 0.0
     with pytest.raises(ValueError, match=r'no noise.* predicted, ids has \('):
         check_blank_positions(corrector, data, PHOT[:1])

@@ -9,11 +9,12 @@ import pickle
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.modeling.models import Gaussian1D
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
-from photutils.psf import CircularGaussianPRF
-from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, PeakPipeline,
-                            double_errors, make_data)
+from photutils.psf import CircularGaussianPRF, ImagePSF
+from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, STAMP,
+                            PeakPipeline, double_errors, make_data)
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.validation import InjectionRecovery, RecoveryResult
@@ -362,6 +363,33 @@ def test_plots(result, which):
     assert texts.strip()
 
 
+def test_some_rounds_find_nothing():
+    """
+    The metadata are of a round that has them, the first or not.
+    """
+    calls = []
+
+    def pipeline(data):
+        calls.append(data)
+        if len(calls) in (1, 3):
+            return None
+        table = PeakPipeline()(data)
+        table.rename_column('flux_err', 'flux_unc')
+        return table
+
+    corrector = LPIBackgroundCorrector(
+        PSF, stamp_shape=11, window_shape=31, condition_radius=5)
+    tool = InjectionRecovery(pipeline, PSF, **(KEYS | {
+        'corrector': corrector, 'n_rounds': 3, 'n_stars': 4}))
+    result = tool(make_data(), catalogue=QTable())
+    table = result.table
+    assert table['recovered'].tolist() == 4 * [False] + 4 * [True] + 4 * [
+        False]
+    assert table.meta['lpiphot_stamp_shape'] == '(11, 11)'
+    assert table.meta['recovery_measured_before'] == 'flux_fit flux_unc'
+    assert np.isfinite(table['z_after']).tolist() == list(table['recovered'])
+
+
 def test_summary_of_few(result):
     """
     Maps of less than four cells are left out, for one or two.
@@ -444,13 +472,14 @@ def test_bad_input(tmp_path):
         make_tool(fraction=0.0)
     for name, value in (('fraction', None), ('flux_quantiles', 0.5),
                         ('min_separation', 'a'), ('match_radius', 'a'),
-                        ('border', 1.5), ('gain', 'a'),
+                        ('border', 1.5), ('gain', 'a'), ('zero_point', 'a'),
                         ('columns', 'cflux'), ('columns', ('cflux',))):
         with pytest.raises(TypeError, match=f'{name} must be'):
             make_tool(**{name: value})
     for name, value in (('flux_quantiles', (0.9, 0.1)),
                         ('flux_quantiles', (0, 2)), ('min_separation', -1),
-                        ('match_radius', 0), ('border', -1), ('gain', -1)):
+                        ('match_radius', 0), ('border', -1), ('gain', -1),
+                        ('zero_point', np.nan)):
         with pytest.raises(ValueError, match=f'{name} must be'):
             make_tool(**{name: value})
     with pytest.raises(ValueError, match="fluxes must be 'catalogue', num"):
@@ -461,6 +490,12 @@ def test_bad_input(tmp_path):
         make_tool(fluxes='catalogue', magnitudes=(-5, -9))
     with pytest.raises(ValueError, match='psf_model must be given'):
         InjectionRecovery(PeakPipeline())(data)
+    with pytest.raises(TypeError, match='psf_model must be an astropy mod'):
+        InjectionRecovery(PeakPipeline(), 'gauss')
+    with pytest.raises(ValueError, match='psf_model must be two-dim'):
+        InjectionRecovery(PeakPipeline(), Gaussian1D())
+    with pytest.raises(ValueError, match='psf_model must be a PSF whose FWHM'):
+        InjectionRecovery(PeakPipeline(), ImagePSF(-STAMP))(data)
     with pytest.raises(TypeError, match='pipeline must return a table'):
         InjectionRecovery(np.sum, PSF)(data)
     with pytest.raises(ValueError, match='fluxes must be given'):
@@ -471,6 +506,12 @@ def test_bad_input(tmp_path):
         make_tool()(data, stars=[1])
     with pytest.raises(ValueError, match='stars must have the columns'):
         make_tool()(data, stars=QTable({'x_0': [1.0]}))
+    with pytest.raises(ValueError, match='stars must have at least one row'):
+        make_tool()(data, stars=KNOWN[:0])
+    stars = KNOWN.copy()
+    stars['round'] = [0, 1, 2]
+    with pytest.raises(ValueError, match='stars must have rounds from 1 up'):
+        make_tool()(data, stars=stars)
     with pytest.raises(ValueError, match='corrector must return the same'):
         make_tool(corrector=lambda data, table: table)(data)
     with pytest.raises(TypeError, match='corrector must be a function or'):
