@@ -219,12 +219,16 @@ class Calibration:
         """
         values = {'kind': 'lpiphot calibration', 'format': _FORMAT,
                   'lpiphot_version': version('lpiphot'),
-                  'factor': self.factor, 'factor_error': self.factor_error,
+                  'factor': self.factor,
+                  # JSON has no NaN
+                  'factor_error': (self.factor_error if np.isfinite(
+                      self.factor_error) else None),
                   'n_stars': self.n_stars, 'column': self.column,
                   'parameters': self.parameters}
+        # whole before the file is opened
+        text = json.dumps(values, indent=2, allow_nan=False) + '\n'
         with open(path, 'w' if overwrite else 'x', encoding='utf-8') as fh:
-            json.dump(values, fh, indent=2)
-            fh.write('\n')
+            fh.write(text)
 
     @classmethod
     def load(cls, path):
@@ -262,7 +266,9 @@ class Calibration:
                    f'{values.get("lpiphot_version")}; this version of '
                    f'lpiphot reads up to {_FORMAT}.')
             raise ValueError(msg)
-        return cls(values['factor'], factor_error=values['factor_error'],
+        error = values['factor_error']
+        return cls(values['factor'],
+                   factor_error=np.nan if error is None else error,
                    n_stars=values['n_stars'], column=values['column'],
                    parameters=values['parameters'])
 

@@ -161,8 +161,13 @@ def test_file(tmp_path):
         calibration.save(path)
     Calibration(2.0).save(path, overwrite=True)
     assert Calibration.load(path).factor == 2.0
-
-    values = json.loads(path.read_text())
+    assert np.isnan(Calibration.load(path).factor_error)
+    values = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert values['factor_error'] is None
+    calibration.parameters['lpiphot_gain'] = {1}
+    with pytest.raises(TypeError, match='not JSON serializable'):
+        calibration.save(path, overwrite=True)
+    assert json.loads(path.read_text()) == values
     path.write_text(json.dumps(values | {'format': 2}))
     with pytest.raises(ValueError, match='has the format 2'):
         Calibration.load(path)
