@@ -32,7 +32,8 @@ def local_roughness(residual, xy, *, fwhm, mask=None, radius=None):
     box's single pixels would give: 1 on white noise, where the errors
     of PSF photometry are right, and more where noise is correlated or
     the background has structure. The scatter of single pixels is that
-    of differences of pixels four apart.
+    of differences of pixels four apart, along rows or along columns,
+    whichever is less: rows of unequal level are structure, not noise.
 
     Parameters
     ----------
@@ -74,14 +75,24 @@ def local_roughness(residual, xy, *, fwhm, mask=None, radius=None):
             continue
         structure = smooth[box][good_smooth[box]]
         pixels, usable = residual[box], good[box]
-        pair = usable[_NOISE_STEP:] & usable[:-_NOISE_STEP]
-        steps = (pixels[_NOISE_STEP:] - pixels[:-_NOISE_STEP])[pair]
-        if min(len(structure), len(steps)) < _MIN_PIXELS:
+        scatters = [_scatter(pixels, usable), _scatter(pixels.T, usable.T)]
+        if len(structure) < _MIN_PIXELS or np.isnan(scatters).all():
             continue
-        noise = mad_std(steps) / np.sqrt(2.0) * shrinks
+        noise = np.nanmin(scatters) * shrinks
         if noise > 0:
             roughness[i] = mad_std(structure) / noise
     return roughness
+
+
+def _scatter(pixels, usable):
+    """
+    Return the noise that differences along the first axis have.
+    """
+    pair = usable[_NOISE_STEP:] & usable[:-_NOISE_STEP]
+    if np.count_nonzero(pair) < _MIN_PIXELS:
+        return np.nan
+    steps = (pixels[_NOISE_STEP:] - pixels[:-_NOISE_STEP])[pair]
+    return mad_std(steps) / np.sqrt(2.0)
 
 
 def local_density(xy, sources, radius, shape):

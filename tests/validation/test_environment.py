@@ -36,6 +36,22 @@ class TestRoughness:
         found = local_roughness(NOISE + cloud, centre, fwhm=3.0, radius=60)
         assert 0.6 * expected < found[0] < 1.3 * expected
 
+    def test_bands(self):
+        """
+        Rows, or columns, of unequal level are structure.
+        """
+        bands = np.random.default_rng(5).normal(0.0, 4.0, (SHAPE[0], 1))
+        centre = [(60.0, 60.0)]
+        rows = local_roughness(NOISE + bands, centre, fwhm=3.0, radius=50)
+        columns = local_roughness((NOISE + bands).T, centre, fwhm=3.0,
+                                  radius=50)
+        assert np.allclose(rows, columns)
+        # smoothed in one direction the bands keep 1 / sqrt(2 sqrt(pi) sigma)
+        # of their scatter, and the noise the square of it
+        sigma = 3.0 / 2.3548
+        expected = np.sqrt(1 + (4.0 / 1.7) ** 2 * 2 * np.sqrt(np.pi) * sigma)
+        assert np.isclose(rows[0], expected, rtol=0.3)
+
     def test_mask_and_edges(self):
         bad = NOISE.copy()
         bad[:, :75] = 1e6
