@@ -384,6 +384,11 @@ def _like(data, image, expected, gain):
             error = u.Quantity(error, std.unit).to_value(data.unit)
         uncertainty = StdDevUncertainty(
             _total_error(expected, error, data.unit, gain))
-    return type(data)(image, unit=data.unit, uncertainty=uncertainty,
-                      mask=copy.deepcopy(data.mask), wcs=data.wcs,
-                      meta=copy.deepcopy(data.meta))
+    new = type(data)(image, unit=data.unit, uncertainty=uncertainty,
+                     mask=copy.deepcopy(data.mask), wcs=data.wcs,
+                     meta=copy.deepcopy(data.meta))
+    for name in ('flags', 'psf'):  # which not every class has
+        value = getattr(data, name, None)
+        if value is not None:
+            setattr(new, name, copy.deepcopy(value))
+    return new

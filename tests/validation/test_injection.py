@@ -144,7 +144,8 @@ class TestInjectStars:
         mask = self.data > 0
         ccd = CCDData(self.data, unit='adu', mask=mask, wcs=WCS(naxis=2),
                       uncertainty=uncertainty(np.full((45, 70), value)),
-                      meta={'filter': 'r'})
+                      meta={'filter': 'r'}, psf=np.eye(3),
+                      flags=np.arange(45 * 70).reshape(45, 70))
         new = inject_stars(ccd, PSF, self.params, gain=1.7, rng=1)
         image, error = inject_stars(self.data, PSF, self.params, gain=1.7,
                                     rng=1, error=np.full((45, 70), 3.0))
@@ -153,6 +154,9 @@ class TestInjectStars:
         assert np.allclose(new.uncertainty.array, error)
         assert new.wcs is ccd.wcs
         assert new.meta['filter'] == 'r'
+        assert np.array_equal(new.psf, np.eye(3))
+        assert np.array_equal(new.flags, ccd.flags)
+        assert new.flags is not ccd.flags
         assert np.array_equal(new.mask, mask)
         assert np.array_equal(ccd.data, self.data)
         assert np.all(ccd.uncertainty.array == value)
