@@ -31,7 +31,7 @@ _SHARED = ('lpiphot_psf_model', 'lpiphot_stamp_shape', 'lpiphot_window_shape',
            'lpiphot_positions', 'lpiphot_max_iterations', 'lpiphot_data_unit')
 
 # The PSF with its parameters, as photutils records it. Compared if both
-# have it: other photometry does not, and it is too long for FITS
+# have it: a catalogue of other photometry does not
 _PSF = 'psf_model'
 
 # Thresholds are recorded as used. By default each is this many times
