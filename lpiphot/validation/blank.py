@@ -10,7 +10,7 @@ from scipy.linalg import cho_factor, cho_solve
 from lpiphot._inputs import ImageReader, as_count, as_gain, as_seed
 from lpiphot._outputs import with_unit
 from lpiphot._tables import (catalogue_of, column_values, find_column,
-                             flux_unit_of)
+                             flux_unit_of, neighbour_values)
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.validation.environment import subtract_stars
 from lpiphot.validation.injection import inject_stars, random_positions
@@ -99,13 +99,14 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
         ('error', error), ('mask', mask), ('background', background))
         if value is not None}
     psf_model = corrector.psf_model
-    known = _short_catalogue(table, psf_model, reader.unit)
+    known = _short_catalogue(table, corrector, reader.unit)
     xy_known = np.transpose((known['x_fit'], known['y_fit']))
     fwhm = psf_fwhm(psf_model, reader.shape)
     image = reader.read()
     no_place = image.mask
     residual = subtract_stars(image.data, known, psf_model)
-    meta = _parameters(corrector, residual, image, reader.unit, background)
+    meta = _parameters(corrector, residual, known[:0], image, reader.unit,
+                       background)
     flux = meta['lpiphot_min_mask_flux']
 
     rng = np.random.default_rng(seed)
@@ -161,34 +162,45 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
     return RecoveryResult(result, residual=residual, mask=no_place)
 
 
-def _parameters(corrector, residual, image, unit, background):
+def _parameters(corrector, residual, nothing, image, unit, background):
     """
     Return the parameters that the corrector uses for an image.
 
     They are the metadata of a table without stars, of the image without
     its stars.
     """
-    nothing = QTable({'x_fit': np.zeros(0), 'y_fit': np.zeros(0),
-                      'flux_fit': with_unit(np.zeros(0), unit)})
     error = None if image.error is None else with_unit(image.error, unit)
-    return corrector(with_unit(residual, unit), nothing, error=error,
-                     mask=image.mask, background=background).meta
+    return corrector(with_unit(residual, unit), _with_units(nothing, unit),
+                     error=error, mask=image.mask, background=background).meta
 
 
-def _short_catalogue(table, psf_model, unit):
+def _with_units(catalogue, unit):
     """
-    Return a catalogue of what the corrector reads, in the data unit.
+    Return a short catalogue with the unit of the data.
+    """
+    return QTable({name: with_unit(catalogue[name], unit)
+                   if name in ('flux_fit', 'flux_err') else catalogue[name]
+                   for name in catalogue.colnames})
+
+
+def _short_catalogue(table, corrector, unit):
+    """
+    Return a catalogue of what the corrector reads, as plain numbers.
     """
     short = QTable()
     for name in ('x', 'y', 'flux'):
         short[f'{name}_fit'] = column_values(
             table, find_column(table, name), unit if name == 'flux' else None)
-    for name in psf_model.param_names:
+    for name in corrector.psf_model.param_names:
         column = f'{name}_fit'
         if column in table.colnames and column not in short.colnames:
             short[column] = column_values(table, column)
-    return short[np.all([np.isfinite(short[name])
-                         for name in short.colnames], axis=0)]
+    finite = np.all([np.isfinite(short[name]) for name in short.colnames],
+                    axis=0)
+    name = corrector.neighbours
+    if name is not None:
+        short[name] = neighbour_values(table, name, unit)
+    return short[finite]
 
 
 def _predict(corrector, data, known, xy, flux, unit, given, rng):
@@ -197,6 +209,10 @@ def _predict(corrector, data, known, xy, flux, unit, given, rng):
     """
     stars = QTable({'x_fit': xy[:, 0], 'y_fit': xy[:, 1],
                     'flux_fit': np.full(len(xy), flux)})
+    # their fluxes are exact, and they are in no group
+    if corrector.neighbours is not None:
+        stars[corrector.neighbours] = np.full(
+            len(xy), 0.0 if corrector.neighbours == 'flux_err' else np.nan)
     for name in known.colnames:
         if name not in stars.colnames:
             stars[name] = np.full(len(xy), np.median(known[name]))
@@ -210,8 +226,7 @@ def _predict(corrector, data, known, xy, flux, unit, given, rng):
             params[name] = stars[f'{name}_fit']
     image = inject_stars(data, model, params,
                          gain=as_gain(corrector.gain, unit), rng=rng)
-    if unit is not None:
-        catalogue['flux_fit'] = catalogue['flux_fit'] * unit
+    catalogue = _with_units(catalogue, unit)
     # what an error message calls them
     names = [f'({x:.1f}, {y:.1f})' for x, y in xy]
     catalogue['id'] = [''] * len(known) + names

@@ -114,6 +114,31 @@ def test_parameters():
         calibration.apply(corrector(data, phot))
 
 
+@pytest.mark.parametrize('unit', [None, u.adu])
+def test_neighbours(unit):
+    """
+    Uncertain fluxes make errors larger beside stars, groups do not.
+    """
+    data, phot = make_data(0.0), PHOT.copy()
+    phot['flux_err'] = [np.nan, 2000.0]
+    phot['group_id'] = [1, 1]
+    if unit is not None:
+        data = data * unit
+        for name in ('flux_fit', 'flux_err'):
+            phot[name] = phot[name] * unit
+    alone, errors, groups = (check_blank_positions(
+        LPIBackgroundCorrector(PSF, neighbours=neighbours, **SMALL), data,
+        phot, n_positions=60, rng=2).table for neighbours in
+        (None, 'flux_err', 'group_id'))
+    assert np.all(groups['dcflux'] == alone['dcflux'])
+    near = errors['existing_distance'] < 7
+    assert np.all(errors['dcflux'][near] > alone['dcflux'][near])
+    assert near.any()
+    far = errors['existing_distance'] > 20
+    assert np.all(errors['dcflux'][far] == alone['dcflux'][far])
+    assert errors.meta['lpiphot_neighbours'] == 'flux_err'
+
+
 def test_flux_of_the_corrector():
     """
     Not of one that made the table before.
