@@ -9,7 +9,7 @@ import io
 
 import numpy as np
 
-from lpiphot.validation.report import COLUMNS, ROWS, WAYS
+from lpiphot.validation.report import COLUMNS, ROWS, WAYS, as_text
 
 __all__ = ['recovery_page']
 
@@ -88,7 +88,7 @@ def recovery_page(result, *, title='Injection test', figures=None,
     parts.append(_ways(report, names))
     parts += ['<h2>Coverage: how often the truth is in an interval</h2>',
               _table([(name, ()) for name in report.coverage.colnames],
-                     [[f'{value:.1%}' for value in row]
+                     [[as_text(value, '.1%') for value in row]
                       for row in report.coverage.iterrows()])]
     for axis, table in report.by.items():
         parts += [f'<h2>In bins of {AXES[axis]}</h2>',
@@ -135,7 +135,7 @@ def _cards(values, names):
     for key, form, label in _CARDS:
         if f'{key}_{names[0]}' in values:
             numbers = ''.join(
-                f'<b class="{name}">{format(values[f"{key}_{name}"], form)}'
+                f'<b class="{name}">{as_text(values[f"{key}_{name}"], form)}'
                 '</b>' for name in names)
             cards.append(f'<div class="card">{numbers}<span>{label}</span>'
                          '</div>')
@@ -162,14 +162,14 @@ def _ways(report, names):
     for key, text, form, ideal in ROWS:
         if f'{key}_{names[0]}' in report.ways[ways[0]]:
             rows.append([text, *(
-                format(report.ways[way][f'{key}_{name}'], form)
+                as_text(report.ways[way][f'{key}_{name}'], form)
                 for way in ways for name in names), ideal])
     if 'ratio' in report.ways[ways[0]]:
         for key, text in (('ratio', 'equation 11'),
                           ('ratio_robust', 'equation 11, robust widths')):
             rows.append([text, *(
                 cell for way in ways
-                for cell in ('', f'{report.ways[way][key]:.3f}')), ''])
+                for cell in ('', as_text(report.ways[way][key], '.3f'))), ''])
     return _table([('', ()), *((WAYS[way], names) for way in ways),
                    ('ideal', ())], rows, labels=report.labels)
 
@@ -184,10 +184,10 @@ def _bins(table, axes, names):
                 zip(table[f'{axis}_low'], table[f'{axis}_high'], strict=True)]
                for axis in axes]
     columns += [[str(n) for n in table['n']],
-                [f'{part:.1%}' for part in table['completeness']]]
+                [as_text(part, '.1%') for part in table['completeness']]]
     for key, text, form in COLUMNS:
         head.append((text, names))
-        columns += [[format(value, form) for value in table[f'{key}_{name}']]
+        columns += [[as_text(value, form) for value in table[f'{key}_{name}']]
                     for name in names]
     return _table(head, list(zip(*columns, strict=True)))
 

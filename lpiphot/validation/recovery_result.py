@@ -10,7 +10,7 @@ from astropy.table import QTable
 
 from lpiphot.validation.bins import cell_statistics
 from lpiphot.validation.calibration import Calibration
-from lpiphot.validation.report import choose, make_report
+from lpiphot.validation.report import as_text, choose, make_report
 
 __all__ = ['RecoveryResult']
 
@@ -144,7 +144,8 @@ class RecoveryResult:
                      f'{self.fwhm:.2f} pixels',
             'rounds': f'{len(rounds)}, seed {meta["recovery_seed"]}',
             'photon noise of the stars': _noise_text(meta),
-            'purity of new sources': f'{purity:.1%} ({false} false)',
+            'purity of new sources': f'{as_text(purity, ".1%")} '
+                                     f'({false} false)',
         }
         if meta['recovery_kind'] == 'blank positions':
             facts = {'image': facts['image'],

@@ -128,13 +128,13 @@ class RecoveryReport:
             for key, row, form, ideal in ROWS:
                 if f'{key}_{names[0]}' in values:
                     numbers = ' '.join(
-                        f'{format(values[f"{key}_{name}"], form):>10}'
+                        f'{as_text(values[f"{key}_{name}"], form):>10}'
                         for name in names)
                     lines.append(f'{row:26} {numbers} {ideal:>7}')
             if 'ratio' in values:
                 lines.append(f'{"equation 11 (robust)":26} '
-                             f'{values["ratio"]:10.3f} '
-                             f'({values["ratio_robust"]:.3f})')
+                             f'{as_text(values["ratio"], ".3f"):>10} '
+                             f'({as_text(values["ratio_robust"], ".3f")})')
         if short:
             return lines
         lines += ['', 'coverage of intervals, stars apart:']
@@ -237,6 +237,26 @@ def choose(table, way):
             if name in table.colnames:
                 chosen &= np.asarray(table[name]) == 0
     return chosen
+
+
+def as_text(value, form):
+    """
+    Return a number as text.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+
+    form : str
+        Its format.
+
+    Returns
+    -------
+    text : str
+        The text; a dash for NaN, what no star tells.
+    """
+    return '-' if np.isnan(value) else format(value, form)
 
 
 def _mag(value):

@@ -334,7 +334,11 @@ def test_finds_nothing():
     titles = [axes.get_title() for axes in figure.axes]
     assert titles[:2] == ['Residual: image − sky − its stars', 'Completeness']
     assert 'None of' in RecoveryResult(result.table).plot().get_suptitle()
-    assert '0 of 200 (0.0%)' in result.to_html()
+    page = result.to_html()
+    assert '0 of 200 (0.0%)' in page
+    assert '>nan' not in page
+    assert '>+nan' not in page
+    assert 'nan' not in '\n'.join(result.report().lines(short=True))
     with pytest.raises(ValueError, match='none was recovered'):
         result.plot('maps')
 
