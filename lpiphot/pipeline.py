@@ -29,7 +29,7 @@ from scipy.spatial import KDTree
 from lpiphot._fwhm import box_shape, image_fwhm, model_fwhm
 from lpiphot._inputs import as_number, as_shape, parse_image
 
-__all__ = ['PSFPipeline', 'PipelineResult']
+__all__ = ['NoSourcesError', 'PSFPipeline', 'PipelineResult']
 
 # Distance in pixels of those whose differences tell the noise: so far that
 # resampling and film do not correlate them, so near that nebulae are smooth
@@ -43,6 +43,12 @@ _MAX_FLAT = 0.01
 
 # Least part of the weights of a smoothed pixel that must not be masked
 _MIN_WEIGHT = 1e-3
+
+
+class NoSourcesError(ValueError):
+    """
+    No source was found in an image.
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,9 +292,12 @@ class PSFPipeline:
 
         Raises
         ------
+        NoSourcesError
+            If no source is found; a `ValueError`.
+
         ValueError
-            If a shape does not fit, if ``data`` has no usable pixel or
-            no scatter, or if no source is found.
+            If a shape does not fit, if ``data`` has no usable pixel or no
+            scatter, or too few stars of the same width to measure it.
         """
         data, error, mask, unit = parse_image(data, error=error, mask=mask)
         if mask.all():
@@ -319,7 +328,7 @@ class PSFPipeline:
                    f'detection_threshold={self.detection_threshold!r} and a '
                    f'FWHM of {fwhm:.2f} pixels. Lower the threshold, or give '
                    'fwhm if stars are narrower or wider.')
-            raise ValueError(msg)
+            raise NoSourcesError(msg)
         ring = LocalBackground(*(fwhm * radius for radius in _RING),
                                bkg_estimator=MedianBackground())
         photometry = PSFPhotometry(

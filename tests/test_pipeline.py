@@ -17,7 +17,7 @@ from scipy.spatial import KDTree
 
 from lpiphot.datasets import (load_horsehead, make_cloud_image,
                               make_filament_image)
-from lpiphot.pipeline import PSFPipeline, _first_of_close
+from lpiphot.pipeline import NoSourcesError, PSFPipeline, _first_of_close
 from lpiphot.validation import match_positions, zscore_summary
 
 SHAPE = (231, 301)
@@ -309,8 +309,8 @@ def test_star_on_dark_cloud():
 def test_nothing_to_find():
     noise = np.random.default_rng(1).normal(0, SIGMA, (80, 90))
     pipeline = PSFPipeline(detection_threshold=20, fwhm=3.4)
-    with pytest.raises(ValueError, match=r'none was found with '
-                                         r'detection_threshold=20\.0'):
+    with pytest.raises(NoSourcesError, match=r'none was found with '
+                                             r'detection_threshold=20\.0'):
         pipeline(noise)
     with pytest.raises(ValueError, match='data must have noise'):
         pipeline(np.ones((80, 90)))

@@ -63,7 +63,8 @@ class InjectionRecovery:
         ``data_subtracted``, with ``mask`` and ``background``, as
         `~lpiphot.pipeline.PSFPipeline` does. If it finds nothing, which
         is a result as others, then it returns an empty table or
-        `None`; what it raises ends the test. To run in several
+        `None`, or raises `~lpiphot.pipeline.NoSourcesError`; other
+        errors end the test. To run in several
         processes it must be a module-level function or an object that
         can be pickled.
 

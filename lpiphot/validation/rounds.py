@@ -16,6 +16,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot._files import whole_file
 from lpiphot._tables import ALIASES
+from lpiphot.pipeline import NoSourcesError
 from lpiphot.validation.completeness import count_detections
 from lpiphot.validation.fluxes import draw_fluxes, draw_magnitudes
 from lpiphot.validation.injection import (inject_stars, parameter_names,
@@ -85,7 +86,10 @@ def measure(pipeline, data, error=None, mask=None):
     with warnings.catch_warnings():
         # of fits that fail; their flags tell
         warnings.simplefilter('ignore', AstropyUserWarning)
-        found = pipeline(data, **given)
+        try:
+            found = pipeline(data, **given)
+        except NoSourcesError:
+            found = None
     table = found
     if not isinstance(found, Table) and found is not None:
         table = getattr(found, 'table', getattr(found, 'results', found))

@@ -17,6 +17,7 @@ from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, STAMP,
                             PeakPipeline, double_errors, make_data)
 
 from lpiphot import LPIBackgroundCorrector
+from lpiphot.pipeline import PSFPipeline
 from lpiphot.validation import InjectionRecovery, RecoveryResult
 from lpiphot.validation.html import recovery_page
 
@@ -365,6 +366,22 @@ def test_plots(result, which):
                           'profile': 4}.get(which, 1)
     texts = ' '.join(axes.get_title() for axes in figure.axes)
     assert texts.strip()
+
+
+@pytest.mark.parametrize('catalogue', [None, QTable()])
+def test_empty_field(catalogue):
+    """
+    The pipeline of the package may find nothing in the image alone, and
+    in that with stars.
+    """
+    data = np.random.default_rng(1).normal(0.0, SIGMA, SHAPE)
+    stars = QTable({'x_0': [60.0, 70.0], 'y_0': [60.0, 50.0],
+                    'flux': [1e-3, 2000.0], 'round': [1, 2]})
+    tool = InjectionRecovery(PSFPipeline(psf_model=PSF,
+                                         detection_threshold=12.0), PSF,
+                             corrector=None)
+    result = tool(data, stars=stars, catalogue=catalogue)
+    assert result.table['recovered'].tolist() == [False, True]
 
 
 def test_some_rounds_find_nothing():
