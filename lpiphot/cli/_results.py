@@ -46,7 +46,7 @@ def _flag_lines(table):
             yield f'  {count:6d}  {flag.name} ({flag.bit}){harmless}'
 
 
-def _summary(table, outputs, seconds):
+def _summary(table, outputs, seconds, fwhm):
     """
     Make the lines of the summary.
     """
@@ -54,12 +54,17 @@ def _summary(table, outputs, seconds):
     lines = [f'{n_stars} stars in {seconds:.1f} s']
     if n_stars:
         lines[0] += f' ({1e3 * seconds / n_stars:.1f} ms per star)'
+        if fwhm is not None:
+            lines.append(f'FWHM {fwhm:.2f} pixels')
         lines.extend(_flag_lines(table))
+        if table.meta['lpiphot_star_noise_from'] == 'none':
+            lines.append('no photon noise of stars: neither gain nor error '
+                         'was given')
     lines.extend(f'wrote {path}' for path in outputs.values())
     return lines
 
 
-def finish(args, outputs, result, image, *, seconds):
+def finish(args, outputs, result, image, *, seconds, fwhm=None):
     """
     Write the files and print the summary.
 
@@ -79,7 +84,10 @@ def finish(args, outputs, result, image, *, seconds):
 
     seconds : float
         How long the work took.
+
+    fwhm : float, optional
+        The FWHM that was used, to be told.
     """
     _write(args, outputs, result, image)
     if not args.quiet:
-        print('\n'.join(_summary(result.table, outputs, seconds)))
+        print('\n'.join(_summary(result.table, outputs, seconds, fwhm)))

@@ -84,4 +84,4 @@ def run(args):
                                error=error, mask=phot.mask,
                                background=phot.background)
     seconds = time.perf_counter() - start
-    finish(args, outputs, result, image, seconds=seconds)
+    finish(args, outputs, result, image, seconds=seconds, fwhm=phot.fwhm)

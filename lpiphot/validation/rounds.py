@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from astropy.nddata import NDData, StdDevUncertainty
+from astropy.nddata import NDData
 from astropy.table import QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot._files import whole_file
+from lpiphot._inputs import std_of
 from lpiphot._tables import ALIASES
 from lpiphot.pipeline import NoSourcesError
 from lpiphot.validation.completeness import count_detections
@@ -105,7 +106,7 @@ def measure(pipeline, data, error=None, mask=None):
         fitted = data
     elif isinstance(data, NDData):
         if error is None and data.uncertainty is not None:
-            error = _std_of(data)
+            error = std_of(data)
         mask = data.mask if mask is None else mask
     own_mask = getattr(found, 'mask', None)
     if isinstance(own_mask, np.ndarray) and not isinstance(fitted, NDData):
@@ -356,13 +357,3 @@ class Setup:
             The file name.
         """
         return os.path.join(self.folder, f'round-{number:05d}.ecsv')
-
-
-def _std_of(data):
-    """
-    Return the 1-sigma errors of an NDData, in its unit.
-    """
-    with np.errstate(divide='ignore', invalid='ignore'):
-        std = data.uncertainty.represent_as(StdDevUncertainty)
-    unit = std.unit if std.unit is not None else data.unit
-    return std.array if unit is None else std.array * unit

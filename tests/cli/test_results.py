@@ -19,9 +19,10 @@ def test_flags_by_severity(unit):
     """
     table = QTable({'dcflux': [1.0, 2.0, np.nan, 1.5, 1.7],
                     'dnt': np.array([8, 8 + 1, 256, 8 + 16, 8])})
+    table.meta['lpiphot_star_noise_from'] = 'gain'
     if unit is not None:
         table['dcflux'] = table['dcflux'] * unit
-    lines = _summary(table, {'output': 'out.ecsv'}, 1.0)
+    lines = _summary(table, {'output': 'out.ecsv'}, 1.0, None)
     assert lines == ['5 stars in 1.0 s (200.0 ms per star)',
                      '3 flagged, 1 without a result',
                      '       1  radius_lifted (1)',
@@ -30,10 +31,14 @@ def test_flags_by_severity(unit):
                      '       4  psf_negative (8), harmless',
                      'wrote out.ecsv']
     table['flags'] = np.array([0, 8, 8, 0, 1])
-    assert _summary(table, {}, 1.0)[1] == ('3 flagged, 1 without a result; '
-                                           '3 with flags of the fit')
+    table.meta['lpiphot_star_noise_from'] = 'none'
+    lines = _summary(table, {}, 1.0, 3.456)
+    assert lines[1] == 'FWHM 3.46 pixels'
+    assert lines[2] == ('3 flagged, 1 without a result; '
+                        '3 with flags of the fit')
+    assert lines[-1].startswith('no photon noise of stars')
 
 
 def test_no_star():
     table = QTable({'dcflux': [], 'dnt': np.array([], dtype=int)})
-    assert _summary(table, {}, 1.0) == ['0 stars in 1.0 s']
+    assert _summary(table, {}, 1.0, None) == ['0 stars in 1.0 s']
