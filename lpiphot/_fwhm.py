@@ -173,6 +173,11 @@ def model_fwhm(psf_model, shape):
     -------
     fwhm : float
         The FWHM in pixels.
+
+    Raises
+    ------
+    ValueError
+        If the model has no peak, or is wider than some 800 pixels.
     """
     centre = [size // 2 for size in shape]
     model = psf_model.copy()

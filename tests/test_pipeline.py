@@ -15,6 +15,7 @@ from photutils.datasets import make_model_image, make_model_params
 from photutils.psf import CircularGaussianPRF, ImagePSF, MoffatPSF
 from scipy.spatial import KDTree
 
+from lpiphot._fwhm import model_fwhm
 from lpiphot.datasets import (load_horsehead, make_cloud_image,
                               make_filament_image)
 from lpiphot.pipeline import NoSourcesError, PSFPipeline, _first_of_close
@@ -118,6 +119,17 @@ def test_wide_stars(fwhm):
     data[tuple(hot.T)] += rng.uniform(20, 500, 120)
     # widths of single stars scatter by a tenth
     assert np.isclose(PSFPipeline()(data).fwhm, fwhm, rtol=0.06)
+
+
+def test_wide_models():
+    """
+    Models wider than the stars of any image.
+    """
+    for fwhm in (1.5, 12.0, 40.0, 150.0):
+        model = CircularGaussianPRF(fwhm=fwhm)
+        assert np.isclose(model_fwhm(model, (300, 300)), fwhm, rtol=0.01)
+    with pytest.raises(ValueError, match='psf_model must have a peak'):
+        model_fwhm(CircularGaussianPRF(fwhm=3000), (300, 300))
 
 
 def test_nothing_to_measure():

@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import QTable, vstack
 from scipy.linalg import cho_factor, cho_solve
 
+from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import ImageReader, as_count, as_gain, as_seed
 from lpiphot._outputs import with_unit
 from lpiphot._tables import (catalogue_of, column_values, find_column,
@@ -14,7 +15,7 @@ from lpiphot._tables import (catalogue_of, column_values, find_column,
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.validation.environment import subtract_stars
 from lpiphot.validation.injection import inject_stars, random_positions
-from lpiphot.validation.recovery import BLEND_FWHM, add_environment, psf_fwhm
+from lpiphot.validation.recovery import BLEND_FWHM, add_environment
 from lpiphot.validation.recovery_result import RecoveryResult
 
 __all__ = ['check_blank_positions']
@@ -101,7 +102,7 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
     psf_model = corrector.psf_model
     known = _short_catalogue(table, corrector, reader.unit)
     xy_known = np.transpose((known['x_fit'], known['y_fit']))
-    fwhm = psf_fwhm(psf_model, reader.shape)
+    fwhm = float(model_fwhm(psf_model, reader.shape))
     image = reader.read()
     no_place = image.mask
     residual = subtract_stars(image.data, known, psf_model)

@@ -294,7 +294,7 @@ class InjectionRecovery:
             else:
                 baseline = _known(catalogue, data, error, mask)
         psf_model = self._psf_of(baseline)
-        fwhm = psf_fwhm(psf_model, reader.shape)
+        fwhm = float(model_fwhm(psf_model, reader.shape))
         setup = self._setup(data, error, mask, reader, baseline, psf_model,
                             fwhm, stars)
         n_rounds = (self.n_rounds if stars is None
@@ -519,37 +519,6 @@ class InjectionRecovery:
         }
         return RecoveryResult(table, residual=residual, mask=setup.no_place,
                               baseline=baseline)
-
-
-def psf_fwhm(psf_model, shape):
-    """
-    Return the FWHM of a PSF model, with an error in its name.
-
-    Parameters
-    ----------
-    psf_model : `~astropy.modeling.Model`
-        The model.
-
-    shape : 2-tuple of int
-        The shape of the image, at whose centre it is measured.
-
-    Returns
-    -------
-    fwhm : float
-        The FWHM in pixels.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be measured.
-    """
-    try:
-        return float(model_fwhm(psf_model, shape))
-    except ValueError as exc:
-        msg = ('psf_model must be a PSF whose FWHM can be measured; that of '
-               f'this {type(psf_model).__name__} cannot: it has no peak, or '
-               'is too wide.')
-        raise ValueError(msg) from exc
 
 
 def add_environment(table, residual, mask, sources, *, fwhm, blend_radius,

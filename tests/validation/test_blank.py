@@ -164,7 +164,7 @@ def test_bad_input():
     with pytest.raises(TypeError, match='corrector must be an LPIBackground'):
         check_blank_positions(len, data, PHOT)
     dark = LPIBackgroundCorrector(ImagePSF(-np.ones((5, 5))), **SMALL)
-    with pytest.raises(ValueError, match='psf_model must be a PSF whose FWHM'):
+    with pytest.raises(ValueError, match='psf_model must have a peak'):
         check_blank_positions(dark, data, PHOT)
     data[:, 60:] = 0.0
     with pytest.raises(ValueError, match=r'no noise.* predicted, ids has \('):

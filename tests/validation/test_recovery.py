@@ -515,7 +515,7 @@ def test_bad_input(tmp_path):
         InjectionRecovery(PeakPipeline(), 'gauss')
     with pytest.raises(ValueError, match='psf_model must be two-dim'):
         InjectionRecovery(PeakPipeline(), Gaussian1D())
-    with pytest.raises(ValueError, match='psf_model must be a PSF whose FWHM'):
+    with pytest.raises(ValueError, match='psf_model must have a peak'):
         InjectionRecovery(PeakPipeline(), ImagePSF(-STAMP))(data)
     with pytest.raises(TypeError, match='pipeline must return a table'):
         InjectionRecovery(np.sum, PSF)(data)
