@@ -58,6 +58,8 @@ def catalogue_of(phot):
         if not hasattr(phot, 'results'):
             msg = ('phot must be a table, or a PSFPhotometry or '
                    f'IterativePSFPhotometry object; got {type(phot).__name__}')
+            if isinstance(getattr(phot, 'table', None), Table):
+                msg += '. Give its .table'
             raise TypeError(msg)
         if phot.results is None:
             msg = (f'phot has no results: call the {type(phot).__name__} '

@@ -15,6 +15,7 @@ from photutils.datasets import make_model_image, make_model_params
 from photutils.psf import CircularGaussianPRF, ImagePSF, MoffatPSF
 from scipy.spatial import KDTree
 
+from lpiphot import LPIBackgroundCorrector
 from lpiphot._fwhm import model_fwhm
 from lpiphot.datasets import (load_horsehead, make_cloud_image,
                               make_filament_image)
@@ -76,6 +77,12 @@ def test_fluxes_and_errors(scene, result):
     assert np.isclose(np.median(flux_err), expected, rtol=0.05)
     assert np.allclose(result.background_rms, SIGMA, rtol=0.15)
     assert np.isclose(result.fwhm, PSF.fwhm, rtol=0.01)
+
+
+def test_result_is_no_catalogue(result):
+    with pytest.raises(TypeError, match=r'got PipelineResult. Give its .tab'):
+        LPIBackgroundCorrector(PSF)(result.data_subtracted, result)
+    assert repr(result).startswith('<PipelineResult: 3')
 
 
 def test_result_fits_together(scene, result):
