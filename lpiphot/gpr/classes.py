@@ -89,7 +89,9 @@ def class_model(pixels, search, noise, rng):
                                             abs(other[0] - level)))][0]
         for level in range(len(LOST_EDGES) + 1)
         for number in range(n_shapes))
-    heights = height_nodes(list(parts.values()))
+    # it is the same for lost neighbours, but for chance
+    heights = height_nodes([part for (level, _), part in parts.items()
+                            if level == min(parts)[0]])
     return Model(search.width, tuple(kernels), noise, LOST_EDGES, SHAPE_EDGES,
                  steps, *heights, count(pixels))
 
