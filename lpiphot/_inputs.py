@@ -10,10 +10,10 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.utils.masked import Masked
 
-__all__ = ['Image', 'ImageReader', 'as_count', 'as_gain', 'as_image',
-           'as_mask', 'as_number', 'as_optional', 'as_plane', 'as_positions',
-           'as_seed', 'as_shape', 'as_shapes', 'parse_image', 'parse_pixels',
-           'std_of']
+__all__ = ['Image', 'ImageReader', 'as_count', 'as_finite', 'as_gain',
+           'as_image', 'as_mask', 'as_number', 'as_optional', 'as_plane',
+           'as_positions', 'as_seed', 'as_shape', 'as_shapes', 'parse_image',
+           'parse_pixels', 'std_of']
 
 
 class Image(NamedTuple):
@@ -346,6 +346,21 @@ def as_number(name, value, unit=None):
         msg = f'{name} must be positive and finite; got {value!r}'
         raise ValueError(msg)
     return number
+
+
+def as_finite(name, value):
+    """
+    Return a number, negative or not.
+    """
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        msg = f'{name} must be a number; got {value!r}'
+        raise TypeError(msg) from None
+    if not np.isfinite(value):
+        msg = f'{name} must be finite; got {value!r}'
+        raise ValueError(msg)
+    return value
 
 
 def as_range(name, value, lowest=-np.inf, highest=np.inf):

@@ -14,7 +14,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
 from lpiphot._files import whole_file
-from lpiphot._inputs import as_count, as_number, as_seed, parse_pixels
+from lpiphot._inputs import (as_count, as_finite, as_number, as_seed,
+                             parse_pixels)
 from lpiphot._outputs import add_to_metadata, replace_pixels
 from lpiphot._parallel import run_jobs
 from lpiphot.gpr.fill import Filled, Filler
@@ -615,10 +616,7 @@ def _as_angle(value):
     except TypeError:
         msg = f'angle must be a number of degrees; got {value!r}'
         raise TypeError(msg) from None
-    if not np.isfinite(angle):
-        msg = f'angle must be finite; got {value!r}'
-        raise ValueError(msg)
-    return angle
+    return as_finite('angle', angle)
 
 
 def _as_training(mask, shape):

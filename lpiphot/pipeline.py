@@ -240,12 +240,7 @@ class PSFPipeline:
                  box_size=64, fit_shape=None, min_separation=None,
                  progress_bar=False):
         if psf_model is not None:
-            if not isinstance(psf_model, Model):
-                msg = ('psf_model must be an astropy model, got '
-                       f'{type(psf_model).__name__}.')
-                raise TypeError(msg)
-            PSFPhotometry(psf_model, 5)  # an error if it is no PSF model
-            psf_model = psf_model.copy()
+            psf_model = as_psf(psf_model).copy()
         self.psf_model = psf_model
         self.fwhm = None if fwhm is None else as_number('fwhm', fwhm)
         self.detection_threshold = as_number('detection_threshold',
@@ -408,6 +403,18 @@ class PSFPipeline:
         order = np.argsort(-peaks['peak_value'], kind='stable')
         return QTable({name: np.array(peaks[f'{name}_peak'][order], float)
                        for name in ('x', 'y')})
+
+
+def as_psf(psf_model):
+    """
+    Return a PSF model that photutils takes.
+    """
+    if not isinstance(psf_model, Model):
+        msg = ('psf_model must be an astropy model, got '
+               f'{type(psf_model).__name__}.')
+        raise TypeError(msg)
+    PSFPhotometry(psf_model, 5)  # an error if it is no PSF model
+    return psf_model
 
 
 def _warn_of_padding(data, mask):

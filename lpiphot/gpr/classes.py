@@ -6,7 +6,7 @@ Which kernels are best for classes of neighbourhoods, and their errors.
 import numpy as np
 
 from lpiphot.gpr.choices import choices, every_other
-from lpiphot.gpr.errors import Residuals, error_nodes, height_nodes
+from lpiphot.gpr.errors import KEPT, Residuals, error_nodes, height_nodes
 from lpiphot.gpr.model import Model, Steps, describe
 from lpiphot.gpr.patterns import patterns
 from lpiphot.gpr.pixels import MIN_PIXELS, count
@@ -22,8 +22,8 @@ LOST_EDGES = (0.08, 0.35, 0.8)
 N_LOST = 4000, 3000, 1500
 # Shapes: valleys and plains; slopes; peaks
 SHAPE_EDGES = (0.2, 0.6)
-# Each step of contrast is for the upper 60 % of the one before
-KEPT = 0.6
+# Steps of contrast, each for the upper part of the one before, as the nodes
+# of errors are
 MAX_STEPS = 8
 # A shape has a class of its own if it has so many pixels. (Where pixels
 # lose neighbours by patterns, a scarce one counts as often as it is used)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lpiphot.gpr.model import MIN_CONTRAST, height
 
-__all__ = ['Residuals', 'error_nodes', 'height_nodes']
+__all__ = ['KEPT', 'Residuals', 'error_nodes', 'height_nodes']
 
 # So many pixels, at least, tell an error; with fewer it comes out far
 # below the noise by chance

@@ -12,17 +12,16 @@ from importlib.metadata import version
 
 import astropy.units as u
 import numpy as np
-from astropy.modeling import Model
 from astropy.nddata import NDData
 from astropy.table import QTable, Table, vstack
-from photutils.psf import PSFPhotometry
 
 from lpiphot._files import whole_file
 from lpiphot._fwhm import model_fwhm
-from lpiphot._inputs import (ImageReader, as_count, as_gain, as_number,
-                             as_optional, as_range, as_seed)
+from lpiphot._inputs import (ImageReader, as_count, as_finite, as_gain,
+                             as_number, as_optional, as_range, as_seed)
 from lpiphot._parallel import one_blas_thread, show_progress
 from lpiphot.corrector import LPIBackgroundCorrector
+from lpiphot.pipeline import as_psf
 from lpiphot.validation.environment import (local_density, local_roughness,
                                             residual_around, residual_at,
                                             subtract_stars)
@@ -222,7 +221,7 @@ class InjectionRecovery:
                 raise ValueError(msg)
             magnitudes = as_range('magnitudes', magnitudes)
         self.pipeline = pipeline
-        self.psf_model = None if psf_model is None else _as_psf(psf_model)
+        self.psf_model = None if psf_model is None else as_psf(psf_model)
         self.corrector = corrector
         self.columns = _as_columns(columns)
         self.n_rounds = n_rounds
@@ -231,7 +230,7 @@ class InjectionRecovery:
         self.fluxes = fluxes
         self.flux_quantiles = flux_quantiles
         self.magnitudes = magnitudes
-        self.zero_point = _as_finite('zero_point', zero_point)
+        self.zero_point = as_finite('zero_point', zero_point)
         self.min_separation = min_separation
         self.avoid_blends = bool(avoid_blends)
         self.border = border
@@ -590,33 +589,6 @@ def _start_worker(setup):
 def _work(number):
     with one_blas_thread:
         return _worker_setup.run(number)
-
-
-def _as_psf(psf_model):
-    """
-    Return a PSF model that photutils takes.
-    """
-    if not isinstance(psf_model, Model):
-        msg = ('psf_model must be an astropy model, got '
-               f'{type(psf_model).__name__}.')
-        raise TypeError(msg)
-    PSFPhotometry(psf_model, 5)  # an error if it is no PSF model
-    return psf_model
-
-
-def _as_finite(name, value):
-    """
-    Return a number, negative or not.
-    """
-    try:
-        value = float(value)
-    except (TypeError, ValueError):
-        msg = f'{name} must be a number; got {value!r}'
-        raise TypeError(msg) from None
-    if not np.isfinite(value):
-        msg = f'{name} must be finite; got {value!r}'
-        raise ValueError(msg)
-    return value
 
 
 def _as_columns(columns):
