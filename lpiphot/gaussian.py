@@ -50,6 +50,13 @@ class Conditional(NamedTuple):
         """
         return self.factor @ self.factor.T
 
+    def times(self, unit):
+        """
+        Return the distribution of the values times a number, in float64.
+        """
+        return self._replace(mean=self.mean.astype(float) * unit,
+                             factor=self.factor.astype(float) * unit)
+
 
 def condition(covariance, mean, known):
     r"""

@@ -156,7 +156,7 @@ class Prediction:
         return cls(id=name, centre=tuple(solution.centre.tolist()),
                    stamp=solution.stamp, classes=solution.classes,
                    psf=solution.psf, mean=solution.hidden_mean,
-                   covariance=solution.conditional.covariance.astype(float),
+                   covariance=solution.conditional.covariance,
                    chi2=solution.conditional.chi2, unit=unit)
 
     @property

@@ -27,6 +27,10 @@ __all__ = ['StarSolution', 'solve_stars']
 # the variance of the noise, and products and factors are in float64.
 FLOAT32_RANGE = 32
 
+# Squares of values in erg/s/cm2/A, and what is divided by them, are beyond
+# float32. What is solved is in units of the noise, or a power of 2 near it:
+# this rounds nothing, and the results are the same in any unit.
+
 # A star does not fit if the chi-square of its pixels is so many times their
 # number (in crowds it is up to 3 for most stars), and is worth a flag if its
 # flux is changed by such a part, as other bright stars do not fit either
@@ -88,7 +92,7 @@ class StarSolution(NamedTuple):
         """
         The predicted background on the hidden pixels.
         """
-        return self.conditional.mean.astype(float) + self.level
+        return self.conditional.mean + self.level
 
 
 def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
@@ -196,6 +200,8 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
         part[1] + scene.region.first[1], limit)
     level = float(training.mean())
     training = training - level
+    unit = _power_of_2(_pixel_noise(training))
+    training /= unit
     float32_limit = FLOAT32_RANGE * _pixel_noise(training)
     if training.std() > float32_limit:
         dtype = np.dtype(float)
@@ -206,9 +212,9 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
     if field.robust:
         free_places = FreePlaces(training, scene.mask[part], corners,
                                  stamp_shape, window_shape, dtype)
-    known = scene.filled[pixels] - level
-    residuals = scene.residual[pixels] - level
-    variances = scene.star_variance[pixels]
+    known = (scene.filled[pixels] - level) / unit
+    residuals = (scene.residual[pixels] - level) / unit
+    variances = scene.star_variance[pixels] / unit ** 2
 
     solutions = []
     for i, (centre, order, covariance) in enumerate(
@@ -224,7 +230,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
             terms = np.empty((0, order.size))
             if neighbours is not None:
                 terms = neighbours.terms(templates[i].rows, centre,
-                                         stamp_shape, order)
+                                         stamp_shape, order) / unit
             if (dtype == np.dtype(float)
                     or np.abs(terms).max(initial=0) < float32_limit):
                 conditional = _condition(covariance, variance, terms,
@@ -241,18 +247,27 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
             else:
                 on_hidden = templates[i].values(hidden)
                 correction = correct(conditional, on_hidden,
-                                     residuals[i].flat[hidden], level)
+                                     residuals[i].flat[hidden], level / unit)
                 if field.robust:
                     conditional, correction = _predict_typical(
                         conditional, correction, covariance, on_hidden,
                         partial(free_places.typical_errors, i, order,
                                 means[i], templates[i].stamps))
+                conditional = conditional.times(unit)
+                correction = correction.times(unit)
                 dnt[i] |= _misfit(correction, hidden.size, sources.flux[i])
         solutions.append(StarSolution(
             centre, classes[i], int(n_good_first[i]), stamps[i],
-            np.where(no_data[i], known[i], residuals[i]) + level, level,
-            conditional, templates[i].rows, correction, int(dnt[i])))
+            np.where(no_data[i], known[i], residuals[i]) * unit + level,
+            level, conditional, templates[i].rows, correction, int(dnt[i])))
     return solutions
+
+
+def _power_of_2(noise):
+    """
+    Return a power of 2 near the noise; 1 if there is none.
+    """
+    return math.ldexp(1.0, math.frexp(noise)[1]) if noise > 0 else 1.0
 
 
 def _pixel_noise(image):
