@@ -237,8 +237,8 @@ class LPIBackgroundCorrector:
 
         error : 2-D array_like or `~astropy.units.Quantity`, optional
             The 1-sigma errors of the data. Only what they have in
-            excess of their level away from stars is used, as the photon
-            noise of the stars, if ``gain`` is not given: all other
+            excess of their level away from stars is used, if ``gain`` is
+            not given: it tells the photon noise of the stars. All other
             noise is learned from the data.
 
         mask : 2-D bool array_like, optional

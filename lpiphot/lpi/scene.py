@@ -17,6 +17,7 @@ from lpiphot.lpi.loudness import Loudness
 from lpiphot.lpi.masks import outlier_mask
 from lpiphot.lpi.noise import BLOCK, block_moments, spread_blocks
 from lpiphot.lpi.residual import StarRenderer
+from lpiphot.lpi.star_noise import inverse_gain
 from lpiphot.lpi.tiles import Region, shared_regions
 
 __all__ = ['Field', 'Scene', 'SharedScenes', 'Thresholds']
@@ -76,8 +77,20 @@ class Scene(NamedTuple):
     fallback : bool `~numpy.ndarray`
         Pixels infilled with the median, for want of good ones in reach.
 
+    model : `~numpy.ndarray`
+        The stars.
+
     star_variance : `~numpy.ndarray`
-        The variance by the photon noise of the stars.
+        The variance by the photon noise of the stars, if there is a gain;
+        or else what squared errors have in excess of ``error_level``.
+
+    error_level : `~numpy.ndarray` or `None`
+        The squared errors as they would be without stars; `None` if they
+        do not matter.
+
+    inverse_gain : float
+        The variance per unit of star light, as the errors of the image
+        tell it.
 
     loudness : `~lpiphot.lpi.loudness.Loudness`
         How loud the blocks of the region are.
@@ -89,7 +102,10 @@ class Scene(NamedTuple):
     mask: np.ndarray
     filled: np.ndarray
     fallback: np.ndarray
+    model: np.ndarray
     star_variance: np.ndarray
+    error_level: np.ndarray
+    inverse_gain: float
     loudness: Loudness
 
 
@@ -153,14 +169,18 @@ class Field:
         self._renderer = StarRenderer(
             psf, _sources_within(sources, image.shape), image.shape,
             stamp_shape, faintest)
-        residuals = [part.data - self._render(region)[0]
-                     for region, part in zip(samples, parts, strict=True)]
+        models = [self._render(region)[0] for region in samples]
+        residuals = [part.data - model
+                     for part, model in zip(parts, models, strict=True)]
         self.level, self.noise = _typical(residuals, parts)
         if np.isnan(self.noise):
             msg = ('data must have a block of 16 x 16 pixels with 16 that '
                    'are finite and not masked; they have none')
             raise ValueError(msg)
         self.thresholds = _resolve(thresholds, self.noise)
+        self._inverse_gain = 0.0
+        if gain is None and parts[0].error is not None:
+            self._inverse_gain = inverse_gain(parts, models, self.noise)
 
     @property
     def robust(self):
@@ -218,10 +238,11 @@ class Field:
             scatter[np.isnan(scatter)] = self.noise
             scatter = spread_blocks(scatter, outer.shape)
         filled += scatter * pixel_noise(mask, outer, self._seed)
-        variance = self._star_variance(model, error, mask)
-        return Scene(region, *(plane[inner] for plane in (
-            residual, no_data, mask, filled, left, variance)),
-            Loudness(outer, level, loudness, self.noise))
+        planes = (residual, no_data, mask, filled, left, model,
+                  *self._star_variance(model, error, mask))
+        return Scene(region, *(plane if plane is None else plane[inner]
+                               for plane in planes), self._inverse_gain,
+                     Loudness(outer, level, loudness, self.noise))
 
     def _masked(self, region):
         """
@@ -241,17 +262,17 @@ class Field:
         """
         Return the photon noise of the stars as a variance.
 
-        From the gain, or else from the excess of the squared error over
-        its level on nearby good pixels, which are free of stars.
+        From the gain; or else the excess of the squared errors over their
+        level on nearby good pixels, which are free of stars, and this.
         """
         if self._gain is not None:
-            return np.abs(model) / self._gain
+            return np.abs(model) / self._gain, None
         if error is None:
-            return np.zeros(model.shape)
+            return np.zeros(model.shape), None
         variance = np.where(np.isfinite(error), error, 0.0) ** 2
         level, n_boxcars = boxcar_infill(variance, mask, HALF_WIDTHS)
-        return np.where(n_boxcars > len(HALF_WIDTHS), 0.0,
-                        np.maximum(variance - level, 0.0))
+        level = np.where(n_boxcars > len(HALF_WIDTHS), variance, level)
+        return variance - level, level
 
 
 class SharedScenes:

@@ -16,6 +16,7 @@ from lpiphot.lpi.covariance import joint_covariances, training_index
 from lpiphot.lpi.masks import GOOD, HIDDEN, classify_stamps, psf_flags
 from lpiphot.lpi.neighbours import add_terms
 from lpiphot.lpi.residual import centre_pixels, psf_stamps
+from lpiphot.lpi.star_noise import star_variances
 from lpiphot.lpi.templates import star_templates
 from lpiphot.lpi.tiles import region_about, stamp_pixels
 from lpiphot.lpi.typical import FreePlaces
@@ -26,10 +27,6 @@ __all__ = ['StarSolution', 'solve_stars']
 # stronger than the noise by more than this, that is no longer far below
 # the variance of the noise, and products and factors are in float64.
 FLOAT32_RANGE = 32
-
-# Squares of values in erg/s/cm2/A, and what is divided by them, are beyond
-# float32. What is solved is in units of the noise, or a power of 2 near it:
-# this rounds nothing, and the results are the same in any unit.
 
 # A star does not fit if the chi-square of its pixels is so many times their
 # number (in crowds it is up to 3 for most stars), and is worth a flag if its
@@ -194,27 +191,22 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
     dnt |= psf_flags(signed)
     dnt[_near_fallback(scene, centres, *shapes)] |= flags.INFILL_MEDIAN
 
-    part, corners = training_index(scene.region, centres, *shapes)
-    training = scene.loudness.calm(
-        scene.filled[part], part[0] + scene.region.first[0],
-        part[1] + scene.region.first[1], limit)
-    level = float(training.mean())
-    training = training - level
-    unit = _power_of_2(_pixel_noise(training))
-    training /= unit
-    float32_limit = FLOAT32_RANGE * _pixel_noise(training)
-    if training.std() > float32_limit:
+    training = _training(scene, centres, limit, shapes)
+    level, unit = training.level, training.unit
+    float32_limit = FLOAT32_RANGE * training.noise
+    if training.values.std() > float32_limit:
         dtype = np.dtype(float)
     places, orders = _places(classes)
     means, covariances = joint_covariances(
-        training, corners, places, stamp_shape, window_shape, dtype,
-        workspace)
+        training.values, training.corners, places, stamp_shape, window_shape,
+        dtype, workspace)
     if field.robust:
-        free_places = FreePlaces(training, scene.mask[part], corners,
-                                 stamp_shape, window_shape, dtype)
+        free_places = FreePlaces(training.values, training.mask,
+                                 training.corners, stamp_shape, window_shape,
+                                 dtype)
     known = (scene.filled[pixels] - level) / unit
     residuals = (scene.residual[pixels] - level) / unit
-    variances = scene.star_variance[pixels] / unit ** 2
+    variances = star_variances(scene, pixels, classes == HIDDEN) / unit ** 2
 
     solutions = []
     for i, (centre, order, covariance) in enumerate(
@@ -238,8 +230,9 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
             if conditional is None and dtype != np.dtype(float):
                 # in float64, from the products on
                 _, (covariance,) = joint_covariances(
-                    training, corners[i:i + 1], places[i:i + 1], stamp_shape,
-                    window_shape, np.dtype(float))
+                    training.values, training.corners[i:i + 1],
+                    places[i:i + 1], stamp_shape, window_shape,
+                    np.dtype(float))
                 conditional = _condition(covariance, variance, terms,
                                          means[i][order], values)
             if conditional is None:
@@ -263,11 +256,37 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
     return solutions
 
 
-def _power_of_2(noise):
+class _Training(NamedTuple):
     """
-    Return a power of 2 near the noise; 1 if there is none.
+    The pixels from which some stars learn: ``values`` times ``unit`` about
+    ``level``; the noise of these values, the masked ones, and where windows
+    begin.
     """
-    return math.ldexp(1.0, math.frexp(noise)[1]) if noise > 0 else 1.0
+
+    values: np.ndarray
+    noise: float
+    unit: float
+    level: float
+    mask: np.ndarray
+    corners: np.ndarray
+
+
+def _training(scene, centres, limit, shapes):
+    """
+    Return training pixels that are equally loud.
+    """
+    part, corners = training_index(scene.region, centres, *shapes)
+    values = scene.loudness.calm(
+        scene.filled[part], part[0] + scene.region.first[0],
+        part[1] + scene.region.first[1], limit)
+    level = float(values.mean())
+    values = values - level
+    # Squares of values in erg/s/cm2/A are beyond float32. All that is solved
+    # is in units of the noise, of a power of 2 near it: this rounds nothing.
+    noise = _pixel_noise(values)
+    unit = math.ldexp(1.0, math.frexp(noise)[1]) if noise > 0 else 1.0
+    return _Training(values / unit, noise / unit, unit, level,
+                     scene.mask[part], corners)
 
 
 def _pixel_noise(image):

@@ -196,10 +196,13 @@ class TestStarVariance:
         assert excess.max() > 1000
         # rounding of 2e4; the level itself is 2.89
         assert_allclose(scene.star_variance, excess, rtol=1e-9, atol=1e-9)
+        assert_allclose(scene.error_level, self.SKY ** 2, rtol=1e-9)
+        assert_allclose(scene.model[mask], example.model[mask], atol=0.1)
+        assert_allclose(scene.inverse_gain, 1 / GAIN, rtol=1e-3)
 
     def test_error_varies(self, example):
         """
-        The level is the local one, and the excess is never negative.
+        The level is the local one.
         """
         _, x = np.indices(SHAPE)
         slope = 5 + 0.1 * x
@@ -208,11 +211,12 @@ class TestStarVariance:
         error = np.sqrt(excess + slope)
         error[40:43, 20:41] *= 0.2  # under the first star and beside it
         scene = whole_of(example.field(error=error))
-        assert scene.star_variance.min() == 0
-        want = np.maximum(error ** 2 - boxcar.boxcar_infill(
-            error ** 2, scene.mask), 0)
-        assert_allclose(scene.star_variance[scene.mask], want[scene.mask],
-                        rtol=1e-9, atol=1e-9)
+        level = boxcar.boxcar_infill(error ** 2, scene.mask)
+        assert_allclose(scene.error_level, level, rtol=1e-9)
+        assert scene.star_variance.min() < 0
+        assert_allclose(scene.star_variance[scene.mask],
+                        (error ** 2 - level)[scene.mask], rtol=1e-9,
+                        atol=1e-9)
         assert_array_equal(scene.star_variance[~scene.mask], 0)
 
     def test_gain_goes_first(self, example):
@@ -223,7 +227,9 @@ class TestStarVariance:
         assert_array_equal(
             whole_of(example.field(gain=GAIN, error=error)).star_variance,
             whole_of(example.field(gain=GAIN)).star_variance)
-        assert_array_equal(whole_of(example.field()).star_variance, 0)
+        scene = whole_of(example.field())
+        assert_array_equal(scene.star_variance, 0)
+        assert scene.error_level is None
 
 
 class TestRegions:
