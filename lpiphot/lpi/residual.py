@@ -379,13 +379,15 @@ class StarRenderer:
         self._sources = sources
         self._shapes = np.empty((len(sources.x), 2), dtype=int)
         for number, some in sources.by_template():
-            shapes, borders = _render_shapes(psf, sources, number,
-                                             image_shape, stamp_shape)
-            below = (np.abs(sources.flux[some])[:, np.newaxis] * borders
-                     < faintest)
-            which = np.where(below.any(axis=1), np.argmax(below, axis=1),
-                             len(shapes) - 1)
-            self._shapes[some] = np.array(shapes)[which].reshape(-1, 2)
+            brightness = np.abs(sources.flux[some])
+            if sources.extra:  # each has its own PSF
+                like = sources.take(some)._replace(
+                    flux=np.ones(brightness.size))
+            else:
+                like = typical_source(sources, image_shape)._replace(
+                    template=np.array([number]))
+            self._shapes[some] = _render_shapes(
+                psf, like, brightness, image_shape, stamp_shape, faintest)
         self._corners = centre_pixels(sources) - self._shapes // 2
 
     def reaching(self, first, last):
@@ -457,32 +459,36 @@ def _slices(first, last, origin):
                  zip(first - origin, last - origin, strict=True))
 
 
-def _render_shapes(psf, sources, number, image_shape, stamp_shape):
+def _render_shapes(psf, like, brightness, image_shape, stamp_shape,
+                   faintest):
     """
-    Return growing stamp shapes and the largest unit PSF on their border.
+    Return the shapes beyond whose borders stars are below a value.
 
-    ``number`` is that of the template.
+    ``like`` are sources of flux 1 with the PSF of each star, or one for
+    all.
     """
-    middle = typical_source(sources, image_shape)._replace(
-        template=np.array([number]))
-    shapes, borders = [], []
-    shape = tuple(stamp_shape)
-    while True:
-        shapes.append(shape)
-        borders.append(_largest_on_border(psf, middle, shape))
-        if borders[-1] == 0.0 or min(shape) > 2 * max(image_shape):
-            return shapes, np.array(borders)
-        shape = tuple(2 * size + 1 for size in shape)
+    shape = np.array(stamp_shape)
+    shapes = np.tile(shape, (len(brightness), 1))
+    left = np.arange(len(brightness))
+    while left.size:
+        shapes[left] = shape
+        some = like.take(left) if len(like.x) > 1 else like
+        border = _largest_on_border(psf, some, shape)
+        left = left[(brightness[left] * border >= faintest) & (border > 0)]
+        if min(shape) > 2 * max(image_shape):
+            break
+        shape = 2 * shape + 1
+    return shapes
 
 
-def _largest_on_border(psf, source, shape):
+def _largest_on_border(psf, sources, shape):
     """
-    Return the largest absolute value of a PSF on the border of a stamp.
+    Return the largest absolute value of each PSF on the border of a stamp.
     """
-    y, x = (centre + _offsets(size) for centre, size in zip(
-        centre_pixels(source)[0], shape, strict=True))
-    border = np.concatenate([
-        np.column_stack([np.repeat(y[[0, -1]], len(x)), np.tile(x, 2)]),
-        np.column_stack([np.tile(y, 2), np.repeat(x[[0, -1]], len(y))])])
-    y, x = border.T.astype(float)[:, np.newaxis, np.newaxis]
-    return np.abs(psf(x, y, source)).max()
+    y, x = (_offsets(size) for size in shape)
+    border = np.column_stack([
+        [np.repeat(y[[0, -1]], len(x)), np.tile(x, 2)],
+        [np.tile(y, 2), np.repeat(x[[0, -1]], len(y))]])
+    places = centre_pixels(sources)[:, :, np.newaxis] + border
+    y, x = np.swapaxes(places, 0, 1).astype(float)[:, :, np.newaxis]
+    return np.abs(psf(x, y, sources)).max(axis=(1, 2))

@@ -168,6 +168,31 @@ class TestInfill:
                         field.level + field.noise * unit[inner], rtol=1e-9)
 
 
+    def test_each_has_its_own_width(self):
+        """
+        Stars whose width was fitted are rendered as far out as it needs.
+        """
+        rng = np.random.default_rng(3)
+        model = CircularGaussianPRF(fwhm=3.0)
+        model.fwhm.fixed = False
+        x, y = rng.uniform(10, 140, (2, 20))
+        flux, fwhm = np.full(20, 500.0), np.full(20, 3.0)
+        x[0], y[0], flux[0], fwhm[0] = 76.3, 71.8, 3e5, 14.0
+        noise = rng.normal(0, 1, (150, 150))
+        stars = []
+        for values in zip(x, y, flux, fwhm, strict=True):
+            star = CircularGaussianPRF(fwhm=values[3])
+            stars.append(star_image(star, *values[:2], noise.shape,
+                                    values[2]))
+        field = Field(
+            ImageReader(noise + sum(stars)), PSF(model),
+            Sources(x, y, flux, {'fwhm': fwhm}),
+            Thresholds(None, None, None), stamp_shape=(33, 33))
+        left = whole_of(field).residual - noise
+        # each star is cut where it is below 0.02
+        assert np.abs(left).max() < 0.1
+
+
 class TestStarVariance:
     """
     The photon noise of the stars, by gain or by error.
