@@ -163,7 +163,7 @@ class LPIBackgroundCorrector:
     >>> phot = photometry(data, init_params=QTable(
     ...     {'x': [48.0], 'y': [40.0], 'flux': [500.0]}))
     >>> corrector = LPIBackgroundCorrector(psf_model, stamp_shape=21,
-    ...                                    window_shape=61)
+    ...                                    window_shape=67)
     >>> table = corrector(data, photometry)
     >>> bool(abs(table['cflux'][0] - 500) < 3 * table['dcflux'][0])
     True
@@ -175,7 +175,7 @@ class LPIBackgroundCorrector:
                  neighbours=None, positions=False, dtype='float32',
                  n_threads=1, progress_bar=False, rng=None):
         self._psf = PSF(psf_model)
-        self.psf_model = psf_model
+        self.psf_model = psf_model.copy()  # whatever becomes of it
         self.stamp_shape = as_shape('stamp_shape', stamp_shape, smallest=5)
         self.window_shape = as_shape('window_shape', window_shape)
         if any(np.less(self.window_shape, self.stamp_shape)):
@@ -318,7 +318,7 @@ class LPIBackgroundCorrector:
             as images, with a plot.
         """
         call = self._open(data, phot, error, mask, background, templates)
-        rows = self._solve_all(call)
+        rows = self._solve_all(call, images=True)
         scene = call.field.scene(Region((0, 0), call.image.shape))
 
         # Where stars are close, the nearest one tells the background.
@@ -412,9 +412,10 @@ class LPIBackgroundCorrector:
                              np.dtype(self.dtype).itemsize)
         return [index[group] for group in groups]
 
-    def _solve_all(self, call):
+    def _solve_all(self, call, *, images=False):
         """
-        Solve all sources of a call, complete its table and return rows.
+        Solve all sources of a call, complete its table and return rows,
+        with the pixels that ``images`` need or without.
         """
         n_sources = len(call.table)
         values = {name: np.full(n_sources, np.nan) for name in COLUMNS}
@@ -431,7 +432,7 @@ class LPIBackgroundCorrector:
             if not hasattr(local, 'workspace'):
                 local.workspace = Workspace()
             scene = scenes.scene(self._region(call, index))
-            return [_Row(solution) for solution in
+            return [_Row(solution, images) for solution in
                     self._solve(call, index, scene, local.workspace)]
 
         order = scenes.staggered(self.n_threads)
@@ -653,10 +654,10 @@ class _Call(NamedTuple):
 
 class _Row:
     """
-    What the table and the images need of a solution, and no more.
+    What the table, and the images if asked for, need of a solution.
     """
 
-    def __init__(self, solution):
+    def __init__(self, solution, images):
         classes = solution.classes
         self.values = {
             'kcond0': solution.n_good_first,
@@ -664,7 +665,7 @@ class _Row:
             'kpred': np.count_nonzero(classes == HIDDEN),
             'dnt': solution.dnt,
         }
-        self.pixels = None
+        self.pixels = self.moments = None
         self.pairs = ()
         if solution.correction is not None:
             found = solution.correction
@@ -681,6 +682,7 @@ class _Row:
             self.pairs = list(zip(solution.rows, correlations,
                                   strict=True))[1:]
             self.values['cchi2'] = solution.conditional.chi2
+        if images and solution.correction is not None:
             hidden = np.nonzero(classes == HIDDEN)
             corner = solution.centre - np.array(classes.shape) // 2
             self.pixels = (hidden[0] + corner[0], hidden[1] + corner[1])
@@ -734,7 +736,7 @@ def _add_positions(values, sources, rows):
     """
     moments, errors = np.full((2, 2, len(sources.x)), np.nan)
     for row in rows:
-        if row.pixels is not None:
+        if row.moments is not None:
             moments[:, row.star], errors[:, row.star] = row.moments, row.errors
     flux = np.where(values['cflux'] > 0, values['cflux'], np.nan)
     values['cx'], values['cy'] = [sources.x, sources.y] + moments / flux

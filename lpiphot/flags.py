@@ -72,9 +72,9 @@ DNT_FLAGS = (
          'the PSF model has no finite positive pixel for this source; '
          'no result'),
     Flag(FEW_SHIFTS, 'few_shifts',
-         'the window has fewer than twice as many pixels as were used of the '
-         'stamp: too few to learn their covariance from, and dcflux is too '
-         'small'),
+         'the window has fewer than ten times as many pixels as were used of '
+         'the stamp: too few to learn their covariance from, and dcflux is '
+         'too small by 5 % or more'),
     Flag(MISFIT, 'misfit',
          'the flux changes by more than 5 %, and the pixels under the star '
          'are not those of the PSF on the predicted background: a blend, '

@@ -13,6 +13,7 @@ from corrector_cases import (ADDED, CORNERED, EXACT, KEYS, LIMITS, PSF,
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import GaussianPSF, ImagePSF, MoffatPSF
 
+from lpiphot import corrector as corrector_module
 from lpiphot import decode_dnt_flags
 from lpiphot.lpi import tiles
 from oracles import dense_lpi
@@ -414,6 +415,38 @@ class TestInvariance:
             3, 1, 2)
         out['flux_fit'][:] = 0  # the result is a copy, not a view
         assert np.all(phot['flux_fit'] == scene.phot['flux_fit'])
+
+    def test_model_changed_later(self, scene, table):
+        """
+        The PSF is that of when the object was made.
+        """
+        model = PSF.copy()
+        corrector = make(model)
+        model.x_fwhm = 2 * model.x_fwhm
+        for keys in ({}, {'templates': {}}):
+            same(corrector(scene.data, scene.phot, mask=scene.mask, **keys),
+                 table)
+
+    def test_keeps_only_numbers(self, scene, monkeypatch):
+        """
+        Pixels of the stars, some kB each, are kept for the images only.
+        """
+        rows = []
+
+        class Row(corrector_module._Row):
+            def __init__(self, *args):
+                super().__init__(*args)
+                rows.append(self)
+
+        monkeypatch.setattr(corrector_module, '_Row', Row)
+        corrector = make()
+        for method, keeps in ((corrector, False), (corrector.run, True)):
+            rows.clear()
+            method(scene.data, scene.phot, mask=scene.mask)
+            arrays = [value for row in rows for value in vars(row).values()
+                      if isinstance(value, np.ndarray)]
+            assert len(rows) > 10
+            assert bool(arrays) == keeps
 
 
 class TestSources:

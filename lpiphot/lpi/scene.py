@@ -32,6 +32,10 @@ MIN_MASK_FLUX = 500.0
 # in it even where many wings overlap.
 RENDER_LIMIT = 0.02
 
+# So many times the noise is no measurement but stands for none, as -1e30
+# or the largest float32 do.
+NULL_LIMIT = 1e25
+
 # The typical noise is that of blocks in at most 8 x 8 cells of 64 x 64
 # pixels, evenly spread: 1024 blocks, all of them in a small image.
 SAMPLE_CELL = 64
@@ -65,7 +69,7 @@ class Scene(NamedTuple):
         Data minus model; not finite where the data are not.
 
     no_data : bool `~numpy.ndarray`
-        Pixels that are masked by the user or not finite.
+        Pixels that are masked by the user, not finite, or null values.
 
     mask : bool `~numpy.ndarray`
         Pixels that are infilled: those without data, those under stars,
@@ -251,6 +255,8 @@ class Field:
         data, error, no_data = self._image.read(region)
         model, stars = self._render(region)
         residual = data - model
+        if self.noise > 0:
+            no_data |= np.abs(residual) > NULL_LIMIT * self.noise
         mask = no_data.copy()
         for part, values in stars:
             mask[part] |= values > self.thresholds.mask_threshold
@@ -388,7 +394,8 @@ def _typical(images, parts):
 
 def _sources_within(sources, shape):
     """
-    Leave out sources so far away that no wing reaches the image.
+    Leave out sources farther beyond the image than it is large. Only the
+    wings of very bright ones would reach it.
     """
     near = ((np.abs(sources.y - shape[0] / 2) < 1.5 * shape[0])
             & (np.abs(sources.x - shape[1] / 2) < 1.5 * shape[1]))

@@ -28,6 +28,10 @@ __all__ = ['StarSolution', 'solve_stars']
 # the variance of the noise, and products and factors are in float64.
 FLOAT32_RANGE = 32
 
+# With n pixels of the stamp and N shifts dcflux is too small by the root of
+# 1 - n / N or more: 5 % and above with fewer shifts for each pixel
+MIN_SHIFTS = 10
+
 # A star does not fit if the chi-square of its pixels is so many times their
 # number (in crowds it is up to 3 for most stars), and is worth a flag if its
 # flux is changed by such a part, as other bright stars do not fit either
@@ -214,7 +218,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
         conditional = correction = None
         n_good = np.count_nonzero(classes[i] == GOOD)
         hidden = order[n_good:]
-        if math.prod(window_shape) < 2 * order.size:
+        if math.prod(window_shape) < MIN_SHIFTS * order.size:
             dnt[i] |= flags.FEW_SHIFTS
         if not dnt[i] & flags.NO_HIDDEN_PIXELS:
             values = known[i].flat[order[:n_good]]

@@ -14,7 +14,7 @@ from lpiphot.lpi import scene as scene_module
 from lpiphot.lpi import solve, tiles
 from oracles.scenes import catalogue, structured_field
 
-SMALL = {'stamp_shape': 9, 'window_shape': 21, 'condition_radius': 6}
+SMALL = {'stamp_shape': 9, 'window_shape': 29, 'condition_radius': 6}
 
 
 @pytest.fixture(scope='module')
@@ -202,15 +202,16 @@ class TestFlags:
         """
         return np.random.default_rng(2).normal(scale=1.7, size=(120, 130))
 
-    def test_pixels_lost(self):
+    @pytest.mark.parametrize('lost', [np.nan, -3.4e38, 1e300])
+    def test_pixels_lost(self, lost):
         """
-        A NaN or a bad pixel under the star, or the edge of the image.
+        No value or a bad pixel under the star, or the edge of the image.
         """
         data = self.data()
         mask = np.zeros(data.shape, dtype=bool)
         phot = catalogue([30, 60, 90, 30, 60, 0.3], [30, 30, 30, 80, 80, 60],
                          6 * [500], 1)
-        data[31, 30] = np.nan
+        data[31, 30] = lost
         mask[30, 59] = True
         data[34, 94] = np.nan  # beside the star, in its stamp
         data[80, 40] = np.nan  # beyond its stamp
@@ -251,10 +252,10 @@ class TestFlags:
         out = make(**keys, gain=1e-3)(data, phot)
         assert not any(has(out, 'misfit'))
 
-    @pytest.mark.parametrize(('window', 'is_few'), [(9, True), (21, False)])
+    @pytest.mark.parametrize(('window', 'is_few'), [(27, True), (29, False)])
     def test_few_shifts(self, window, is_few):
         """
-        Of a window as large as the stamp; all values are there.
+        81 pixels need 810; all values are there.
         """
         out = make(**SMALL | {'window_shape': window})(
             self.data(), catalogue([30], [30], [500], 1))
@@ -268,8 +269,8 @@ class TestFlags:
         data = self.data()
         # filled from column 60 to 69 and 90 to 99, not in between
         data[:, 60:100] = np.nan
-        # the window of the stamp reaches 14 pixels
-        phot = catalogue([30, 54, 58, 101, 125], 5 * [60], 5 * [500], 1)
+        # the window of the stamp reaches 18 pixels
+        phot = catalogue([30, 50, 54, 105, 125], 5 * [60], 5 * [500], 1)
         out = make(**SMALL)(data, phot)
         assert has(out, 'infill_median') == [False, False, True, True, False]
         assert np.isfinite(out['cflux']).all()
