@@ -4,6 +4,7 @@ The FWHM of the stars of an image, and of a PSF model, in pixels.
 """
 
 import warnings
+from functools import cache
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
@@ -90,7 +91,7 @@ def image_fwhm(data, subtracted, mask, find):
     ValueError
         If too few stars agree on a FWHM.
     """
-    measure = _Widths(data, subtracted, mask, find)
+    measure = cache(_Widths(data, subtracted, mask, find))
     fwhm = _FIRST_FWHM
     for _ in range(_ROUNDS):
         previous, widths = fwhm, measure(fwhm)
