@@ -109,7 +109,8 @@ class RecoveryResult:
         ----------
         way : {'apart', 'clean', 'all'}, optional
             Those apart from other stars by 4/3 FWHM; these if they
-            have no flag of pipeline or corrector; or all.
+            have no flag of pipeline or corrector, harmless bits of
+            ``dnt`` aside; or all.
 
         Returns
         -------

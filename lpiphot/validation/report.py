@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.table import QTable
 
+from lpiphot.flags import HARMLESS
 from lpiphot.validation.bins import (bin_statistics, quantile_edges,
                                      star_statistics)
 from lpiphot.validation.completeness import completeness_limits
@@ -52,7 +53,8 @@ class RecoveryReport:
     ways : dict
         The values of `star_statistics` for the stars ``'apart'`` from
         others (4/3 FWHM), those that are ``'clean'``, apart and
-        without a flag of pipeline or corrector, and ``'all'``.
+        without a flag of pipeline or corrector (harmless bits of
+        ``dnt`` do not count), and ``'all'``.
 
     limits : dict
         For each of these ways, the magnitudes where completeness falls
@@ -211,7 +213,8 @@ def choose(table, way):
 
     way : {'apart', 'clean', 'all'}
         Those apart from other stars; these if they have no bit set in
-        ``flags`` or ``dnt``, as far as there are such columns (stars
+        ``flags``, and none in ``dnt`` that is not harmless
+        (``psf_negative`` is), as far as there are such columns (stars
         that were not recovered have none); or all.
 
     Returns
@@ -233,9 +236,10 @@ def choose(table, way):
     if 'blended' in table.colnames:
         chosen &= ~np.asarray(table['blended'], dtype=bool)
     if way == 'clean':
-        for name in ('flags', 'dnt'):
+        for name, harmless in (('flags', 0), ('dnt', HARMLESS)):
             if name in table.colnames:
-                chosen &= np.asarray(table[name]) == 0
+                bits = np.asarray(table[name]).astype(np.int64)
+                chosen &= (bits & ~harmless) == 0
     return chosen
 
 

@@ -16,7 +16,7 @@ from photutils.psf import CircularGaussianPRF, ImagePSF
 from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, STAMP,
                             PeakPipeline, double_errors, make_data)
 
-from lpiphot import LPIBackgroundCorrector
+from lpiphot import LPIBackgroundCorrector, flags
 from lpiphot.pipeline import PSFPipeline
 from lpiphot.validation import InjectionRecovery, RecoveryResult
 from lpiphot.validation.html import recovery_page
@@ -456,6 +456,24 @@ def test_plots_without_images(result):
         result.plot('pie')
     with pytest.raises(ValueError, match="axis must be 'x' or 'y'"):
         result.plot('profile', axis='z')
+
+
+def test_harmless_bits():
+    """
+    A PSF with negative pixels, as measured ones have, flags every star.
+    """
+    rng = np.random.default_rng(4)
+    psf = ImagePSF(STAMP + rng.normal(0.0, 1e-5, STAMP.shape))
+    lpi = LPIBackgroundCorrector(psf, stamp_shape=17, window_shape=41,
+                                 condition_radius=8, min_mask_flux=100.0)
+    result = InjectionRecovery(PeakPipeline(), psf, corrector=lpi, n_rounds=2,
+                               n_stars=18, fluxes=800.0, rng=5)(make_data())
+    assert np.all(result.stars()['dnt'] & flags.PSF_NEGATIVE)
+    good = result.stars()['dnt'] == flags.PSF_NEGATIVE
+    assert 30 <= np.count_nonzero(good) < len(good)
+    assert np.array_equal(result.stars('clean')['x_true'],
+                          result.stars()['x_true'][good])
+    assert result.calibration().n_stars == np.count_nonzero(good)
 
 
 def test_rescaling_map(result):
