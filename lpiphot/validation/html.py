@@ -151,10 +151,13 @@ def _ways(report, names):
         [f'{level:.0%} complete to'] for level in report.limits[ways[0]])]
     for way in ways:
         values = report.ways[way]
-        texts = [(f'{values["n_recovered"]} of {values["n"]} '
-                 f'({values["completeness"]:.1%})')]
-        texts += [f'{limit:.2f} mag' if np.isfinite(limit) else '—'
-                  for limit in report.limits[way].values()]
+        if way in report.limits:
+            texts = [(f'{values["n_recovered"]} of {values["n"]} '
+                     f'({values["completeness"]:.1%})')]
+            texts += [f'{limit:.2f} mag' if np.isfinite(limit) else '—'
+                      for limit in report.limits[way].values()]
+        else:
+            texts = [f'{values["n_recovered"]}', *[''] * (len(rows) - 1)]
         for row, text in zip(rows, texts, strict=True):
             row += ['', text][-len(names):]
     for row in rows:

@@ -208,8 +208,7 @@ def _summary_of_none(view):
     axes = figure.subplots(1, 2)
     _plot_residual(axes[0], view)
     _plot_completeness(axes[1], view)
-    number = np.count_nonzero(choose(view.result.table, view.way))
-    figure.suptitle(f'None of {number} injected stars was recovered '
+    figure.suptitle(f'No star recovered of {len(view.result.table)} injected '
                     f'({WAYS[view.way]})', fontsize=14, fontweight='bold')
     return figure
 

@@ -57,8 +57,10 @@ class RecoveryReport:
         ``dnt`` do not count), and ``'all'``.
 
     limits : dict
-        For each of these ways, the magnitudes where completeness falls
-        to 0.9, 0.7 and 0.5; NaN outside of the range of the stars.
+        For ``'apart'`` and ``'all'``, the magnitudes where completeness
+        falls to 0.9, 0.7 and 0.5; NaN outside of the range of the
+        stars. There is no completeness of clean stars: those that were
+        not recovered have no flags to tell which of them they are.
 
     purity : float
         The fraction of the new sources of the catalogues that are
@@ -113,18 +115,20 @@ class RecoveryReport:
         """
         names = list(self.labels)
         lines = [f'{key:26} {value}' for key, value in self.facts.items()]
-        shown = []
+        apart = self.ways['apart']
         for way, label in WAYS.items():
             values = self.ways[way]
-            if values['n'] in shown:  # no star more, no star less
-                continue
-            shown.append(values['n'])
-            limits = ', '.join(
-                f'{level:.0%} at {_mag(self.limits[way][level])}'
-                for level in _LEVELS)
-            lines += ['', (f'{label}: {values["n"]} injected, '
-                      f'{values["n_recovered"]} recovered '
-                      f'({values["completeness"]:.1%}; {limits})')]
+            same = 'n' if way in self.limits else 'n_recovered'
+            if way != 'apart' and values[same] == apart[same]:
+                continue  # no star more, no star less
+            text = f'{values["n_recovered"]} recovered'
+            if way in self.limits:
+                limits = ', '.join(f'{level:.0%} at {_mag(limit)}'
+                                   for level, limit in
+                                   self.limits[way].items())
+                text = (f'{values["n"]} injected, {text} '
+                        f'({values["completeness"]:.1%}; {limits})')
+            lines += ['', f'{label}: {text}']
             lines.append(f'{"":26} ' + ' '.join(
                 f'{self.labels[name]:>10}' for name in names) + '   ideal')
             for key, row, form, ideal in ROWS:
@@ -188,12 +192,15 @@ def make_report(table, measured, *, n_bins=(4, 3, 2), purity=np.nan,
         covered[measured[name][0]] = coverage(recovered[f'z_{name}'],
                                               _COVERAGE)
         covered[measured[name][0]].info.format = '.3f'
+    ways = {way: star_statistics(stars, measured)
+            for way, stars in selections.items()}
+    ways['clean']['completeness'] = np.nan
     return RecoveryReport(
-        ways={way: star_statistics(stars, measured)
-              for way, stars in selections.items()},
-        limits={way: completeness_limits(stars['mag_true'],
-                                         stars['recovered'], _LEVELS)
-                for way, stars in selections.items()},
+        ways=ways,
+        limits={way: completeness_limits(selections[way]['mag_true'],
+                                         selections[way]['recovered'],
+                                         _LEVELS)
+                for way in ('apart', 'all')},
         purity=purity, coverage=covered,
         bins=bin_statistics(apart, measured, edges),
         by={axis: bin_statistics(apart, measured, {axis: limits})
@@ -212,10 +219,10 @@ def choose(table, way):
         The stars.
 
     way : {'apart', 'clean', 'all'}
-        Those apart from other stars; these if they have no bit set in
-        ``flags``, and none in ``dnt`` that is not harmless
-        (``psf_negative`` is), as far as there are such columns (stars
-        that were not recovered have none); or all.
+        Those apart from other stars; these if they were recovered and
+        have no bit set in ``flags``, and none in ``dnt`` that is not
+        harmless (``psf_negative`` is), as far as there are such
+        columns; or all.
 
     Returns
     -------
@@ -236,6 +243,7 @@ def choose(table, way):
     if 'blended' in table.colnames:
         chosen &= ~np.asarray(table['blended'], dtype=bool)
     if way == 'clean':
+        chosen &= np.asarray(table['recovered'], dtype=bool)
         for name, harmless in (('flags', 0), ('dnt', HARMLESS)):
             if name in table.colnames:
                 bits = np.asarray(table[name]).astype(np.int64)

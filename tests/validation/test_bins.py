@@ -96,8 +96,13 @@ def test_report():
     apart = table[~table['blended']]
     assert report.ways['all'] == star_statistics(table, MEASURED)
     assert report.ways['apart'] == star_statistics(apart, MEASURED)
-    assert report.ways['clean']['n'] == np.count_nonzero(
-        apart['flags'] == 0)
+    clean = apart[(apart['flags'] == 0) & apart['recovered']]
+    assert report.ways['clean']['n'] == len(clean)
+    assert report.ways['clean']['width_after'] == star_statistics(
+        clean, MEASURED)['width_after']
+    # nobody knows which of the stars that were not found would be clean
+    assert np.isnan(report.ways['clean']['completeness'])
+    assert list(report.limits) == ['apart', 'all']
     assert abs(report.limits['all'][0.5] + 2.5 * np.log10(300)) < 0.02
     assert len(report.by['mag_true']) == 3
     # roughness has two values, so that its quantiles make one bin
@@ -105,10 +110,13 @@ def test_report():
     text = str(report)
     width = report.ways['apart']['width_after']
     for word in ('field', f'{width:.3f}', 'blends included', 'equation 11',
+                 f'without a flag: {len(clean)} recovered\n',
                  'in bins of density'):
         assert word in text
     short = report.lines(short=True)
     assert text.startswith('\n'.join([*short, '', 'coverage of intervals']))
+    table['flags'] = 0  # the clean ones are those apart once more
+    assert 'without a flag' not in str(make_report(table, MEASURED))
 
 
 def test_bad_way():

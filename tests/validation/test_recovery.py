@@ -331,10 +331,10 @@ def test_finds_nothing():
     assert not np.any(result.table['recovered'])
     assert result.report().ways['all']['completeness'] == 0.0
     figure = result.plot()
-    assert 'None of 200 injected' in figure.get_suptitle()
+    assert 'No star recovered of 200' in figure.get_suptitle()
     titles = [axes.get_title() for axes in figure.axes]
     assert titles[:2] == ['Residual: image − sky − its stars', 'Completeness']
-    assert 'None of' in RecoveryResult(result.table).plot().get_suptitle()
+    assert 'No star' in RecoveryResult(result.table).plot().get_suptitle()
     page = result.to_html()
     assert '0 of 200 (0.0%)' in page
     assert '>nan' not in page
@@ -443,7 +443,7 @@ def test_all_blended():
     stars = QTable({'x_0': [60.0, 63.0], 'y_0': [100.0, 100.0],
                     'flux': [800.0, 900.0]})
     result = make_tool()(make_data(), stars=stars)
-    assert 'None of 0' in result.plot().get_suptitle()
+    assert 'No star' in result.plot().get_suptitle()
     lines = result.plot('completeness', way='all').axes[0].lines
     assert len(lines) == 1
 
