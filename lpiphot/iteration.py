@@ -28,8 +28,8 @@ _ASTRAY = _FAILED | 4 | 32
 # Two fits that end nearer than this, in FWHM, are of the same star
 _SAME = 0.5
 
-# A star takes half steps from then on if its flux goes back by more than
-# this part of its last change, or changes by more than all of it
+# The steps of a star are halved if its flux would go back by more than this
+# part of its last change, or change by more than all of it
 _BACK = 0.5
 
 # Columns of photutils' table that are not of the fit, and those ending in
@@ -77,8 +77,9 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         corrector.
 
     tolerance : float, optional
-        A star has converged when ``cflux`` changes by less than this
-        number times ``dcflux``. It ends when all have.
+        A star has converged when ``cflux`` would change by less than
+        this number times ``dcflux`` in a whole step. It ends when all
+        have.
 
     max_iterations : int, optional
         The largest number of refits; 0 is the corrector alone.
@@ -113,9 +114,12 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     went astray. LPI then looks for the background where the fit began,
     as of a faint star there.
 
-    It does not diverge: when a flux changes by more than it did last
-    time, or goes back by more than half of that, the star takes half
-    steps from then on.
+    It does not diverge: whenever a flux changes by more than it did last
+    time, or goes back by more than half of that, the steps of the star
+    are halved from then on. Changes are those of whole steps: of shorter
+    ones the change divided by the step. A star that goes back and forth
+    between two fits comes to rest between them so, but has not
+    converged.
 
     At a fixed position there is nothing to iterate: ``cflux`` does not
     depend on the flux that was subtracted, but for its wings.
@@ -141,12 +145,13 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         table, astray = _begun_again(first)
     former = last = np.full(len(table), np.inf)
     taken = np.zeros(len(table), dtype=bool)
+    part = step.copy()  # that was taken
     for i in range(max_iterations + 1):
         result = corrector.run(image, table, error=error, mask=mask,
                                background=background)
         cflux, dcflux = (_plain(result.table[name])
                          for name in ('cflux', 'dcflux'))
-        change = (cflux - former) / dcflux
+        change = (cflux - former) / (part * dcflux)
         moving = np.abs(change) >= tolerance  # not so if it has no result
         if i == max_iterations or not moving.any():
             break
@@ -156,6 +161,7 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         former, last = cflux, change
         fit = _refit(photometry, result, table, error, mask)
         taken = _accepted(fit, table, fwhm)
+        part = np.where(taken, step, 1.0)
         table = _updated(table, fit, taken, step)
         n_iter += taken
     lost = astray & (n_iter == 0)

@@ -241,20 +241,36 @@ def test_what_is_kept():
     assert np.min(distance[~np.eye(7, dtype=bool)]) > 0.5 * FWHM
 
 
-@pytest.mark.parametrize('factor', [-1.5, -1.9, -0.9, 0.7, 1.4,
+class Linear(LPIBackgroundCorrector):
+    """
+    Corrected fluxes that follow the positions alone.
+    """
+
+    def run(self, data, table, **_):
+        table = table.copy()
+        table['cflux'] = 100 * table['x_fit']
+        table['dcflux'] = 1.0
+        return LPIResult(table, *[np.asarray(data)] * 7)
+
+
+def begun_at(first, x):
+    """
+    A photometry whose fits ended at other positions, and well.
+    """
+    start = copy.deepcopy(first)
+    start.results['flags'] = 0
+    start.results['x_fit'] = x
+    start.results['y_fit'] = start.results['y_init']
+    return start
+
+
+@pytest.mark.parametrize('factor', [-3.2, -1.5, -1.9, -0.9, 0.7, 1.4,
                                     0.0])
 def test_refits_that_diverge(solved, monkeypatch, factor):
     """
     Steps are halved until they lead somewhere.
     """
     _, first, _ = solved
-
-    class Linear(LPIBackgroundCorrector):
-        def run(self, data, table, **_):
-            table = table.copy()
-            table['cflux'] = 100 * table['x_fit']
-            table['dcflux'] = 1.0
-            return LPIResult(table, *[np.asarray(data)] * 7)
 
     def refit(_, __, table, *___):
         fit = table.copy()
@@ -264,9 +280,10 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
         return fit
 
     monkeypatch.setattr(iteration, '_refit', refit)
-    start = copy.deepcopy(first)
-    start.results['flags'] = 0
-    start.results['x_fit'] = STARS['x'] + [0.2, 0.6, 0.8, 0.1, 0.5, 1.0]
+    offsets = np.array([-0.3, 0.1, 0.3, -0.4, 0.0, 0.5])
+    if factor < -2:  # half steps alone would not do; fits stay in reach
+        offsets *= 0.1
+    start = begun_at(first, STARS['x'] + 0.5 + offsets)
     table = lpi_photometry(np.zeros(SHAPE), start, Linear(psf()),
                            max_iterations=40).table
     off_by = np.abs(table['x_fit'] - (STARS['x'] + 0.5))
@@ -274,9 +291,58 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
         assert np.all(off_by < FWHM + 1)
         return
     assert_array_equal(table['converged'], True)
-    # 0.1 of an error of 1 is 0.001 pixels here; what is left is as much
-    # larger as steps were smaller, or contract less
-    assert np.all(off_by < 0.005)
+    # 0.1 of an error of 1 is 0.001 pixels here, which a whole step is less
+    # than: what is left is as much larger as it contracts less
+    assert np.all(off_by < 0.001 * max(1, 1 / (1 - factor)) + 1e-9)
+
+
+def test_back_and_forth(solved, monkeypatch):
+    """
+    A star that has two fits, in turn, has not converged between them.
+    """
+    _, first, _ = solved
+    ways = []
+
+    def refit(_, __, table, *___):
+        ways.append(1 - 2 * (len(ways) % 2))
+        fit = table.copy()
+        fit['x_fit'], fit['y_fit'] = fit['x_init'], fit['y_init']
+        fit['x_fit'][0] += 0.01 * ways[-1]
+        fit['flags'] = 0
+        return fit
+
+    monkeypatch.setattr(iteration, '_refit', refit)
+    start = begun_at(first, first.results['x_init'])
+    table = lpi_photometry(np.zeros(SHAPE), start, Linear(psf()),
+                           max_iterations=20).table
+    assert len(ways) == 20
+    assert_array_equal(table['converged'], np.arange(6) > 0)
+    # the way to one of both, or to the other, is ten times the tolerance,
+    # whatever part of it is gone
+    assert abs(table['x_fit'][0] - table['x_init'][0]) < 0.01
+
+
+@pytest.mark.parametrize(('distance', 'kept'), [(0.45, True), (0.55, False)])
+def test_two_of_one_star(solved, monkeypatch, distance, kept):
+    """
+    Fits that would end within half a FWHM of each other are not taken.
+    """
+    _, first, _ = solved
+
+    def refit(_, __, table, *___):
+        fit = table.copy()
+        fit['x_fit'], fit['y_fit'] = fit['x_init'], fit['y_init']
+        fit['flags'] = 0
+        return fit
+
+    monkeypatch.setattr(iteration, '_refit', refit)
+    start = begun_at(first, STARS['x'] + 0.2)
+    for name, offset in (('x_init', distance * FWHM), ('y_init', 0.0)):
+        start.results[name][1] = start.results[name][0] + offset
+    start.results['y_fit'][1] += 5.0
+    table = lpi_photometry(np.zeros(SHAPE), start, Linear(psf())).table
+    assert_array_equal(table['n_iter'][:2] == 0, kept)
+    assert np.all(table['n_iter'][2:] > 0)
 
 
 def test_iterative_photometry():
