@@ -8,9 +8,12 @@ import functools
 import hashlib
 import inspect
 import re
+import sys
+from contextvars import ContextVar
 
 import numpy as np
-from astropy.modeling import Model
+from astropy.modeling import CompoundModel, Model, Parameter
+from astropy.modeling.models import Const2D
 from astropy.nddata import NDData
 from astropy.table import Table
 from astropy.units import UnitBase
@@ -19,6 +22,14 @@ __all__ = ['describe']
 
 # Parameters that do not change results
 _IGNORED = ('n_threads', 'n_processes', 'progress_bar', 'folder')
+
+# Packages whose objects have their parameters as attributes of these names;
+# what else they hold are loggers, locks, and results
+_WELL_KNOWN = {'astropy', 'lpiphot', 'numpy', 'photutils', 'scipy',
+               *sys.stdlib_module_names} - {'__main__'}
+
+# What is being described just now: the objects that hold the next one
+_HOLDERS = ContextVar('holders', default=())
 
 _ADDRESS = re.compile(r' at 0x[0-9a-fA-F]+')
 
@@ -29,11 +40,15 @@ def describe(value):
     Describe a value by what it does, in lists, dicts and text.
 
     Arrays are described by a hash of their values; models by class,
-    parameters and arrays; functions by their name, code, defaults and
+    parameters, constraints and arrays, and those made of two by their
+    operator and both; functions by their name, code, defaults and
     the variables from outside that they use, and the functions of their
-    module that they call likewise; other objects by their class
-    and the attributes that have the names of the parameters of its
-    ``__init__``, or else by their ``repr``. Numbers of threads and the
+    module that they call likewise; other objects by their class and
+    the attributes that have the names of the parameters of its
+    ``__init__``, or else by their ``repr``. Objects of the user's own
+    classes are described by all other attributes as well, whatever
+    their names, but for cached properties: one that keeps what it
+    found is another object after a call. Numbers of threads and the
     like, which do not change results, are left out. What is not seen:
     the code of classes and of other modules, and files.
 
@@ -187,13 +202,23 @@ def _model(model):
     Describe a model: class, parameters, and the arrays it is made of.
     """
     description = {'model': type(model).__name__}
+    if isinstance(model, CompoundModel):
+        description['operator'] = model.op
+        for name in ('left', 'right'):  # of some operators not a model
+            description[name] = describe(getattr(model, name))
+    for name in ('fixed', 'bounds', 'tied'):
+        description[name] = describe(dict(getattr(model, name)))
     for name, number in zip(model.param_names, model.parameters,
                             strict=False):
         description[name] = float(number)
-    for name in ('data', 'oversampling', 'origin', 'grid_xypos'):
+    for name in ('data', 'oversampling', 'origin', 'grid_xypos',
+                 'fill_value'):
         if hasattr(model, name):
             description[name] = describe(np.asarray(getattr(model, name)))
-    return description
+    others = vars(Const2D())  # what every model has
+    return description | {name: item
+                          for name, item in _attributes(model).items()
+                          if name not in others}
 
 
 def _object(value):
@@ -201,6 +226,21 @@ def _object(value):
     Describe an object by the parameters it was made with.
     """
     description = {'class': type(value).__name__}
+    holders = _HOLDERS.get()
+    if any(value is holder for holder in holders):
+        return description
+    token = _HOLDERS.set((*holders, value))
+    try:
+        return description | _contents(value)
+    finally:
+        _HOLDERS.reset(token)
+
+
+def _contents(value):
+    """
+    Describe the parameters and attributes of an object.
+    """
+    description = {}
     try:
         names = [name for name in inspect.signature(type(value)).parameters
                  if name not in _IGNORED]
@@ -210,4 +250,22 @@ def _object(value):
     if not known:
         description['repr'] = _ADDRESS.sub('', repr(value))
     description |= {name: describe(getattr(value, name)) for name in known}
+    attributes = _attributes(value)
+    if attributes:
+        description['attributes'] = attributes
     return description
+
+
+def _attributes(value):
+    """
+    Describe all attributes of an object of the user's own class.
+    """
+    kind = type(value)
+    if kind.__module__.split('.')[0] in _WELL_KNOWN:
+        return {}
+    return {name: describe(item)
+            for name, item in sorted(getattr(value, '__dict__', {}).items())
+            if name.lstrip('_') not in _IGNORED
+            and not isinstance(item, Parameter)
+            and not isinstance(inspect.getattr_static(kind, name, None),
+                               functools.cached_property)}

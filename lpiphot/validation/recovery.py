@@ -287,6 +287,8 @@ class InjectionRecovery:
             or the ``folder`` has rounds of another configuration.
         """
         reader = ImageReader(data, error=error, mask=mask)
+        # before it runs, for it may keep what it found
+        described = None if self.folder is None else describe(self.pipeline)
         with one_blas_thread:
             if catalogue is None:
                 baseline = measure(self.pipeline, data, error, mask)
@@ -298,7 +300,7 @@ class InjectionRecovery:
                             fwhm, stars)
         n_rounds = (self.n_rounds if stars is None
                     else int(np.max(setup.stars['round'])))
-        done = self._open_folder(setup, n_rounds)
+        done = self._open_folder(setup, n_rounds, described)
         rounds = self._run(setup, n_rounds, done)
         return self._collect(rounds, setup, baseline, fwhm)
 
@@ -387,7 +389,7 @@ class InjectionRecovery:
         # sent to other processes
         return fluxes.copy()
 
-    def _open_folder(self, setup, n_rounds):
+    def _open_folder(self, setup, n_rounds, pipeline):
         """
         Check the folder, and return the rounds that it has.
         """
@@ -399,7 +401,7 @@ class InjectionRecovery:
             'version': version('lpiphot'), 'seed': self._seed,
             'data': describe(setup.data), 'error': describe(setup.error),
             'mask': describe(setup.mask),
-            'pipeline': describe(setup.pipeline),
+            'pipeline': pipeline,
             'psf_model': describe(setup.psf_model),
             'corrector': describe(setup.corrector),
             'corrector_seed': getattr(setup.corrector, '_seed', None),

@@ -5,13 +5,16 @@ Tests for the fingerprint module.
 
 import functools
 import json
+import logging
 import subprocess
 import sys
+import threading
 from runpy import run_path
 
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.modeling.models import Const2D, Gaussian2D
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
 from photutils.psf import CircularGaussianPRF, ImagePSF
@@ -105,7 +108,61 @@ class Plain:
     """
 
 
+class Own:
+    """
+    A pipeline of a user, whose options have names of their own.
+    """
+
+    def __init__(self, fwhm, threshold=5.0, n_threads=1):
+        self.fwhm = fwhm
+        self._threshold = threshold
+        self._n_threads = n_threads
+        self.lock = threading.Lock()
+        self.log = logging.getLogger(__name__)
+        self.steps = [self, {'self': self, 'find': lambda: self}]
+
+    def __call__(self, data):
+        return data
+
+    @functools.cached_property
+    def kept(self):
+        return object()
+
+
+class OwnModel(CircularGaussianPRF):
+    """
+    A model with a setting that is no parameter.
+    """
+
+    def __init__(self, power, **kwargs):
+        super().__init__(**kwargs)
+        self._power = power
+
+
+def used(own):
+    """
+    An object after its property was asked for.
+    """
+    assert own.kept is own.kept
+    return own
+
+
+def fixed(model):
+    model.x_0.fixed = True
+    return model
+
+
 @pytest.mark.parametrize(('first', 'same', 'other'), [
+    (Own(3.0), Own(3.0, n_threads=2), Own(3.0, 50.0)),
+    (Own(3.0), used(Own(3.0)), Own(4.0)),
+    (Own(3.0).__call__, Own(3.0).__call__, Own(3.0, 50.0).__call__),
+    (OwnModel(2.0), OwnModel(2.0), OwnModel(3.0)),
+    (Gaussian2D() + Const2D(), Gaussian2D() + Const2D(),
+     Gaussian2D() * Const2D()),
+    (ImagePSF(STAMP) + Const2D(), ImagePSF(STAMP) + Const2D(),
+     ImagePSF(STAMP.T) + Const2D()),
+    (ImagePSF(STAMP), ImagePSF(STAMP), ImagePSF(STAMP, fill_value=1.0)),
+    (ImagePSF(STAMP), ImagePSF(STAMP), fixed(ImagePSF(STAMP))),
     (ARRAY, ARRAY.astype('>f8'), ARRAY.T),
     (ARRAY, ARRAY.copy(), ARRAY + 1e-12),
     (ARRAY * u.adu, ARRAY * u.adu, ARRAY * u.s),

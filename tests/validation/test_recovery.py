@@ -5,6 +5,7 @@ Tests of the injection test itself.
 
 import os
 import pickle
+import time
 
 import astropy.units as u
 import numpy as np
@@ -456,6 +457,29 @@ def test_plots_without_images(result):
         result.plot('pie')
     with pytest.raises(ValueError, match="axis must be 'x' or 'y'"):
         result.plot('profile', axis='z')
+
+
+def test_pipeline_with_memory(tmp_path):
+    """
+    What it keeps of a call does not matter, what it is set to does.
+    """
+    class Keeping(PeakPipeline):
+        def __init__(self, cut):
+            super().__init__()
+            self._cut, self.when = cut, None
+
+        def __call__(self, data, **kwargs):
+            self.when = time.time_ns()
+            table = super().__call__(data, **kwargs)
+            return table[table['flux_fit'] > self._cut]
+
+    results = [InjectionRecovery(Keeping(30.0), PSF, folder=tmp_path,
+                                 n_rounds=n_rounds, **KEYS)(make_data())
+               for n_rounds in (1, 2)]
+    assert len(results[1].table) == 2 * len(results[0].table)
+    with pytest.raises(ValueError, match='pipeline differ'):
+        InjectionRecovery(Keeping(31.0), PSF, folder=tmp_path, n_rounds=2,
+                          **KEYS)(make_data())
 
 
 def test_harmless_bits():
