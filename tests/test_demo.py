@@ -4,7 +4,6 @@ Tests for the demo, and for the example of the README.
 """
 
 import importlib.util
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -93,11 +92,6 @@ class TestRunDemo:
                 None if hdu.name == 'MASK' else 'adu')
         assert hdus['MASK'].data.dtype == np.uint8
 
-    def test_no_tqdm(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, 'tqdm.auto', None)
-        with pytest.raises(ImportError, match=r'"lpiphot\[all\]"'):
-            small_demo(progress_bar=True)
-
     def test_n_threads(self):
         with pytest.raises(ValueError, match='n_threads'):
             demo.run_demo(n_threads=0)
@@ -142,7 +136,7 @@ class TestCommand:
         monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
         assert main(['demo']) == 2
         err = capsys.readouterr().err
-        assert 'matplotlib and tqdm: pip install "lpiphot[all]"' in err
+        assert 'matplotlib: pip install "lpiphot[all]"' in err
         assert not Path('lpiphot-demo').exists()
 
 

@@ -2,10 +2,12 @@
 Jobs in threads, with one BLAS thread each.
 """
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from astropy.utils.exceptions import AstropyUserWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from lpiphot._parallel import run_jobs
@@ -49,6 +51,16 @@ def run(function, n_jobs=1, n_threads=1):
     """
     return run_jobs(function, [[i] for i in range(n_jobs)],
                     n_threads=n_threads, progress_bar=False)
+
+
+def test_no_tqdm(monkeypatch):
+    """
+    The work is done without a progress bar.
+    """
+    monkeypatch.setitem(sys.modules, 'tqdm.auto', None)
+    with pytest.warns(AstropyUserWarning, match='pip install tqdm'):
+        assert run_jobs(sum, [[1, 2], [3]], n_threads=1,
+                        progress_bar=True) == [3, 3]
 
 
 @pytest.mark.parametrize('n_threads', [1, 3])

@@ -433,8 +433,6 @@ class InjectionRecovery:
         """
         left = [number for number in range(1, n_rounds + 1)
                 if number not in done]
-        if self.progress_bar:
-            _need_tqdm()
         with show_progress(n_rounds, self.progress_bar, 'injection',
                            'round') as advance:
             advance(len(done))
@@ -693,14 +691,3 @@ def _without_masks(table):
             table[name] = column.filled(
                 np.nan if column.dtype.kind == 'f' else 0)
     return table
-
-
-def _need_tqdm():
-    """
-    Raise an error if there is no tqdm, before work of minutes.
-    """
-    try:
-        import tqdm.auto  # noqa: F401
-    except ImportError as exc:
-        msg = 'progress_bar=True needs tqdm: pip install "lpiphot[all]"'
-        raise ImportError(msg) from exc

@@ -5,6 +5,7 @@ Tests of the injection test itself.
 
 import os
 import pickle
+import sys
 import time
 
 import astropy.units as u
@@ -13,6 +14,7 @@ import pytest
 from astropy.modeling.models import Gaussian1D
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
+from astropy.utils.exceptions import AstropyUserWarning
 from photutils.psf import CircularGaussianPRF, ImagePSF
 from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, STAMP,
                             PeakPipeline, double_errors, make_data)
@@ -457,6 +459,16 @@ def test_plots_without_images(result):
         result.plot('pie')
     with pytest.raises(ValueError, match="axis must be 'x' or 'y'"):
         result.plot('profile', axis='z')
+
+
+def test_no_tqdm(monkeypatch):
+    """
+    There is no progress bar then, which a warning says, as anywhere else.
+    """
+    monkeypatch.setitem(sys.modules, 'tqdm.auto', None)
+    with pytest.warns(AstropyUserWarning, match='needs the package tqdm'):
+        result = make_tool(n_rounds=2, progress_bar=True)(make_data())
+    assert same(result, make_tool(n_rounds=2)(make_data()))
 
 
 def test_pipeline_with_memory(tmp_path):
