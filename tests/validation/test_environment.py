@@ -73,6 +73,20 @@ def test_density():
     assert np.array_equal(local_density(xy, [], 9.0, shape), [0, 0, 0])
 
 
+def test_density_of_a_lattice():
+    """
+    Four sources in each pixel; discs beyond the edge are less precise.
+    """
+    sources = np.stack(np.meshgrid(*2 * [np.arange(-0.25, 119.5, 0.5)]),
+                       axis=-1).reshape(-1, 2)
+    xy = [(60.0, 60.0), (40.3, 71.9), (-0.5, 60.0), (119.5, -0.5)]
+    density = local_density(xy, sources, 25.0, (120, 120))
+    # circles of 50 steps have pi 50^2 points of a lattice to 0.5 %
+    assert np.allclose(density[:2], 4.0, rtol=0.005)
+    # a column of 20 points across the disc lies on the edge
+    assert np.allclose(density[2:], 4.0, rtol=0.15)
+
+
 def test_residuals():
     """
     A bump is at its place, and a ring around it.
