@@ -412,10 +412,13 @@ class LPIBackgroundCorrector:
                              np.dtype(self.dtype).itemsize)
         return [index[group] for group in groups]
 
-    def _solve_all(self, call, *, images=False):
+    def _solve_all(self, call, *, others=None, images=False):
         """
-        Solve all sources of a call, complete its table and return rows,
-        with the pixels that ``images`` need or without.
+        Solve all sources of a call, complete its table and return rows.
+
+        The bit of close pairs is for those close to some others, in place
+        of each other, if these are given. The rows have the pixels that
+        ``images`` need, or not.
         """
         n_sources = len(call.table)
         values = {name: np.full(n_sources, np.nan) for name in COLUMNS}
@@ -446,7 +449,7 @@ class LPIBackgroundCorrector:
                 values[name][source] = value
         index = np.flatnonzero(call.valid)
         pairs = close_pairs(call.psf, call.sources.take(index),
-                            self.stamp_shape, call.image.shape)
+                            self.stamp_shape, call.image.shape, others)
         values['dnt'][index[pairs]] |= flags.CLOSE_PAIR
         values['cflux'] = (call.sources.flux - values['fdb_res']
                            + values['fdb_pred'])
@@ -528,7 +531,9 @@ class LPIBackgroundCorrector:
         At each node of a grid, ``dcflux`` is computed as for a star of
         no flux there, with all stars of the catalogue subtracted: it
         hides the pixels that any faint star does, and has no photon
-        noise of its own. Between nodes it is interpolated.
+        noise of its own. Between nodes it is interpolated. Of the bits
+        of ``dnt``, ``close_pair`` tells of nodes within half the FWHM of
+        a star of the catalogue.
 
         Parameters
         ----------
@@ -584,8 +589,9 @@ class LPIBackgroundCorrector:
                                              self._psf.extra_names),
                           error, mask, background, templates)
         is_node = np.arange(len(call.table)) >= len(table)
+        stars = call.sources.take(np.flatnonzero(call.valid & ~is_node))
         call = call._replace(valid=call.valid & is_node)
-        self._solve_all(call)
+        self._solve_all(call, others=stars)
         return DepthMap.from_nodes(
             call.table[is_node], x, y, n_sigma,
             with_unit(call.image.read().data, call.image.unit))

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import CircularGaussianPRF
 from scipy.ndimage import gaussian_filter
 
-from lpiphot import LPIBackgroundCorrector
+from lpiphot import LPIBackgroundCorrector, flags
 from lpiphot.depth import grid_nodes, interpolate_nodes
 from oracles import dense_lpi
 from oracles.matched_filter import flux_error
@@ -270,6 +270,26 @@ def test_inputs_are_not_changed():
     assert phot.colnames == scene.phot.colnames
     assert all(np.array_equal(phot[name], scene.phot[name])
                for name in phot.colnames)
+
+
+def test_close_pairs():
+    """
+    Nodes are close to stars, not to each other, however near they are.
+    """
+    psf = CircularGaussianPRF(fwhm=5.0)
+    data = np.random.default_rng(1).normal(size=(41, 45))
+    corrector = LPIBackgroundCorrector(psf, stamp_shape=11, window_shape=31)
+    phot = catalogue([22.0, 22.4, np.nan], [20.0, 20.3, 9.0], 3 * [500.0],
+                     9.0)
+    depth = corrector.depth(data, phot, step=2)
+    close = (depth.dnt & flags.CLOSE_PAIR) != 0
+    distance = np.min([np.hypot(depth.x - x, depth.y[:, np.newaxis] - y)
+                       for x, y in ((22.0, 20.0), (22.4, 20.3))], axis=0)
+    # the FWHM of this Gaussian, integrated over pixels, is 5.05
+    assert_array_equal(close, distance < 2.53)
+    assert np.count_nonzero(close) > 4
+    depth = corrector.depth(data, phot[2:], step=2)
+    assert not np.any(depth.dnt & flags.CLOSE_PAIR)
 
 
 def test_plot():

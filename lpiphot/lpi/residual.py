@@ -244,7 +244,7 @@ def typical_source(sources, image_shape):
          for name, values in sources.extra.items() if len(values)})
 
 
-def close_pairs(psf, sources, stamp_shape, image_shape):
+def close_pairs(psf, sources, stamp_shape, image_shape, others=None):
     """
     Find the sources that have another within half the FWHM.
 
@@ -259,21 +259,28 @@ def close_pairs(psf, sources, stamp_shape, image_shape):
     stamp_shape, image_shape : 2-tuple of int
         The shapes of the stamps and of the image.
 
+    others : `Sources`, optional
+        Sources, none of the n, that alone are looked for, in place of
+        the n themselves.
+
     Returns
     -------
     close : (n,) bool `~numpy.ndarray`
         `True` for sources with another so close. The FWHM is that of
         the Gaussian with the sum of squares of the PSF.
     """
-    if len(sources.x) < 2:
+    known, nearest = (sources, 2) if others is None else (others, 1)
+    if len(sources.x) == 0 or len(known.x) < nearest:
         return np.zeros(len(sources.x), dtype=bool)
     # 1 / (4 pi sigma^2) for a Gaussian
     stamp = psf_stamps(psf, typical_source(sources, image_shape),
                        stamp_shape)
     fwhm = gaussian_sigma_to_fwhm / np.sqrt(
         4 * np.pi * max(np.sum(stamp ** 2), 1e-300))
-    positions = np.column_stack([sources.x, sources.y])
-    return KDTree(positions).query(positions, k=2)[0][:, 1] < 0.5 * fwhm
+    positions, known = (np.column_stack([some.x, some.y])
+                        for some in (sources, known))
+    return (KDTree(known).query(positions, k=[nearest])[0][:, 0]
+            < 0.5 * fwhm)
 
 
 def psf_stamps(psf, sources, stamp_shape, centres=None):
