@@ -343,10 +343,14 @@ class LPIBackgroundCorrector:
             pairs=pair_table(call.table, [
                 (row.star, *pair) for row in rows for pair in row.pairs]))
 
-    def _open(self, data, phot, error, mask, background, templates):
+    def _open(self, data, phot, error, mask, background, templates,
+              fitted=None):
         """
         Check the inputs of a call and take them apart.
+
+        The PSF model that was fitted is that of the photometry, or given.
         """
+        fitted = getattr(phot, 'psf_model', fitted)
         image = ImageReader(data, error=error, mask=mask)
         as_shapes(self.stamp_shape, self.window_shape, image.shape)
         if background is not None:
@@ -377,8 +381,8 @@ class LPIBackgroundCorrector:
         valid[finite] = np.all((centres >= 0) & (centres < image.shape),
                                axis=1)
 
-        if hasattr(phot, 'psf_model') and valid.any():
-            _compare_psfs(self._psf, PSF(phot.psf_model), sources.take(
+        if fitted is not None and valid.any():
+            _compare_psfs(self._psf, PSF(fitted), sources.take(
                 np.flatnonzero(valid)[:1]), self.stamp_shape)
 
         thresholds = {name: getattr(self, name)
@@ -587,7 +591,8 @@ class LPIBackgroundCorrector:
         x, y = grid_nodes(ImageReader(data).shape, step)
         call = self._open(data, append_nodes(table, x, y,
                                              self._psf.extra_names),
-                          error, mask, background, templates)
+                          error, mask, background, templates,
+                          fitted=getattr(phot, 'psf_model', None))
         is_node = np.arange(len(call.table)) >= len(table)
         stars = call.sources.take(np.flatnonzero(call.valid & ~is_node))
         call = call._replace(valid=call.valid & is_node)

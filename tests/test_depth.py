@@ -2,13 +2,16 @@
 The map of the flux uncertainty: nodes, what is between them, statistics.
 """
 
+from contextlib import nullcontext
+
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import QTable
+from astropy.utils.exceptions import AstropyUserWarning
 from corrector_cases import EXACT, KEYS, LIMITS, PSF, make, with_unit
 from numpy.testing import assert_allclose, assert_array_equal
-from photutils.psf import CircularGaussianPRF
+from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from scipy.ndimage import gaussian_filter
 
 from lpiphot import LPIBackgroundCorrector, flags
@@ -290,6 +293,23 @@ def test_close_pairs():
     assert np.count_nonzero(close) > 4
     depth = corrector.depth(data, phot[2:], step=2)
     assert not np.any(depth.dnt & flags.CLOSE_PAIR)
+
+
+def test_other_psf():
+    """
+    Of a photometry that was fitted with another one, as in a call.
+    """
+    data = np.random.default_rng(1).normal(size=(41, 45))
+    data += star_image(ROUND, 20.0, 21.0, data.shape, 900.0)
+    for fwhm, warns in ((3.0, nullcontext()), (3.7, pytest.warns(
+            AstropyUserWarning, match='not the PSF that phot was'))):
+        phot = PSFPhotometry(CircularGaussianPRF(fwhm=fwhm), 5,
+                             aperture_radius=3)
+        phot(data, init_params=QTable({'x': [20.0], 'y': [21.0]}))
+        corrector = LPIBackgroundCorrector(ROUND, stamp_shape=11,
+                                           window_shape=31)
+        with warns:
+            corrector.depth(data, phot, step=30)
 
 
 def test_plot():
