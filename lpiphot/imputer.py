@@ -213,11 +213,12 @@ class GPRImputer:
             self.weights()  # raises if they cannot be
 
     def __repr__(self):
-        names = ('kernel', 'width', 'amplitude', 'length_scale', 'angle',
-                 'stretch', 'noise', 'method', 'clear_mask', 'n_threads')
-        values = ', '.join(f'{name}={getattr(self, name)!r}'
-                           for name in names)
-        return f'{type(self).__name__}({values})'
+        options = self._in_force() | {
+            name: getattr(self, name) for name in ('clear_mask', 'n_threads')}
+        values = ', '.join(f'{name}={value!r}'
+                           for name, value in options.items())
+        trained = '' if self.model is None else ', trained'
+        return f'{type(self).__name__}({values}{trained})'
 
     def __call__(self, data, *, mask=None, add_keyword=True):
         """
@@ -456,13 +457,16 @@ class GPRImputer:
 
     def weights(self, mask=None):
         """
-        Return the weights of the given kernel for a window.
+        Return the weights of a single kernel for a window.
+
+        It is that of the model, if there is one, else the given one.
 
         Parameters
         ----------
         mask : (width, width) bool array_like, optional
-            `True` for the bad pixels of the window. The central one, to
-            be filled, is always bad.
+            `True` for the bad pixels of the window, which is as wide as
+            that of the model, if there is one. The central one, to be
+            filled, is always bad.
 
         Returns
         -------
@@ -476,34 +480,32 @@ class GPRImputer:
         Raises
         ------
         ValueError
-            If amplitude and length scale are not both given, the mask
-            has another shape, no pixel of the window is good, or the
+            If there is no single kernel (amplitude and length scale are
+            not both given, or the model has several), the mask has
+            another shape, no pixel of the window is good, or the
             covariance is not positive definite.
         """
-        if self.amplitude is None or self.length_scale is None:
-            msg = ('weights needs amplitude and length_scale; got '
-                   f'{self.amplitude!r} and {self.length_scale!r}')
-            raise ValueError(msg)
-        shape = self.width, self.width
+        kernel, width = self._only_kernel()
+        shape = width, width
         hidden = (np.zeros(shape, dtype=bool) if mask is None
                   else np.array(mask, dtype=bool))
         if hidden.shape != shape:
             msg = f'mask must have the shape {shape}; got {hidden.shape}'
             raise ValueError(msg)
-        hidden[self.width // 2, self.width // 2] = True
+        centre = width // 2
+        hidden[centre, centre] = True
         if hidden.all():
             msg = 'mask must leave at least one good pixel in the window'
             raise ValueError(msg)
-        dy, dx = offsets(self.width)
-        centre = self.width // 2
+        dy, dx = offsets(width)
         good = ~hidden[dy + centre, dx + centre]
-        kernel = self._fixed()
         try:
             found = weights(kernel, dy[good], dx[good])
         except np.linalg.LinAlgError:
-            msg = (f'amplitude {self.amplitude:g} and length_scale '
-                   f'{self.length_scale} of the {self.kernel} kernel give no '
-                   'positive definite covariance; give a smaller amplitude')
+            msg = (f'amplitude {kernel.amplitude * self._noise_unit():g} and '
+                   f'length_scale {kernel.length_scale} of the {kernel.name} '
+                   'kernel give no positive definite covariance; give a '
+                   'smaller amplitude')
             raise ValueError(msg) from None
         values = np.zeros(shape)
         values[~hidden] = found.values
@@ -521,12 +523,11 @@ class GPRImputer:
         Returns
         -------
         text : str
-            The parameters, on one line.
+            The parameters, on one line: those of the model, if there is
+            one, whatever was given to the object.
         """
-        names = ('kernel', 'width', 'method', 'amplitude', 'length_scale',
-                 'angle', 'stretch', 'noise')
-        texts = [f'{name}={getattr(self, name)}' for name in names
-                 if getattr(self, name) is not None]
+        texts = [f'{name}={value}' for name, value in self._in_force().items()
+                 if value is not None]
         if self.model is not None:
             texts.append('trained=before')
         return ', '.join([*texts, f'filled={n_filled}'])
@@ -536,21 +537,53 @@ class GPRImputer:
             msg = f'there is no trained kernel to {what}; call fit first'
             raise ValueError(msg)
 
-    def _fixed(self):
+    def _in_force(self):
         """
-        Return the kernel that is given.
+        Return the parameters by which pixels are filled.
         """
+        if self.model is None:
+            names = ('kernel', 'width', 'method', 'amplitude', 'length_scale',
+                     'angle', 'stretch')
+            options = {name: getattr(self, name) for name in names}
+            if self.kernel == 'periodic':
+                options['period'] = self.period
+        else:
+            options = self.model.parameters()
+            if 'amplitude' in options:
+                options['amplitude'] *= self._noise_unit()
+        return options | {'noise': self.noise}
+
+    def _only_kernel(self):
+        """
+        Return the kernel, if it is a single one, and the width.
+        """
+        if self.model is not None:
+            kernel, *others = self.model.kernels
+            if others:
+                msg = ('weights needs a single kernel; the model has '
+                       f"{len(self.model.kernels)}: use method='single'")
+                raise ValueError(msg)
+            return kernel, self.model.width
+        if self.amplitude is None or self.length_scale is None:
+            msg = ('weights needs amplitude and length_scale; got '
+                   f'{self.amplitude!r} and {self.length_scale!r}')
+            raise ValueError(msg)
         return Kernel(self.kernel, self._ratio(), self.length_scale,
-                      self.angle or 0.0, self.period)
+                      self.angle or 0.0, self.period), self.width
+
+    def _noise_unit(self):
+        """
+        Return what amplitudes in units of the noise are multiplied by.
+        """
+        return (1.0 if self.noise is None
+                else float(getattr(self.noise, 'value', self.noise)))
 
     def _ratio(self):
         """
         Return the amplitude in units of the noise, or `None`.
         """
-        if self.amplitude is None or self.noise is None:
-            return self.amplitude
-        return self.amplitude / float(getattr(self.noise, 'value',
-                                              self.noise))
+        return (None if self.amplitude is None
+                else self.amplitude / self._noise_unit())
 
     def _learn(self, planes, training=None):
         single = self.method == 'single'

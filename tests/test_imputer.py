@@ -544,6 +544,47 @@ class TestMetadata:
         assert again.meta['GPRIMPUT'] == result.meta['GPRIMPUT']
         assert_array_equal(again.data, result.data)
 
+    def test_loaded_model(self, image, mask, tmp_path):
+        """
+        What is told is the model in force, not what the object was given.
+        """
+        GPRImputer(kernel='matern32', width=7, method='single').fit(
+            image, mask=mask).save(tmp_path / 'kernels.json')
+        imputer = GPRImputer(amplitude=2.0, length_scale=3.0,
+                             noise=2.0 * u.adu)
+        imputer.load(tmp_path / 'kernels.json')
+        kernel, = imputer.model.kernels
+        ccd = CCDData(image, unit='adu', mask=mask)
+        told = {'kernel': 'matern32', 'width': 7, 'method': 'single',
+                # given in the unit of the noise, as amplitude is
+                'amplitude': 2 * kernel.amplitude,
+                'length_scale': kernel.length_scale, 'noise': 2.0 * u.adu}
+        assert imputer(ccd).meta['GPRIMPUT'] == ', '.join(
+            [*(f'{name}={value}' for name, value in told.items()),
+             'trained=before', f'filled={mask.sum()}'])
+        assert repr(imputer) == 'GPRImputer(' + ', '.join(
+            [*(f'{name}={value!r}' for name, value in told.items()),
+             'clear_mask=False', 'n_threads=1', 'trained)'])
+        values, _ = imputer.weights()
+        wanted, _ = dense_gpr.interpolation_weights(
+            'matern32', kernel.amplitude, kernel.length_scale,
+            np.arange(49).reshape(7, 7) != 24)
+        assert_allclose(values, wanted, atol=1e-10)
+
+    @pytest.mark.parametrize(('keys', 'words'), [
+        ({'stretch': 'axes'}, 'method=local, stretch=axes, trained'),
+        ({'stretch': 'angle'}, 'method=local, stretch=angle, trained'),
+        ({'kernel': 'periodic', 'period': 7.5},
+         'kernel=periodic, width=9, method=local, period=7.5, trained'),
+        ({'length_scale': (1.0, 2.0), 'angle': 30.0, 'amplitude': 5.0},
+         'amplitude=5.0, length_scale=(1.0, 2.0), angle=30.0, trained')])
+    def test_model_tells_what_it_was_given(self, image, mask, keys, words,
+                                           tmp_path):
+        imputer = GPRImputer(**keys).fit(image, mask=mask)
+        imputer.save(tmp_path / 'kernels.json')
+        for one in (imputer, GPRImputer().load(tmp_path / 'kernels.json')):
+            assert words in one.describe(3)
+
     def test_choices(self, image, mask, trained):
         ccd = CCDData(image, unit='adu', mask=mask)
 

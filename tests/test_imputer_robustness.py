@@ -385,9 +385,13 @@ class TestBadInput:
             imputer.fit(image, training_mask=np.ones((3, 3), dtype=bool))
         assert imputer.model is None
 
-    def test_weights(self):
+    def test_weights(self, image):
         with pytest.raises(ValueError, match='weights needs amplitude'):
             GPRImputer(amplitude=3).weights()
+        imputer = GPRImputer(amplitude=3, length_scale=1)
+        imputer.model = GPRImputer().fit(image).model
+        with pytest.raises(ValueError, match=r'model has \d+: use method='):
+            imputer.weights()
         imputer = GPRImputer(amplitude=3, length_scale=1)
         with pytest.raises(ValueError, match=r'mask.*\(9, 9\).*\(3, 3\)'):
             imputer.weights(np.zeros((3, 3), dtype=bool))

@@ -9,7 +9,7 @@ import time
 
 from lpiphot.cli._config import merge_config
 from lpiphot.cli._io import find_image, read_mask, split_image
-from lpiphot.cli._messages import bad_input, unreadable
+from lpiphot.cli._messages import CLIError, bad_input, unreadable
 from lpiphot.cli._options import (add_general_options, add_mask_options,
                                   want_progress)
 from lpiphot.cli._output import atomic_files, check_outputs
@@ -26,6 +26,8 @@ integers become floats."""
 # Options that go to the imputer by their own names
 _OPTIONS = ('kernel', 'width', 'amplitude', 'length_scale', 'angle',
             'stretch', 'noise', 'method', 'n_threads')
+# Those that a trained model has in itself
+_OF_MODEL = (*_OPTIONS[:6], 'method')
 
 
 def scales(text):
@@ -96,7 +98,8 @@ def add_parser(subparsers):
                        help='kernels by the kind of neighbourhood, or a '
                        'single one')
     group.add_argument('--model', metavar='FILE',
-                       help='trained kernels to use (JSON)')
+                       help='trained kernels to use (JSON), in place of '
+                       'the options above but --noise')
     group.add_argument('--n-threads', type=int, metavar='N',
                        help='threads to use')
     group = parser.add_argument_group('output')
@@ -137,6 +140,18 @@ def _planes(result):
             fits.ImageHDU(result.flags, name='GPR_FLAG')]
 
 
+def _check_model(args):
+    """
+    Raise an error for options that a model would leave without effect.
+    """
+    given = [f'--{name.replace("_", "-")}' for name in _OF_MODEL
+             if getattr(args, name) is not None]
+    if args.model is not None and given:
+        msg = (f'--model {args.model} has its kernels: give no '
+               f'{" or ".join(given)} with it')
+        raise CLIError(msg)
+
+
 def _summary(result, outputs, seconds):
     from lpiphot.flags import FILL_FLAGS
 
@@ -160,6 +175,7 @@ def run(args):
         The parsed arguments.
     """
     merge_config(args.parser, args)
+    _check_model(args)
     outputs = check_outputs(args)
 
     from astropy.io import fits

@@ -136,6 +136,31 @@ class Model:
     factors: tuple
     n_training: int
 
+    def parameters(self):
+        """
+        Return what the kernels are, by the names of `GPRImputer`.
+
+        Returns
+        -------
+        values : dict
+            The parameters; those that differ between several kernels
+            are left out.
+        """
+        first = self.kernels[0]
+        values = {'kernel': first.name, 'width': self.width,
+                  'method': 'local' if self.shape_edges else 'single'}
+        if len(self.kernels) == 1:
+            values |= {'amplitude': first.amplitude,
+                       'length_scale': first.length_scale}
+            if first.symmetry != 'all':
+                values['angle'] = first.angle
+        elif first.symmetry != 'all':
+            values['stretch'] = ('axes' if first.symmetry == 'axes'
+                                 else 'angle')
+        if first.name == 'periodic':
+            values['period'] = first.period
+        return values
+
     def classify(self, moments, noise):
         """
         Choose the kernel of each pixel from its neighbours.

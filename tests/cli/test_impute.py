@@ -181,12 +181,17 @@ def test_model(files):
     Train on one file, apply to another.
     """
     assert main(['impute', 'in.fits', 'out.fits', '--mask', 'DQ', '-q',
-                 '--save-model', 'kernels.json']) == 0
+                 '--kernel', 'matern32', '--save-model',
+                 'kernels.json']) == 0
     assert json.loads(Path('kernels.json').read_text())['kernels']
     assert main(['impute', 'in.fits', 'again.fits', '--mask', 'DQ', '-q',
                  '--model', 'kernels.json']) == 0
     assert_array_equal(fits.getdata('again.fits', 'SCI'),
                        fits.getdata('out.fits', 'SCI'))
+    headers = [fits.getheader(name, 'SCI')['GPRIMPUT']
+               for name in ('out.fits', 'again.fits')]
+    assert headers[0] == headers[1]
+    assert 'kernel=matern32, width=9, method=local' in headers[0]
 
 
 @pytest.mark.parametrize(('args', 'words'), [
@@ -205,6 +210,9 @@ def test_model(files):
     (['in.fits', 'out.fits', '--kernel', 'gauss'], ['--kernel']),
     (['in.fits', 'out.fits', '--length-scale', 'x'], ['--length-scale']),
     (['in.fits', 'out.fits', '--model', 'mask.fits'], ['mask.fits']),
+    (['in.fits', 'out.fits', '--model', 'm.json', '--length-scale', '2',
+      '--method', 'single'],
+     ['--model m.json has', 'no --length-scale or --method with it']),
     (['text.fits', 'out.fits'], ['text.fits is not a FITS file']),
     (['nan.fits', 'out.fits'], ['nan.fits', 'at least one pixel']),
 ])
