@@ -76,17 +76,18 @@ class GPRImputer:
     angle : float, optional
         The angle in degrees by which the axes of two length scales are
         turned, counter-clockwise from x to y. By default 0, or trained
-        if ``stretch='angle'``.
+        if ``stretch='angle'``. It needs two length scales, or
+        ``stretch``.
 
     stretch : {None, 'axes', 'angle'}, optional
         Whether to train an isotropic kernel, one stretched along the
         axes (equation 6), or one stretched at any angle. Stretched
         kernels suit spectra; on stars they may smooth over a source
-        (section 3.3).
+        (section 3.3). Not with ``length_scale``.
 
     period : float, optional
         The period of the periodic kernel in pixels; that of the paper's
-        code by default.
+        code by default. Only with ``kernel='periodic'``.
 
     noise : float or `~astropy.units.Quantity`, optional
         The 1-sigma noise of a pixel in data units. Then the errors are
@@ -136,8 +137,9 @@ class GPRImputer:
         If a parameter is of the wrong kind.
 
     ValueError
-        If a parameter has a value that cannot be used, or amplitude and
-        length scale give no positive definite covariance.
+        If a parameter has a value that cannot be used, or would have no
+        effect, or amplitude and length scale give no positive definite
+        covariance.
 
     See Also
     --------
@@ -193,6 +195,7 @@ class GPRImputer:
         _check_choice('stretch', stretch, (None, 'axes', 'angle'))
         self.stretch = stretch
         self.period = as_number('period', period)
+        self._check_used(length_scale)
         self.noise = noise
         if noise is not None:
             as_number('noise', getattr(noise, 'value', noise))
@@ -531,6 +534,25 @@ class GPRImputer:
         if self.model is not None:
             texts.append('trained=before')
         return ', '.join([*texts, f'filled={n_filled}'])
+
+    def _check_used(self, length_scale):
+        """
+        Raise an error for parameters that would have no effect.
+        """
+        if self.angle and self.stretch is None and np.size(length_scale) < 2:
+            msg = ('angle must be given with two length scales, or with '
+                   f'stretch; got angle={self.angle:g} with '
+                   f'length_scale={length_scale!r} and stretch=None')
+            raise ValueError(msg)
+        if self.stretch is not None and length_scale is not None:
+            msg = ('stretch must be None if length_scale is given, as the '
+                   f'stretch is trained; got stretch={self.stretch!r} with '
+                   f'length_scale={length_scale!r}')
+            raise ValueError(msg)
+        if self.period != PERIOD and self.kernel != 'periodic':
+            msg = ("period must be given with kernel='periodic' only; got "
+                   f'period={self.period:g} with kernel={self.kernel!r}')
+            raise ValueError(msg)
 
     def _check_trained(self, what):
         if self.model is None:

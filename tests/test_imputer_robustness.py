@@ -326,6 +326,13 @@ class TestBadInput:
         ({'angle': 'up'}, TypeError, "angle.*'up'"),
         ({'angle': np.nan}, ValueError, 'angle.*nan'),
         ({'stretch': 'both'}, ValueError, "stretch.*'both'"),
+        ({'angle': 30}, ValueError, 'angle=30 with length_scale=None and'),
+        ({'angle': 30 * u.deg, 'length_scale': 1.5}, ValueError,
+         'two length scales, or with stretch; got angle=30 with.*=1.5'),
+        ({'stretch': 'axes', 'length_scale': 2}, ValueError,
+         "stretch must be None.*'axes' with length_scale=2"),
+        ({'period': 3, 'kernel': 'matern32'}, ValueError,
+         "kernel='periodic' only; got period=3 with kernel='matern32'"),
         ({'method': 'global'}, ValueError, "method.*'global'"),
         ({'noise': -3}, ValueError, 'noise.*-3'),
         ({'max_training': 3}, ValueError, 'max_training.*100.*3'),
@@ -339,6 +346,15 @@ class TestBadInput:
     def test_parameters(self, kwargs, error, words):
         with pytest.raises(error, match=words):
             GPRImputer(**kwargs)
+
+    @pytest.mark.parametrize('kwargs', [
+        {'angle': 0}, {'angle': 30, 'length_scale': (1, 2)},
+        {'angle': 30, 'stretch': 'axes'}, {'angle': 30, 'stretch': 'angle'},
+        {'period': 2 * np.pi}, {'period': 3, 'kernel': 'periodic'}])
+    def test_parameters_that_go_together(self, kwargs):
+        imputer = GPRImputer(**kwargs)
+        for name, value in kwargs.items():
+            assert getattr(imputer, name) == value
 
     @pytest.mark.parametrize(('data', 'mask', 'error', 'words'), [
         (np.ones(9), None, ValueError, r'data.*\(9,\)'),

@@ -87,7 +87,8 @@ def add_parser(subparsers):
                        help='length scale in pixels, or those along y and x '
                        '(default: trained)')
     group.add_argument('--angle', type=float, metavar='DEG',
-                       help='angle of the axes of two length scales')
+                       help='angle of the axes of two length scales, '
+                       'or of --stretch')
     group.add_argument('--stretch', choices=('axes', 'angle'),
                        help='train a kernel stretched along the axes or at '
                        'any angle, for spectra')

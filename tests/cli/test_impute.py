@@ -208,6 +208,8 @@ def test_model(files):
     (['in.fits', 'out.fits', '--mask', 'CUBE'], ['mask', '(2, 52, 61)']),
     (['in.fits', 'out.fits', '--width', '8'], ['width', '8']),
     (['in.fits', 'out.fits', '--kernel', 'gauss'], ['--kernel']),
+    (['in.fits', 'out.fits', '--angle', '30'],
+     ['angle must be given with two length scales', 'angle=30']),
     (['in.fits', 'out.fits', '--length-scale', 'x'], ['--length-scale']),
     (['in.fits', 'out.fits', '--model', 'mask.fits'], ['mask.fits']),
     (['in.fits', 'out.fits', '--model', 'm.json', '--length-scale', '2',
