@@ -178,16 +178,11 @@ class Filling:
         self.variance = np.zeros(image.shape)
         self.flags = np.zeros(image.shape, dtype=np.uint16)
         self.ranks = np.full(image.shape, -1)
-        self._rows = np.full(image.shape, -1)
         self._starts, self._sizes = {}, {}
-        n_vectors = 0
         for block in blocks:
             pixels = block.rows, block.columns
             self.ranks[pixels] = block.rank
             if not block.alone:
-                # others are filled from these pixels
-                self._rows[pixels] = n_vectors + np.arange(block.rows.size)
-                n_vectors += block.rows.size
                 start = self._sizes.get(block.hole, 0)
                 self._starts[block.rank] = start
                 self._sizes[block.hole] = start + block.rows.size
@@ -197,10 +192,39 @@ class Filling:
         self.places[filled] = np.arange(n_filled)
         self.draws = np.zeros((n_draws, n_filled))
         self._max_vectors = 0 if draft else N_VECTORS
-        self._vectors = np.zeros((n_vectors, min(
-            max(self._sizes.values(), default=0), self._max_vectors)))
+        self._n_vectors = min(max(self._sizes.values(), default=0),
+                              self._max_vectors)
+        self._plan([block for block in blocks if not block.alone])
         self._seed = seed
         self._stream = DRAFT if draft else DRAWS
+
+    def _plan(self, blocks):
+        """
+        Find out which blocks are filled from which.
+
+        Vectors are large, 2 kB for each pixel: only those of pixels that
+        a later block may be filled from are kept, until it is.
+        """
+        self._vectors = {}
+        holes = {block.rank: block.hole for block in blocks}
+        self._before = {rank: [] for rank in holes}
+        self._after = {rank: set() for rank in holes}
+        read = np.zeros(self.ranks.shape, dtype=bool)
+        for block in blocks:
+            (top, bottom), (left, right) = block.box
+            inside = np.s_[max(top, 0):bottom, max(left, 0):right]
+            ranks = self.ranks[inside]
+            for rank in np.unique(ranks[ranks < block.rank]).tolist():
+                if holes.get(rank) == block.hole:
+                    self._before[block.rank].append(rank)
+                    self._after[rank].add(block.rank)
+                    read[inside] |= ranks == rank
+        # the places among those of their block
+        self._rows = np.full(self.ranks.shape, -1, dtype=np.int32)
+        for block in blocks:
+            kept = read[block.rows, block.columns]
+            self._rows[block.rows[kept], block.columns[kept]] = np.arange(
+                np.count_nonzero(kept))
 
     def _random(self, stream, block, shape):
         """
@@ -219,7 +243,8 @@ class Filling:
         Parameters
         ----------
         pixels : 2-tuple of (n,) `~numpy.ndarray` of int
-            Pixels of holes of several blocks.
+            Pixels that were filled, of the same hole as a block that is
+            to be filled, and in its stamp.
 
         Returns
         -------
@@ -229,8 +254,12 @@ class Filling:
         vectors : (n, n_vectors) `~numpy.ndarray`
             Vectors whose products are the covariances of the pixels.
         """
-        return (self.draws[:, self.places[pixels]].T,
-                self._vectors[self._rows[pixels]])
+        ranks, rows = self.ranks[pixels], self._rows[pixels]
+        vectors = np.empty((ranks.size, self._n_vectors))
+        for rank in np.unique(ranks).tolist():
+            mine = ranks == rank
+            vectors[mine] = self._vectors[rank][rows[mine]]
+        return self.draws[:, self.places[pixels]].T, vectors
 
     def write(self, block, mean, factor, inherited, bits):
         """
@@ -265,15 +294,37 @@ class Filling:
                               (len(self.draws), mean.size))
         self.draws[:, self.places[pixels]] = draws.T + normal @ factor.T
         if not block.alone:
-            vectors = np.array(vectors)
-            if self._sizes[block.hole] <= self._max_vectors:
-                start = self._starts[block.rank]
-                vectors[:, start:start + mean.size] += factor
-            elif self._max_vectors:
-                normal = self._random(VECTORS, block,
-                                      (self._max_vectors, mean.size))
-                vectors += (factor @ normal.T) / np.sqrt(self._max_vectors)
-            self._vectors[self._rows[pixels]] = vectors
+            self._keep(block, factor, vectors)
+
+    def _keep(self, block, factor, inherited):
+        """
+        Keep the vectors of a block as long as others need them.
+
+        Blocks of one level may do so at the same time: a set loses an
+        item, and a dict a key, at once.
+        """
+        if self._after[block.rank]:
+            vectors = self._vectors_of(block, factor, inherited)
+            self._vectors[block.rank] = vectors[
+                self._rows[block.rows, block.columns] >= 0]
+        for rank in self._before[block.rank]:
+            self._after[rank].discard(block.rank)
+            if not self._after[rank]:
+                self._vectors.pop(rank, None)
+
+    def _vectors_of(self, block, factor, inherited):
+        """
+        Return the vectors of all pixels of a block.
+        """
+        vectors = np.array(inherited)
+        if self._sizes[block.hole] <= self._max_vectors:
+            start = self._starts[block.rank]
+            vectors[:, start:start + len(factor)] += factor
+        elif self._max_vectors:
+            normal = self._random(VECTORS, block,
+                                  (self._max_vectors, len(factor)))
+            vectors += (factor @ normal.T) / np.sqrt(self._max_vectors)
+        return vectors
 
 
 def fill_block(filling, training, block, numbers, *, condition_distance,

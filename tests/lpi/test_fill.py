@@ -2,11 +2,14 @@
 Means, covariances and draws of holes, against the dense oracle.
 """
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lpiphot import flags
+from lpiphot._parallel import one_blas_thread
 from lpiphot.lpi import fill
 from lpiphot.lpi.fill import Filling, fill_block, make_training, much_unknown
 from lpiphot.lpi.holes import cut_holes, in_levels
@@ -34,7 +37,25 @@ def some_image(seed=3):
     return 700 + 9 * np.sin((y + 2 * x) / 7) + rng.normal(0, 1.7, SHAPE)
 
 
-def filled(holes, *, n_draws=0, order='outside_in', seed=5, n_unknown=0):
+class KeepsAll(Filling):
+    """
+    A filling that keeps the vectors of all pixels, as long as it lives.
+    """
+
+    def __init__(self, *args, **keys):
+        super().__init__(*args, **keys)
+        self._all = np.zeros((*self.mean.shape, self._n_vectors))
+
+    def _keep(self, block, factor, inherited):
+        self._all[block.rows, block.columns] = self._vectors_of(
+            block, factor, inherited)
+
+    def deviations(self, pixels):
+        return self.draws[:, self.places[pixels]].T, self._all[pixels]
+
+
+def filled(holes, *, n_draws=0, order='outside_in', seed=5, n_unknown=0,
+           cls=Filling):
     """
     Fill holes; some other pixels are not known and not filled.
     """
@@ -44,7 +65,7 @@ def filled(holes, *, n_draws=0, order='outside_in', seed=5, n_unknown=0):
     image[~good] = np.nan
     blocks, numbers = cut_holes(holes, good, STAMP, 3, order)
     training = make_training(np.where(good, image, 0.0), good, seed)
-    filling = Filling(np.where(good, image, 0.0), blocks, n_draws, seed)
+    filling = cls(np.where(good, image, 0.0), blocks, n_draws, seed)
     for level in in_levels(blocks, filling.ranks):
         for block in level:
             fill_block(filling, training, block, numbers,
@@ -81,7 +102,7 @@ def test_mean_and_covariance(name, order):
     Of holes anywhere, of one or several blocks.
     """
     image, good, training, blocks, filling = filled(
-        hole(name), order=order, n_unknown=40)
+        hole(name), order=order, n_unknown=40, cls=KeepsAll)
     pixels, mean, cov = oracle(image, good, training, blocks)
     # a condition number of some 1e3 and rounding of 1e-16 of 700: a
     # wrong pixel changes the mean by some 1e-3
@@ -137,6 +158,55 @@ def test_many_pixels(monkeypatch):
     assert np.max(np.abs(ratio - 1)) < 4 * 0.1
     assert 0.01 < np.std(ratio) < 0.1
     assert abs(np.mean(ratio) - 1) < 0.05
+
+
+@pytest.mark.parametrize('order', ['outside_in', 'centre_out'])
+@pytest.mark.parametrize(('name', 'n_vectors'), [
+    ('blocks', 256), ('blocks', 200), ('row', 256), ('row', 40)])
+def test_vectors_are_let_go(name, n_vectors, order, monkeypatch):
+    """
+    Those that no block needs any more: the same bits as with all kept,
+    and none is left at the end.
+    """
+    monkeypatch.setattr(fill, 'N_VECTORS', n_vectors)
+    few, every = (filled(hole(name), n_draws=2, order=order, n_unknown=40,
+                         cls=cls)[-1] for cls in (Filling, KeepsAll))
+    assert every._all.any()
+    for attribute in ('mean', 'variance', 'draws', 'flags'):
+        assert_array_equal(getattr(few, attribute), getattr(every, attribute))
+    assert not few._vectors
+
+
+@pytest.mark.parametrize('order', ['outside_in', 'centre_out'])
+def test_memory(order):
+    """
+    Of a large hole the pixels at the front have vectors, not all.
+    """
+    size, (ny, nx) = 150, STAMP
+    good = np.ones((size + 40, size + 50), dtype=bool)
+    good[20:20 + size, 20:20 + size] = False
+    image = np.where(good, np.random.default_rng(4).normal(
+        700, 1.7, good.shape), 0.0)
+    blocks, numbers = cut_holes(~good, good, STAMP, 3, order)
+    training = make_training(image, good, 5)
+    tracemalloc.start()
+    try:
+        filling = Filling(image, blocks, 0, 5)
+        with one_blas_thread:
+            for level in in_levels(blocks, filling.ranks):
+                for block in level:
+                    fill_block(filling, training, block, numbers,
+                               condition_distance=DISTANCE,
+                               window_shape=WINDOW)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # eight bytes a number: ten images, ten matrices of a stamp, and the
+    # vectors of a front about the hole, a block wide: 17 MB. The vectors of
+    # all pixels alone are 46 MB
+    front = 4 * size * (max(ny, nx) - 2 * 3)
+    assert peak < 8 * (10 * image.size + 10 * (ny * nx) ** 2
+                       + front * fill.N_VECTORS)
 
 
 def test_seeds():
