@@ -263,6 +263,23 @@ class TestHoles:
         assert np.sqrt(np.mean(z ** 2)) < 1.6
 
 
+    def test_band_at_an_edge(self):
+        """
+        Six columns at the edge: those of the third see one column of
+        good pixels only, in which there is no slope along the rows.
+        """
+        y, x = np.mgrid[:100, :90]
+        truth = 0.3 * (x + 0.5 * y)
+        data = truth + np.random.default_rng(48).normal(size=truth.shape)
+        mask = np.zeros(data.shape, dtype=bool)
+        mask[60:78, :6] = True
+        result = GPRImputer().run(data, mask=mask)
+        assert_array_equal(result.flags[65:73, 2] & flags.WINDOW_GROWN, 0)
+        # four pixels down a slope of 0.3, and the noise of a mean
+        error = (result.image - truth)[65:73, 2]
+        assert np.abs(error).max() < 4 * 0.3 + 1.5
+
+
 class TestSpikes:
     """
     Hot and dead pixels that nobody masked.

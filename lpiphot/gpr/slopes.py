@@ -55,7 +55,11 @@ def remove_slopes(values, good, dy, dx, noise):
     square = np.where(good, dy ** 2 + dx ** 2, np.inf)
     near = square.min(axis=1, keepdims=True)
     weight = np.exp(-0.5 * (square - near) / TAPER ** 2)
-    terms = np.stack([np.ones_like(z), dy, dx], axis=-1)
+    # about their middle, a line of neighbours has no slope across it
+    middle = [(weight * axis).sum(axis=1, keepdims=True)
+              / weight.sum(axis=1, keepdims=True) for axis in (dy, dx)]
+    terms = np.stack([np.ones_like(z), dy - middle[0], dx - middle[1]],
+                     axis=-1)
     weighted = (terms * weight[..., np.newaxis]).swapaxes(1, 2)
     inverse = np.linalg.pinv(weighted @ terms, hermitian=True)
     plane = inverse @ (weighted @ z[..., np.newaxis])
@@ -72,5 +76,6 @@ def remove_slopes(values, good, dy, dx, noise):
     doubt = 1 / np.sqrt(np.maximum(chi2, 1))
     slope = slope * np.where(rms < MAX_RMS, 1 - doubt ** 2,
                              0)[:, np.newaxis, np.newaxis]
-    values -= noise * np.where(good, (terms[..., 1:] @ slope)[..., 0], 0)
+    values -= noise * np.where(
+        good, slope[:, 0] * dy + slope[:, 1] * dx, 0)
     return values, doubt

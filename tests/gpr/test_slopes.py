@@ -43,6 +43,17 @@ def test_neighbours_in_a_row():
     assert_allclose(level[row], 0, atol=0.1)
 
 
+def test_row_that_misses_the_pixel():
+    """
+    Neighbours in a row on one side, at a level far from that of the
+    image: what is across the row is not known, and is no slope.
+    """
+    row = np.broadcast_to(DX == 4, (1, DX.size))
+    values = 1000 + 100.0 * DY
+    level, _ = remove_slopes(values[np.newaxis], row, DY, DX, 1.0)
+    assert_allclose(level[row], 1000, atol=0.1)
+
+
 def test_noise():
     """
     The slope of noise is mostly left alone.
