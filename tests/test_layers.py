@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,8 +43,7 @@ PACKAGES = {
     1: {'numpy', 'scipy'},
     2: {'numpy', 'astropy', 'threadpoolctl', 'tqdm'},
     3: {'numpy', 'scipy', 'astropy', 'photutils', 'matplotlib'},
-    4: {'numpy', 'scipy', 'astropy', 'photutils', 'matplotlib', 'tqdm',
-        'dask', 'torch'},
+    4: {'numpy', 'scipy', 'astropy', 'photutils', 'matplotlib', 'tqdm'},
     'aside': {'numpy', 'scipy', 'astropy', 'photutils', 'tqdm'},
     'tests': {'numpy', 'scipy', 'astropy', 'photutils', 'matplotlib',
               'tqdm'},
@@ -208,6 +208,20 @@ def test_other_packages():
         allowed = PACKAGES[LAYER_OF[unit]] | ALSO.get(place, set())
         wrong = packages - allowed - sys.stdlib_module_names - {'lpiphot'}
         assert not wrong, f'{place} imports {wrong}'
+
+
+def test_extras_are_used():
+    """
+    What ``[all]`` installs is imported somewhere, or by astropy for us.
+    """
+    project = PAGE.parents[2] / 'pyproject.toml'
+    with project.open('rb') as fh:
+        extras = tomllib.load(fh)['project']['optional-dependencies']['all']
+    names = {re.match(r'\w+', extra)[0] for extra in extras}
+    used = {name.split('.')[0] for place, _, tree in modules()
+            for name in imported(place, tree)}
+    # astropy's Parquet tables
+    assert names - {'pandas', 'pyarrow'} <= used
 
 
 def test_optional_packages_load_late(tmp_path):
