@@ -216,8 +216,11 @@ class GPRImputer:
             self.weights()  # raises if they cannot be
 
     def __repr__(self):
-        options = self._in_force() | {
-            name: getattr(self, name) for name in ('clear_mask', 'n_threads')}
+        names = ('clear_mask', 'n_threads')
+        if self.model is None:
+            names = 'training_mad', 'training_clip', 'max_training', *names
+        options = self._in_force() | {name: getattr(self, name)
+                                      for name in names}
         values = ', '.join(f'{name}={value!r}'
                            for name, value in options.items())
         trained = '' if self.model is None else ', trained'

@@ -8,12 +8,13 @@ import warnings
 
 import astropy.units as u
 import numpy as np
+from astropy.nddata import NDData
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
 from lpiphot._inputs import (ImageReader, as_count, as_mask, as_number,
                              as_positions, as_seed, as_shape, as_shapes)
-from lpiphot._outputs import replace_pixels
+from lpiphot._outputs import add_to_metadata, replace_pixels
 from lpiphot._parallel import run_levels
 from lpiphot.imputation import LPIImputation, noise_of_measured
 from lpiphot.lpi.fill import Filling, fill_block, make_training, much_unknown
@@ -167,7 +168,7 @@ class LPIImputer:
         return f'{type(self).__name__}({values})'
 
     def __call__(self, data, *, mask=None, positions=None, radius=None,
-                 footprint=None):
+                 footprint=None, add_keyword=True):
         """
         Fill the holes of an image with the mean prediction.
 
@@ -194,6 +195,11 @@ class LPIImputer:
             Instead of ``radius``, the pixels about each position, the
             nearest pixel to which is the middle one; its shape is odd.
 
+        add_keyword : bool, str, dict or object, optional
+            What to add to the metadata of NDData, as in ccdproc: `True`
+            for the parameters under ``LPIIMPUT``, `False` or `None` for
+            nothing, a keyword, a dict, or a `ccdproc.Keyword`.
+
         Returns
         -------
         image : same type as ``data``
@@ -218,10 +224,10 @@ class LPIImputer:
             If positions or radius have a unit.
         """
         return self.run(data, mask=mask, positions=positions, radius=radius,
-                        footprint=footprint).image
+                        footprint=footprint, add_keyword=add_keyword).image
 
     def run(self, data, *, mask=None, positions=None, radius=None,
-            footprint=None, n_draws=0):
+            footprint=None, n_draws=0, add_keyword=True):
         """
         Fill the holes of an image, and return draws and more as well.
 
@@ -246,6 +252,9 @@ class LPIImputer:
         n_draws : int, optional
             The number of draws. The first ones are the same for any
             number.
+
+        add_keyword : bool, str, dict or object, optional
+            What to add to the metadata, as for calling the object.
 
         Returns
         -------
@@ -278,14 +287,35 @@ class LPIImputer:
                    'window_shape may help')
             warnings.warn(msg, AstropyUserWarning, stacklevel=2)
         unmask = holes if self.clear_mask else np.zeros_like(holes)
+        filled = replace_pixels(data, holes, mean[holes], std, unmask=unmask,
+                                mask=failed, flags=filling.flags,
+                                noise=noise_of_measured(data, values, ~good))
+        if isinstance(data, NDData):
+            add_to_metadata(filled, add_keyword, 'LPIIMPUT',
+                            self.describe(np.count_nonzero(holes)))
         return LPIImputation(
-            image=replace_pixels(data, holes, mean[holes], std,
-                                 unmask=unmask, mask=failed,
-                                 flags=filling.flags,
-                                 noise=noise_of_measured(data, values, ~good)),
-            mask=holes, good=good, flags=filling.flags, n_draws=n_draws,
-            condition_distance=self.condition_distance, unit=image.unit,
-            _mean=mean, _std=std, _deviations=filling.draws)
+            image=filled, mask=holes, good=good, flags=filling.flags,
+            n_draws=n_draws, condition_distance=self.condition_distance,
+            unit=image.unit, _mean=mean, _std=std,
+            _deviations=filling.draws)
+
+    def describe(self, n_filled):
+        """
+        Return what was done, for metadata.
+
+        Parameters
+        ----------
+        n_filled : int
+            The number of pixels that were filled.
+
+        Returns
+        -------
+        text : str
+            The parameters, on one line.
+        """
+        names = ('stamp_shape', 'window_shape', 'condition_distance', 'order')
+        texts = [f'{name}={getattr(self, name)}' for name in names]
+        return ', '.join([*texts, f'filled={n_filled}'])
 
     def _fill(self, values, holes, good, n_draws):
         """

@@ -664,6 +664,18 @@ def test_weights(mask):
     assert_allclose(values.sum(), 1, rtol=1e-12)
 
 
+def test_repr():
+    """
+    All that has to do with the result, and no period where there is none.
+    """
+    assert repr(GPRImputer(kernel='periodic', period=5, max_training=500)) == (
+        "GPRImputer(kernel='periodic', width=9, method='local', "
+        'amplitude=None, length_scale=None, angle=None, stretch=None, '
+        'period=5.0, noise=None, training_mad=10.0, training_clip=5.0, '
+        'max_training=500, clear_mask=False, n_threads=1)')
+    assert 'period' not in repr(GPRImputer())
+
+
 def test_flag_names():
     assert decode_fill_flags(0) == []
     assert decode_fill_flags([1, 13]) == [
