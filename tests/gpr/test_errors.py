@@ -108,3 +108,19 @@ def test_fair_shares(n_bright):
         # of 1700 random pixels
         sigma = np.sqrt(n_bright / data.size / 1700)
         assert abs(got - n_bright / data.size) <= 4 * sigma
+
+
+@pytest.mark.parametrize(('last', 'slope'), [
+    (1.0, 0.0), (2 ** 0.5, 0.0), (2.0, 0.0), (2 * 2 ** 0.5, 0.5), (8.0, 1.0)])
+def test_errors_beyond_the_last_node(last, slope):
+    """
+    Of two nodes a factor of 2 apart, the errors 2 and ``last``: beyond
+    they go on as between these, but neither fall nor rise faster than
+    the contrast, as two measured errors may by chance.
+    """
+    steps = Steps((0.0,), (7,), (4.0,), (3.0, 6.0), (2.0, last))
+    kernel, error = steps.choose(np.array([0.01, 3.0, 6.0, 60.0, 6e6]))
+    assert kernel.tolist() == [7] * 5
+    # over the root of the variance of the kernel
+    assert_allclose(error, np.array([
+        2.0, 2.0, last, last * 10 ** slope, last * 1e6 ** slope]) / 2)

@@ -79,3 +79,23 @@ def test_noise_of_constant_images():
     assert noise_of(data, bad) == 0
     data[4, 5] = 7.0
     assert noise_of(data, bad) > 0
+
+
+@pytest.mark.parametrize(('halo', 'is_spike'), [
+    (0.05, True), (0.2, True), (0.3, False), (0.6, False)])
+@pytest.mark.parametrize('sign', [1, -1])
+def test_spikes_on_a_halo(halo, is_spike, sign):
+    """
+    A pixel whose eight neighbours are all alike is a spike only if it is
+    four times as far from the rest of the window as these: the core of a
+    star has a halo.
+    """
+    data = np.random.default_rng(23).normal(50.0, SIGMA, (31, 33))
+    data[14:17, 14:17] += sign * halo * 5000
+    data[15, 15] = 50 + sign * 5000
+    plane = Plane.of(data, np.zeros(data.shape, dtype=bool))
+    y, x = np.array([15]), np.array([18])
+    spikes, near = plane.mark_spikes(y, x, 9)
+    assert spikes[15, 15] == near[0] == is_spike
+    assert np.count_nonzero(spikes) == is_spike
+    assert plane.near_spikes(y, x, 9, np.array([np.inf]))[0] == is_spike

@@ -221,6 +221,30 @@ def test_seeds():
     assert np.std(draws[0][0] - draws[0][1]) > 1
 
 
+def test_random_streams(monkeypatch):
+    """
+    Draws, vectors and drafts have numbers of their own.
+    """
+    n_vectors = 200
+    monkeypatch.setattr(fill, 'N_VECTORS', n_vectors)
+    *_, blocks, filling = filled(
+        hole('blocks'), n_draws=n_vectors, cls=KeepsAll)
+    first = blocks[0].rows, blocks[0].columns
+    draws, vectors = filling.deviations(first)
+    draft = Filling(filling.mean.copy(), blocks, n_vectors, 5, draft=True)
+    n = len(draws)
+    draft.write(blocks[0], np.zeros(n), np.eye(n),
+                (np.zeros((n, n_vectors)), np.zeros((n, 0))), 0)
+    # the first block has no other part than its own, factor @ numbers
+    factor = np.linalg.cholesky(np.cov(draws, ddof=0))
+    streams = [np.linalg.solve(factor, draws).ravel(),
+               np.linalg.solve(factor, vectors).ravel(),
+               draft.deviations(first)[0].ravel()]
+    correlation = np.corrcoef(streams)[np.triu_indices(3, 1)]
+    # of independent numbers, at 5 sigma
+    assert np.max(np.abs(correlation)) < 5 / np.sqrt(n * n_vectors)
+
+
 def test_training():
     """
     Holes have boxcar means and the noise of the pixels, not the scatter.
