@@ -128,8 +128,8 @@ class GPRImputer:
     Attributes
     ----------
     model : object or `None`
-        The kernels that `fit` has found; without them each image is
-        trained on itself.
+        The kernels that `fit` has found or `load` has read; without
+        them each image is trained on itself.
 
     Raises
     ------
@@ -159,8 +159,8 @@ class GPRImputer:
     uncertainty (`ccdproc.create_deviation`) if it matters. It is 0 if
     all pixels are the same.
 
-    Only `fit` changes the object: one instance may serve many images
-    and threads.
+    Only `fit` and `load` change the object: one instance may serve many
+    images and threads.
 
     Examples
     --------
@@ -415,6 +415,9 @@ class GPRImputer:
     def load(self, path):
         """
         Read kernels that `save` wrote, in place of training.
+
+        It is a method of an object, whose other parameters stay as they
+        are: ``GPRImputer(clear_mask=True).load(path)``.
 
         Parameters
         ----------
