@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 
 from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import ImageReader, as_count, as_number
-from lpiphot._tables import catalogue_of
+from lpiphot._tables import catalogue_of, column_values
 from lpiphot.corrector import LPIBackgroundCorrector
 
 __all__ = ['lpi_photometry']
@@ -149,7 +149,7 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     for i in range(max_iterations + 1):
         result = corrector.run(image, table, error=error, mask=mask,
                                background=background)
-        cflux, dcflux = (_plain(result.table[name])
+        cflux, dcflux = (column_values(result.table, name)
                          for name in ('cflux', 'dcflux'))
         change = (cflux - former) / (part * dcflux)
         moving = np.abs(change) >= tolerance  # not so if it has no result
@@ -207,10 +207,6 @@ def _begun_again(table):
     return new, astray
 
 
-def _plain(column):
-    return np.asarray(getattr(column, 'value', column))
-
-
 def _refit(photometry, result, table, error, mask):
     """
     Fit all stars on the data minus the predicted background.
@@ -233,11 +229,12 @@ def _accepted(fit, table, fwhm):
     Return which fits are taken, others keeping their former one.
     """
     new, old, start = (
-        np.column_stack([_plain(one[f'x_{end}']), _plain(one[f'y_{end}'])])
+        np.column_stack([column_values(one, f'{axis}_{end}')
+                         for axis in 'xy'])
         for one, end in ((fit, 'fit'), (table, 'fit'), (table, 'init')))
     distance, former = (np.hypot(*(xy - start).T) for xy in (new, old))
     taken = (np.asarray(fit['flags']) & _FAILED) == 0
-    taken &= np.isfinite(_plain(fit['flux_fit']))
+    taken &= np.isfinite(column_values(fit, 'flux_fit'))
     taken &= distance <= np.fmax(former, fwhm)
 
     # pairs that are new, with all that keep their place
@@ -262,7 +259,8 @@ def _updated(table, fit, taken, step):
             continue
         new[name][taken] = fit[name][taken]
         if name.endswith('_fit') and name not in _COUNTS:
-            part = taken & (step < 1) & np.isfinite(_plain(table[name]))
+            part = taken & (step < 1) & np.isfinite(
+                column_values(table, name))
             new[name][part] = (table[name][part] + step[part]
                                * (fit[name][part] - table[name][part]))
     return new

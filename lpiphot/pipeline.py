@@ -24,10 +24,10 @@ from photutils.detection import find_peaks
 from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from photutils.utils.exceptions import NoDetectionsWarning
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
-from scipy.spatial import KDTree
 
 from lpiphot._fwhm import box_shape, image_fwhm, model_fwhm
 from lpiphot._inputs import as_number, as_shape, parse_image
+from lpiphot._positions import first_of_close
 
 __all__ = ['NoSourcesError', 'PSFPipeline', 'PipelineResult']
 
@@ -337,7 +337,8 @@ class PSFPipeline:
                 for array in (background, noise, subtracted, error))
         table = photometry(subtracted, error=error, mask=mask,
                            init_params=sources)
-        keep = _first_of_close(table, 0.5 * (self.min_separation or fwhm))
+        xy = np.column_stack((table['x_fit'], table['y_fit']))
+        keep = first_of_close(xy, 0.5 * (self.min_separation or fwhm))
         if not np.all(keep):
             # The others are fitted as before, each by itself
             table = photometry(subtracted, error=error, mask=mask,
@@ -457,17 +458,3 @@ def _contrasts(image, step):
                       for sign in (1, -1))
         contrasts.append(image - 0.5 * (one + other))
     return contrasts
-
-
-def _first_of_close(table, distance):
-    """
-    Return which fitted stars have no earlier one within a distance.
-    """
-    xy = np.column_stack((table['x_fit'], table['y_fit']))
-    keep = np.ones(len(xy), dtype=bool)
-    index = np.flatnonzero(np.isfinite(xy).all(axis=1))
-    pairs = KDTree(xy[index]).query_pairs(distance, output_type='ndarray')
-    for first, second in index[pairs[np.lexsort(pairs.T[::-1])]]:
-        if keep[first]:
-            keep[second] = False
-    return keep

@@ -24,8 +24,8 @@ LAYERS = {
     1: ['gaussian', 'gpr', 'lpi'],
     2: ['_files', '_inputs', '_optional_deps', '_outputs', '_parallel',
         '_tables'],
-    3: ['', '_fwhm', '_plots', 'corrector', 'covariance', 'depth',
-        'imputation', 'imputer', 'iteration', 'local_background',
+    3: ['', '_fwhm', '_plots', '_positions', 'corrector', 'covariance',
+        'depth', 'imputation', 'imputer', 'iteration', 'local_background',
         'lpi_imputer', 'pipeline', 'results'],
     4: ['__main__', 'cli', 'demo', 'neural', 'survey'],
     'aside': ['datasets'],
@@ -56,8 +56,8 @@ ALSO = {'lpi/residual.py': {'astropy', 'photutils'},
 # others score any photometry
 RUN_LPI = ['validation/__init__.py', 'validation/blank.py',
            'validation/recovery.py', 'validation/rounds.py']
-# What they import beside each other: the registry of bits
-NO_LPI = ['lpiphot.flags.']
+# What they import beside each other
+NO_LPI = ['lpiphot._positions.', 'lpiphot.flags.']
 # Built with, not run with
 NOT_RUN = ['setup_package.py']
 

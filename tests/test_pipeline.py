@@ -17,9 +17,10 @@ from scipy.spatial import KDTree
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot._fwhm import model_fwhm
+from lpiphot._positions import first_of_close
 from lpiphot.datasets import (load_horsehead, make_cloud_image,
                               make_filament_image)
-from lpiphot.pipeline import NoSourcesError, PSFPipeline, _first_of_close
+from lpiphot.pipeline import NoSourcesError, PSFPipeline
 from lpiphot.validation import match_positions, zscore_summary
 
 SHAPE = (231, 301)
@@ -259,10 +260,12 @@ def test_no_star_twice():
 
 
 def test_fits_of_the_same_star():
-    table = {'x_fit': np.array([7.0, np.nan, 7.3, 9.0, 7.6]),
-             'y_fit': np.array([5.0, 5.0, 5.2, 5.0, 5.4])}
-    keep = _first_of_close(table, 0.6)
+    xy = np.array([(7.0, 5.0), (np.nan, 5.0), (7.3, 5.2), (9.0, 5.0),
+                   (7.6, 5.4)])
+    keep = first_of_close(xy, 0.6)
     assert np.array_equal(keep, [True, True, False, True, True])
+    assert np.all(first_of_close(xy[[0, 0]], 0.0))
+    assert first_of_close(xy[:0], 1.0).shape == (0,)
 
 
 @pytest.mark.parametrize('full', [0.8, 0.3, 0.1])

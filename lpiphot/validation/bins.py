@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 from astropy.table import QTable
 
+from lpiphot.validation.columns import plain_values
 from lpiphot.validation.pit import pit_deviation
 from lpiphot.validation.statistics import (change_ratio, finite_values,
                                            rank_correlation, robust_width,
@@ -48,10 +49,10 @@ def star_statistics(table, measured):
     statistics = {'n': n, 'n_recovered': int(np.count_nonzero(recovered)),
                   'completeness': float(np.mean(recovered)) if n else np.nan}
     stars = table[recovered]
-    true = _plain(stars['flux_true'])
+    true = plain_values(stars['flux_true'])
     for name, (flux, _) in measured.items():
         z = np.asarray(stars[f'z_{name}'])
-        relative = finite_values((_plain(stars[flux]) - true) / true)
+        relative = finite_values((plain_values(stars[flux]) - true) / true)
         values = zscore_summary(z)
         values['bias'] = _median(relative)
         values['scatter'] = _median(np.abs(relative))
@@ -66,8 +67,8 @@ def star_statistics(table, measured):
         (before, _), (after, error) = list(measured.values())[:2]
         for key, robust in (('ratio', False), ('ratio_robust', True)):
             statistics[key] = change_ratio(
-                _plain(stars[before]), _plain(stars[after]), true,
-                _plain(stars[error]), robust=robust)
+                plain_values(stars[before]), plain_values(stars[after]), true,
+                plain_values(stars[error]), robust=robust)
     return statistics
 
 
@@ -181,15 +182,11 @@ def _places(values, edges):
     """
     Return the bin of each value, -1 outside or not finite.
     """
-    values = np.asarray(getattr(values, 'value', values), dtype=float)
+    values = plain_values(values)
     places = np.searchsorted(edges, values, side='right') - 1
     places[values == edges[-1]] = len(edges) - 2
     places[~np.isfinite(values) | (places >= len(edges) - 1)] = -1
     return places
-
-
-def _plain(column):
-    return np.asarray(getattr(column, 'value', column), dtype=float)
 
 
 def _median(values):

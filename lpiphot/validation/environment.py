@@ -10,6 +10,7 @@ from photutils.datasets import make_model_image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
+from lpiphot.validation.columns import plain_values
 from lpiphot.validation.injection import parameter_names
 
 __all__ = ['local_density', 'local_roughness', 'residual_around',
@@ -237,7 +238,7 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
     for name in psf_model.param_names:
         if name not in columns and f'{name}_fit' in catalogue.colnames:
             columns[name] = f'{name}_fit'
-    values = {name: _values(catalogue[column])
+    values = {name: plain_values(catalogue[column])
               for name, column in columns.items()}
     finite = np.all([np.isfinite(column) for column in values.values()],
                     axis=0)
@@ -246,15 +247,6 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
     params = Table({name: column[finite] for name, column in values.items()})
     return data - make_model_image(data.shape, psf_model, params,
                                    x_name=names[0], y_name=names[1])
-
-
-def _values(column):
-    """
-    Return a column as float64 without its unit, NaN where masked.
-    """
-    if hasattr(column, 'filled'):
-        column = column.filled(np.nan)
-    return np.array(getattr(column, 'value', column), dtype=float)
 
 
 def _clean(residual, mask):

@@ -13,6 +13,8 @@ from photutils.datasets import apply_poisson_noise, make_model_image
 from photutils.utils import calc_total_error
 from scipy.spatial import KDTree
 
+from lpiphot._positions import first_of_close
+
 __all__ = ['gain_from_error', 'inject_stars', 'parameter_names',
            'random_positions']
 
@@ -130,7 +132,8 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
         new = new[_is_apart(new, avoid, avoid_radius)]
         new = new[_is_apart(new, xy, min_separation)]
         idle = idle + 1 if len(new) == 0 else 0
-        xy = np.concatenate((xy, _thin_out(new, min_separation)))
+        new = new[first_of_close(new, min_separation)]
+        xy = np.concatenate((xy, new))
     if len(xy) < n:
         msg = (f'n={n!r} positions do not fit into the image: there was '
                f'room for {len(xy)}. Lower n, min_separation='
@@ -314,19 +317,6 @@ def _is_apart(xy, others, distance):
     if len(others) == 0 or len(xy) == 0:
         return np.ones(len(xy), dtype=bool)
     return KDTree(others).query(xy)[0] >= distance
-
-
-def _thin_out(xy, distance):
-    """
-    Return (n, 2) positions without those too close to an earlier one.
-    """
-    keep = np.ones(len(xy), dtype=bool)
-    if distance > 0 and len(xy) > 1:
-        pairs = KDTree(xy).query_pairs(distance, output_type='ndarray')
-        for first, second in pairs[np.lexsort(pairs.T[::-1])]:
-            if keep[first]:
-                keep[second] = False
-    return xy[keep]
 
 
 def _star_image(shape, psf_model, params, unit, model_shape):

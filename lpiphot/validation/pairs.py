@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import QTable
 from scipy.spatial import KDTree
 
+from lpiphot.validation.columns import plain_values
 from lpiphot.validation.matching import match_positions
 
 __all__ = ['pair_stars']
@@ -71,8 +72,8 @@ def pair_stars(stars, catalogue, radius, *, existing=None, measured=None,
                f'has {", ".join(catalogue.colnames) or "none"}.')
         raise ValueError(msg)
 
-    xy = np.transpose([_plain(stars[name]) for name in ('x_0', 'y_0')])
-    found = np.transpose([_plain(catalogue[name]) for name in positions])
+    xy = np.transpose([plain_values(stars[name]) for name in ('x_0', 'y_0')])
+    found = np.transpose([plain_values(catalogue[name]) for name in positions])
     index = match_positions(xy, found, radius, existing=existing)
     recovered = index >= 0
     pairs = QTable({'x_true': xy[:, 0], 'y_true': xy[:, 1],
@@ -88,19 +89,10 @@ def pair_stars(stars, catalogue, radius, *, existing=None, measured=None,
         if error is not None:
             with np.errstate(divide='ignore', invalid='ignore'):
                 z = (pairs[flux] - pairs['flux_true']) / pairs[error]
-        pairs[f'z_{name}'] = _plain(z)
+        pairs[f'z_{name}'] = plain_values(z)
         pairs[f'z_{name}'].info.description = (
             f'({flux} - flux_true) / {error}')
     return pairs
-
-
-def _plain(column):
-    """
-    Return a column as float64 without its unit, NaN where masked.
-    """
-    column = getattr(column, 'unmasked', column) if not hasattr(
-        column, 'filled') else column.filled(np.nan)
-    return np.array(getattr(column, 'value', column), dtype=float)
 
 
 def _distance(xy, existing):
@@ -136,7 +128,7 @@ def _rows_of(column, index):
     """
     unit = getattr(column, 'unit', None)
     if column.dtype.kind == 'f':
-        values, empty = _plain(column).astype(column.dtype), np.nan
+        values, empty = plain_values(column).astype(column.dtype), np.nan
     else:
         values, empty = np.ma.filled(np.ma.asanyarray(column), 0), 0
     rows = np.full(len(index), empty, dtype=values.dtype.newbyteorder('='))

@@ -11,6 +11,7 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 from scipy.ndimage import gaussian_filter
 
 from lpiphot.validation.bins import star_statistics
+from lpiphot.validation.columns import plain_values
 from lpiphot.validation.completeness import (completeness_curve,
                                              completeness_limits)
 from lpiphot.validation.pit import pit_values
@@ -149,8 +150,7 @@ class _View:
             The fluxes.
         """
         column = self.measured.get(name, (name, name))[int(error)]
-        column = self.stars[column]
-        return np.asarray(getattr(column, 'value', column), dtype=float)
+        return plain_values(self.stars[column])
 
 
 def _summary(view):

@@ -22,6 +22,7 @@ from lpiphot._inputs import (ImageReader, as_count, as_finite, as_gain,
 from lpiphot._parallel import one_blas_thread, show_progress
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.pipeline import as_psf
+from lpiphot.validation.columns import plain_values
 from lpiphot.validation.environment import (local_density, local_roughness,
                                             residual_around, residual_at,
                                             subtract_stars)
@@ -483,7 +484,7 @@ class InjectionRecovery:
 
         options = setup.options
         x, y, flux, _ = column_names(baseline.table)
-        residual = _plain(baseline.data)
+        residual = _image_values(baseline.data)
         if len(baseline.table) > 0:
             residual = subtract_stars(residual, baseline.table,
                                       setup.psf_model, positions=(x, y),
@@ -549,8 +550,7 @@ def add_environment(table, residual, mask, sources, *, fwhm, blend_radius,
         The magnitude of flux 1.
     """
     xy = np.transpose((table['x_true'], table['y_true']))
-    flux = table['flux_true']
-    flux = np.asarray(getattr(flux, 'value', flux))
+    flux = plain_values(table['flux_true'])
     with np.errstate(divide='ignore', invalid='ignore'):
         magnitude = zero_point - 2.5 * np.log10(flux)
     columns = {
@@ -671,7 +671,7 @@ def _as_stars(stars, psf_model, unit):
     return table
 
 
-def _plain(data):
+def _image_values(data):
     """
     Return an image as float64 without its unit.
     """

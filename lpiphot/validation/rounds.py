@@ -18,6 +18,7 @@ from lpiphot._files import whole_file
 from lpiphot._inputs import std_of
 from lpiphot._tables import ALIASES
 from lpiphot.pipeline import NoSourcesError
+from lpiphot.validation.columns import plain_values
 from lpiphot.validation.completeness import count_detections
 from lpiphot.validation.fluxes import draw_fluxes, draw_magnitudes
 from lpiphot.validation.injection import (inject_stars, parameter_names,
@@ -130,14 +131,9 @@ def positions_of(table):
     xy : (n, 2) `~numpy.ndarray`
         The positions ``(x, y)`` in pixels, NaN where masked.
     """
-    columns = []
-    for name in column_names(table)[:2]:
-        column = table[name] if name in table.colnames else []
-        if hasattr(column, 'filled'):
-            column = column.filled(np.nan)
-        columns.append(np.array(getattr(column, 'value', column),
-                                dtype=float))
-    return np.transpose(columns)
+    return np.transpose([
+        plain_values(table[name] if name in table.colnames else [])
+        for name in column_names(table)[:2]])
 
 
 def column_names(table):

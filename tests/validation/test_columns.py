@@ -1,0 +1,35 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+Tests for the columns module.
+"""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import Column, MaskedColumn, QTable
+from astropy.utils.masked import Masked
+
+from lpiphot.validation.columns import plain_values
+
+MASK = [False, True, False]
+
+
+@pytest.mark.parametrize(('column', 'masked'), [
+    ([1, 2, 3], False), (np.array([1.0, 2.0, 3.0], dtype='>f4'), False),
+    (Column([1, 2, 3]), False), ([1.0, 2.0, 3.0] * u.Jy, False),
+    (QTable({'a': [1, 2, 3] * u.Jy})['a'], False),
+    (MaskedColumn([1.0, 2.0, 3.0], unit='Jy'), False),
+    (MaskedColumn([1, 2, 3], mask=MASK), True),
+    (np.ma.array([1.0, 2.0, 3.0], mask=MASK), True),
+    (Masked([1.0, 2.0, 3.0] * u.Jy, mask=MASK), True)])
+def test_plain_values(column, masked):
+    """
+    Whatever tables have, as a copy: numbers, and NaN where masked.
+    """
+    values = plain_values(column)
+    assert type(values) is np.ndarray
+    assert values.dtype == np.dtype(float)
+    wanted = np.where(masked & np.array(MASK), np.nan, [1.0, 2.0, 3.0])
+    assert np.array_equal(values, wanted, equal_nan=True)
+    values[:] = 9.0
+    assert plain_values(column)[0] == 1.0
