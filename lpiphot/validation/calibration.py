@@ -10,6 +10,7 @@ from importlib.metadata import version
 import numpy as np
 from astropy.table import QTable
 
+from lpiphot._files import whole_file
 from lpiphot.validation.statistics import finite_values, robust_width
 
 __all__ = ['Calibration']
@@ -214,7 +215,7 @@ class Calibration:
 
         Raises
         ------
-        OSError
+        FileExistsError
             If the file exists.
         """
         values = {'kind': 'lpiphot calibration', 'format': _FORMAT,
@@ -225,10 +226,9 @@ class Calibration:
                       self.factor_error) else None),
                   'n_stars': self.n_stars, 'column': self.column,
                   'parameters': self.parameters}
-        # whole before the file is opened
-        text = json.dumps(values, indent=2, allow_nan=False) + '\n'
-        with open(path, 'w' if overwrite else 'x', encoding='utf-8') as fh:
-            fh.write(text)
+        with (whole_file(path, overwrite=overwrite) as part,
+              open(part, 'w', encoding='utf-8') as fh):
+            fh.write(json.dumps(values, indent=2, allow_nan=False) + '\n')
 
     @classmethod
     def load(cls, path):

@@ -4,6 +4,7 @@ Tests for the calibration module.
 """
 
 import json
+import os
 
 import astropy.units as u
 import numpy as np
@@ -153,7 +154,7 @@ class TestOptions:
             self.calibration.apply(table)
 
 
-def test_file(tmp_path):
+def test_file(tmp_path, monkeypatch):
     path = tmp_path / 'calibration.json'
     calibration = Calibration.measure(Z, column='e', parameters=META)
     calibration.save(path)
@@ -169,6 +170,12 @@ def test_file(tmp_path):
     with pytest.raises(TypeError, match='not JSON serializable'):
         calibration.save(path, overwrite=True)
     assert json.loads(path.read_text()) == values
+    with monkeypatch.context() as patch:  # the file cannot be written
+        patch.setattr(json, 'dumps', lambda *_, **__: '\ud800')
+        with pytest.raises(UnicodeEncodeError):
+            Calibration(3.0).save(path, overwrite=True)
+    assert json.loads(path.read_text()) == values
+    assert os.listdir(tmp_path) == ['calibration.json']
     path.write_text(json.dumps(values | {'format': 2}))
     with pytest.raises(ValueError, match='has the format 2'):
         Calibration.load(path)
