@@ -500,7 +500,7 @@ def test_harmless_bits():
     """
     rng = np.random.default_rng(4)
     psf = ImagePSF(STAMP + rng.normal(0.0, 1e-5, STAMP.shape))
-    lpi = LPIBackgroundCorrector(psf, stamp_shape=17, window_shape=41,
+    lpi = LPIBackgroundCorrector(psf, stamp_shape=17, window_shape=47,
                                  condition_radius=8, min_mask_flux=100.0)
     result = InjectionRecovery(PeakPipeline(), psf, corrector=lpi, n_rounds=2,
                                n_stars=18, fluxes=800.0, rng=5)(make_data())
