@@ -168,7 +168,7 @@ class LPIImputer:
         return f'{type(self).__name__}({values})'
 
     def __call__(self, data, *, mask=None, positions=None, radius=None,
-                 footprint=None, add_keyword=True):
+                 footprint=None, add_keyword=None):
         """
         Fill the holes of an image with the mean prediction.
 
@@ -197,8 +197,8 @@ class LPIImputer:
 
         add_keyword : bool, str, dict or object, optional
             What to add to the metadata of NDData, as in ccdproc: `True`
-            for the parameters under ``LPIIMPUT``, `False` or `None` for
-            nothing, a keyword, a dict, or a `ccdproc.Keyword`.
+            for the parameters under ``LPIIMPUT``, a keyword, a dict, or a
+            `ccdproc.Keyword`. By default they are kept as they are.
 
         Returns
         -------
@@ -227,7 +227,7 @@ class LPIImputer:
                         footprint=footprint, add_keyword=add_keyword).image
 
     def run(self, data, *, mask=None, positions=None, radius=None,
-            footprint=None, n_draws=0, add_keyword=True):
+            footprint=None, n_draws=0, add_keyword=None):
         """
         Fill the holes of an image, and return draws and more as well.
 
