@@ -403,8 +403,8 @@ def _plot_pit(plot, view):
     plot.set_xlabel('Φ(z): too small errors pile up at 0 and 1')
     plot.set_ylabel('stars per bin / expected')
     plot.set_xlim(0, 1)
-    plot.set_ylim(0, 1.25 * plot.get_ylim()[1])
-    plot.legend(loc='upper center', fontsize='small', ncols=3)
+    plot.set_ylim(0, 1.35 * plot.get_ylim()[1])
+    plot.legend(loc='upper center', fontsize='small', ncols=2)
 
 
 def _plot_changes(plot, view):
@@ -558,7 +558,6 @@ def _points(plot, view, values, colour, marker, label):
 
 
 def _finish_profile(plot, view):
-    plot.axhline(0.0, color=_GREY, lw=1, zorder=0)
     plot.set_xlim(-0.5, view.result.shape[view.axis == 'x'] - 0.5)
     plot.set_xlabel(f'{view.axis} [pixel]')
 
@@ -596,6 +595,7 @@ def _plot_z_profile(plot, view):
         _points(plot, view, z, COLOURS[name], _MARKERS[name],
                 view.titles[name])
     plot.axhspan(-1, 1, color='0.88', lw=0, zorder=0)
+    plot.axhline(0.0, color=_GREY, lw=1, zorder=0)
     _finish_profile(plot, view)
     plot.set_ylim(-1.05 * limit, 1.3 * limit)
     plot.set_ylabel(f'z, beyond ±{limit:.0f} at the edge')
@@ -617,6 +617,7 @@ def _plot_terms_profile(plot, view):
         _points(plot, view, view.flux('before') - view.flux('after'),
                 COLOURS['after'], '^', 'before − after')
         title = 'The correction'
+    plot.axhline(0.0, color=_GREY, lw=1, zorder=0)
     _finish_profile(plot, view)
     plot.set_ylabel(f'flux [{view.unit}]')
     plot.set_title(title)

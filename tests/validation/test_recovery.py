@@ -371,6 +371,23 @@ def test_plots(result, which):
     assert texts.strip()
 
 
+def test_panels_are_filled(result):
+    """
+    Errors fill their panel, and legends stay within theirs.
+    """
+    figure = result.plot(way='all')
+    figure.draw_without_rendering()
+    panels = {axes.get_title(): axes for axes in figure.axes}
+    low, high = panels['Errors along the image'].get_ylim()
+    errors = result.table['flux_err'][result.table['recovered']]
+    assert low > np.min(errors) / 3
+    assert high < np.max(errors) * 10
+    plot = panels['Probability integral transform']
+    legend = plot.get_legend().get_window_extent()
+    assert plot.bbox.x0 <= legend.x0
+    assert legend.x1 <= plot.bbox.x1
+
+
 @pytest.mark.parametrize('catalogue', [None, QTable()])
 def test_empty_field(catalogue):
     """
