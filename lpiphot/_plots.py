@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import (LogFormatterSciNotation, LogLocator,
                                NullFormatter)
-from scipy.ndimage import distance_transform_edt, uniform_filter
+from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import label as number_parts
 
 from lpiphot.gpr.weights import weights
 from lpiphot.gpr.window import offsets
@@ -68,16 +69,19 @@ def add_scale(artist, axes, unit):
     bar.set_label(str(unit) if unit else 'data units')
 
 
-def _label_short_log(plot):
+def _label_log(axis, formatter=None):
     """
-    Label 1, 2 and 5 of each decade of an x axis of less than two.
+    Label decades, and parts of them on an axis of less than two.
     """
-    low, high = plot.get_xlim()
+    low, high = axis.get_view_interval()
     if high < 100 * low:
-        plot.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        plot.xaxis.set_major_formatter(LogFormatterSciNotation(
+        axis.set_major_locator(LogLocator(
+            subs=(1, 2, 5) if high > 10 * low else (1, 2, 3, 4, 6, 8)))
+        axis.set_major_formatter(LogFormatterSciNotation(
             minor_thresholds=(np.inf, np.inf)))
-    plot.xaxis.set_minor_formatter(NullFormatter())
+    if formatter:
+        axis.set_major_formatter(formatter)
+    axis.set_minor_formatter(NullFormatter())
 
 
 def plot_result(result):
@@ -113,7 +117,7 @@ def plot_result(result):
               color=CLASS_COLOURS[1])
     if np.any(before > 0):
         plot.set_xscale('log')
-        _label_short_log(plot)
+        _label_log(plot.xaxis)
     plot.set_yscale('symlog', linthresh=5, linscale=2)
     largest = np.max(np.abs(change[np.isfinite(change)]), initial=10.0)
     plot.set_ylim(-1.2 * largest, 1.2 * largest)  # with ticks at -10 and 10
@@ -194,18 +198,33 @@ def plot_depth(depth):
     return figure
 
 
+def _whole_hole(mask, centre, deepest, width):
+    """
+    Return middle and width of the hole at a pixel, if it is not a line.
+    """
+    holes = number_parts(mask, np.ones((3, 3)))[0]
+    pixels = np.nonzero(holes == holes[tuple(centre)])
+    first, last = np.min(pixels, axis=1), np.max(pixels, axis=1)
+    extent = last - first + 1
+    width = max(width, min(extent.max(), 8 * deepest))
+    return np.where(extent <= width, (first + last) // 2, centre), width
+
+
 def plot_imputation(result, position, size, truth, n_draws):
     """
     Plot a hole: where it is, its pixels, mean, uncertainty and draws.
     """
     depth = distance_transform_edt(~result.good) * result.mask
-    if position is None:
-        position = np.unravel_index(np.argmax(depth), depth.shape)
-    centre = np.floor(np.asarray(position, dtype=float) + 0.5).astype(int)
+    default = np.unravel_index(np.argmax(depth), depth.shape)
+    centre = np.floor(np.asarray(default if position is None else position,
+                                 dtype=float) + 0.5).astype(int)
     shape = np.array(result.mask.shape)
     if size is None:
         deepest = depth[tuple(np.clip(centre, 0, shape - 1))]
-        size = int(3 * deepest + 2 * result.condition_distance) + 1
+        width = 3 * deepest
+        if position is None:
+            centre, width = _whole_hole(result.mask, centre, deepest, width)
+        size = int(width + 2 * result.condition_distance) + 1
     size = np.minimum(size, shape)
     first = np.clip(centre - size // 2, 0, shape - size)
     part = tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))
@@ -230,8 +249,9 @@ def plot_imputation(result, position, size, truth, n_draws):
         panels.append((f'Draw {i + 1}', draw))
 
     shown = mean[part] if truth is None else truth
-    shown = shown[np.isfinite(shown)]
-    limits = {'vmin': shown.min(), 'vmax': shown.max(), 'cmap': 'viridis'}
+    # one bright star would leave nothing to see of the rest
+    low, high = np.percentile(shown[np.isfinite(shown)], (0.5, 99.5))
+    limits = {'vmin': low, 'vmax': high, 'cmap': 'viridis'}
     n_columns = -(-len(panels) // 2)
     figure = Figure(figsize=(5.2 + 2.9 * n_columns, 6.4),
                     layout='constrained')
@@ -265,6 +285,42 @@ def plot_imputation(result, position, size, truth, n_draws):
     return figure
 
 
+def _box_sums(values, size):
+    """
+    Return the sums of all boxes inside an image, by their first pixel.
+    """
+    sums = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    ny, nx = size
+    return (sums[ny:, nx:] - sums[:-ny, nx:] - sums[ny:, :-nx]
+            + sums[:-ny, :-nx])
+
+
+def _telling_place(filled, error, size):
+    """
+    Return the middle of the box of most filled pixels among good ones.
+
+    Uncertain pixels count more, but none for many others.
+    """
+    known = np.isfinite(error)
+    if not known.any():
+        return (np.array(filled.shape) - 1) / 2
+    weight = np.minimum(np.where(known, error, 0),
+                        2 * np.median(error[known]))
+    weight[known & (weight == 0)] = 1  # where all errors are 0
+    score = _box_sums(weight, size) * (
+        1 - _box_sums(filled.astype(float), size) / np.prod(size))
+    first = np.unravel_index(np.argmax(score), score.shape)
+    part = tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))
+    shift = [np.average(np.arange(n), weights=weight[part].sum(axis=1 - axis))
+             - n // 2 for axis, n in enumerate(size)]
+    # with the hole in the middle, if it is one
+    middle = np.clip(np.round(first + np.array(shift)).astype(int), 0,
+                     np.array(score.shape) - 1)
+    if score[tuple(middle)] > 0.99 * score[first]:
+        first = middle
+    return first + size // 2
+
+
 def plot_imputed(result, plane, position, size):
     """
     Plot an image before and after, a part of it with the errors, and
@@ -278,13 +334,8 @@ def plot_imputed(result, plane, position, size):
         for array in (image, result.std, result.mask))
     clean, error = clean.astype(float), np.where(filled, error, np.nan)
     size = np.minimum(size, shape)
-    if position is None:  # where many were filled of a part with structure
-        share, mean, square = (uniform_filter(values, size.tolist()) for values
-                               in (filled.astype(float), clean, clean ** 2))
-        scatter = np.sqrt(np.maximum(square - mean ** 2, 0))
-        position = np.unravel_index(
-            np.argmax(np.sqrt(share) * np.minimum(
-                scatter, np.percentile(scatter, 98))), shape)
+    if position is None:
+        position = _telling_place(filled, error, size)
     first = np.clip(np.round(position).astype(int) - size // 2, 0,
                     shape - size)
     part = tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))
@@ -340,11 +391,9 @@ def _plot_errors(plot, model):
                     mfc='white' if level else None,
                     color=SHAPE_COLOURS[shape],
                     label=f'{name}, in holes' if level else name)
-    for axis in (plot.xaxis, plot.yaxis):
-        axis.set_major_formatter('{x:g}')
-        axis.set_minor_formatter('{x:g}')
-        axis.set_tick_params(which='both', labelsize='small')
     plot.set_ylim(top=2.5 * plot.get_ylim()[1])  # for the legend
+    for axis in (plot.xaxis, plot.yaxis):
+        _label_log(axis, '{x:g}')
     plot.legend(fontsize='small', ncols=2, loc='upper left')
     plot.set_xlabel('contrast of the neighbours / noise')
     plot.set_ylabel('error of a filled pixel / noise, at the level')

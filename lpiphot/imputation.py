@@ -211,8 +211,8 @@ class GPRImputation(_Imputation):
         ----------
         position : 2-tuple of float, optional
             The position ``(y, x)`` of the middle of the part. By
-            default where most pixels were filled, above all uncertain
-            ones.
+            default where most pixels were filled among good ones, above
+            all uncertain ones.
 
         size : int, optional
             The width of the part in pixels.

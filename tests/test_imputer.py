@@ -621,6 +621,33 @@ class TestPlot:
         assert part.get_xlim() == (49.5, 69.5)
         assert part.get_ylim() == (-0.5, 19.5)
 
+    @pytest.mark.parametrize('star', [(8, 20), (30, 14)])
+    def test_telling_part(self, star):
+        """
+        A whole hole, whatever one pixel on a bright star is worth.
+        """
+        image = np.random.default_rng(3).normal(100, 5, (60, 110))
+        mask = np.zeros(image.shape, dtype=bool)
+        image[star[0]:star[0] + 3, star[1]:star[1] + 3] += 1e5
+        mask[star] = True
+        mask[41:47, 70:81] = True
+        result = GPRImputer().run(image, mask=mask)
+        shown = result.plot(size=30).axes
+        assert abs(np.mean(shown[3].get_xlim()) - 75) < 2  # in the middle
+        assert abs(np.mean(shown[3].get_ylim()) - 43.5) < 2
+        assert np.ma.count(shown[5].images[0].get_array()) == 66
+
+    def test_part_in_margins(self):
+        """
+        Margins without data are not a part that says something.
+        """
+        image = np.random.default_rng(3).normal(100, 5, (60, 110))
+        mask = np.zeros(image.shape, dtype=bool)
+        mask[:, :30] = True
+        errors = GPRImputer().run(image, mask=mask).plot(size=20).axes[5]
+        filled = np.ma.count(errors.images[0].get_array())
+        assert 0.3 < filled / 400 < 0.7
+
     def test_plot_of_cube(self, image):
         """
         Of an image in which nothing was filled, too.
@@ -636,6 +663,9 @@ class TestPlot:
         imputer = GPRImputer(method=method).fit(image, mask=mask)
         errors, *stamps, _ = imputer.plot().axes
         assert 'noise' in errors.get_ylabel()
+        for labels in (errors.get_xticklabels(minor=True),
+                       errors.get_yticklabels(minor=True)):
+            assert not any(label.get_text() for label in labels)
         assert len(stamps) >= 1
         for axes in stamps:
             values = axes.images[0].get_array()

@@ -511,3 +511,21 @@ def test_plot(plain):
     box = plain.plot().axes[0].patches[0].get_bbox()
     assert box.x0 < 50 < box.x1
     assert box.y0 < 40 < box.y1
+
+
+def test_plot_of_long_holes():
+    """
+    Holes are shown whole, but for lines across the image.
+    """
+    pytest.importorskip('matplotlib')
+    image = some_image()
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[20:26, 20:44] = True
+    box = make().run(image, mask=mask).plot().axes[0].patches[0].get_bbox()
+    assert box.x0 < 19.5
+    assert box.x1 > 43.5
+    mask[:] = False
+    mask[:, 30] = True
+    box = make().run(image, mask=mask).plot().axes[0].patches[0].get_bbox()
+    assert box.x0 < 30 < box.x1
+    assert box.width < 40
