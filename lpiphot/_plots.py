@@ -3,7 +3,10 @@
 Plots of results. Imported only when one is asked for.
 """
 
+import warnings
+
 import numpy as np
+from astropy.nddata import block_reduce
 from astropy.visualization import (AsinhStretch, ImageNormalize,
                                    PercentileInterval)
 from matplotlib import colormaps
@@ -26,14 +29,27 @@ __all__ = ['add_scale', 'field_norm', 'plot_depth', 'plot_imputation',
 # which all readers can tell apart
 CLASS_COLOURS = ('0.75', '#0072B2', '#E69F00')
 CLASS_NAMES = ('ignored', 'good', 'hidden')
+# Some dots across a panel
+PANEL = 350
+
+
+def _as_seen(values):
+    """
+    Return the finite pixels of an image, averaged if it is shown smaller.
+    """
+    step = min(max(values.shape) // PANEL, *values.shape)
+    if step > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', RuntimeWarning)  # blocks of NaN
+            values = block_reduce(values, step, np.nanmean)
+    return values[np.isfinite(values)]
 
 
 def field_norm(values):
     """
     Return a stretch that shows faint structure and bright stars.
     """
-    finite = values[np.isfinite(values)]
-    low, high = PercentileInterval(99.0).get_limits(finite)
+    low, high = PercentileInterval(99.0).get_limits(_as_seen(values))
     return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(0.3))
 
 
@@ -41,7 +57,7 @@ def symmetric_limit(values):
     """
     Return the limits of a diverging scale about the median.
     """
-    finite = values[np.isfinite(values)]
+    finite = _as_seen(values)
     centre = np.median(finite)
     reach = np.percentile(np.abs(finite - centre), 98.0) or 1.0
     return centre - reach, centre + reach
@@ -52,7 +68,10 @@ def show_image(axes, values, title, **kwargs):
     Show an image with a title and pixel coordinates.
     """
     kwargs.setdefault('cmap', 'gray')
-    artist = axes.imshow(values, origin='lower', interpolation='nearest',
+    # averages where there are more pixels than dots, of values, not of
+    # colours: others would show the noise of single ones
+    kwargs.setdefault('interpolation_stage', 'data')
+    artist = axes.imshow(values, origin='lower', interpolation='antialiased',
                          **kwargs)
     axes.set_title(title)
     axes.set_xlabel('x [pixel]')
@@ -110,6 +129,7 @@ def plot_result(result):
         np.asarray(getattr(column, 'value', column))
         for column in (table['cflux'] - change, change, table['dcflux']))
     plot = axes[1, 1]
+    plot.set_box_aspect(np.clip(data.shape[0] / data.shape[1], 0.5, 1.0))
     plot.axhline(0.0, color='0.6', lw=1)
     with np.errstate(invalid='ignore', divide='ignore'):
         change = change / error
@@ -350,7 +370,8 @@ def plot_imputed(result, plane, position, size):
     figure = Figure(figsize=(14.5, 8.5), layout='constrained')
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     axes = figure.subplots(2, 3)
-    show_image(axes[0, 0], holes, 'Before, bad pixels orange', **limits)
+    show_image(axes[0, 0], holes, 'Before, bad pixels orange',
+               interpolation_stage='rgba', **limits)  # shows single ones
     artist = show_image(axes[0, 1], clean, 'After', **limits)
     add_scale(artist, axes[0, :2].tolist(), result.unit)
     for plot in axes[0, :2]:

@@ -103,3 +103,20 @@ def test_flux_axis(low, high):
     assert all(label.get_rotation() == 0 for label in labels)
     assert not any(label.get_text()
                    for label in plot.get_xticklabels(minor=True))
+
+
+def test_plot_of_noisy_image():
+    """
+    Large images are averaged: their scale is that of what is seen.
+    """
+    pytest.importorskip('matplotlib')
+    data = np.random.default_rng(5).normal(0.0, 10.0, (300, 1500))
+    phot = catalogue([700.2], [144.8], [900.0], 5)
+    figure = make(ROUND).run(data, phot).plot()
+    figure.draw_without_rendering()
+    panels = {axes.get_title(): axes for axes in figure.axes}
+    for name in ('Field', 'Residual: data − stars'):
+        low, high = panels[name].images[0].get_clim()
+        assert -12 < low < high < 12  # four by four pixels
+    last = panels['Corrections of 1 sources'].get_window_extent()
+    assert last.height < 0.6 * last.width
