@@ -5,6 +5,7 @@ each.
 """
 
 import contextlib
+import re
 import sys
 import warnings
 
@@ -13,6 +14,16 @@ __all__ = ['CLIError', 'bad_input', 'one_line', 'say', 'shown_warnings',
 
 # Warnings about the form of a FITS file; of no use to who reads it.
 _NOISE = ('FITSFixedWarning', 'VerifyWarning')
+
+# Arguments whose options have other names; the others have an underscore
+# that is a hyphen in the option.
+_RENAMED = {'fwhm': 'psf_fwhm', 'psf_model': 'psf', 'rng': 'seed',
+            'n_positions': 'n_stars'}
+
+# What photutils says of an argument that is no option
+_NO_BOX = ('no box of the background mesh has half of its pixels: the others '
+           'are masked or not finite. Give a mask of fewer pixels, or '
+           'smaller boxes by --box-size')
 
 
 class CLIError(Exception):
@@ -69,8 +80,23 @@ def _is_deliberate(exc):
     return package in ('lpiphot', 'photutils', 'astropy')
 
 
+def _in_options(text, args):
+    """
+    Write the names of arguments as those of the options of the command.
+    """
+    if 'exclude_percentile' in text and 'box_size' in vars(args):
+        return _NO_BOX
+
+    def rename(match):
+        word = _RENAMED.get(match[0], match[0])
+        known = word in vars(args) and ('_' in word or word != match[0])
+        return '--' + word.replace('_', '-') if known else match[0]
+
+    return re.sub(r'\b[a-z_]+\b', rename, text)
+
+
 @contextlib.contextmanager
-def bad_input(prefix=''):
+def bad_input(prefix='', *, args=None):
     """
     Turn what the API raises for bad input into a `CLIError`.
 
@@ -80,6 +106,10 @@ def bad_input(prefix=''):
     ----------
     prefix : str, optional
         Text to put in front of the message.
+
+    args : `argparse.Namespace`, optional
+        The parsed arguments, if the message may name arguments of the
+        API: it then names the options of the command.
     """
     from astropy.units import UnitsError
 
@@ -88,7 +118,10 @@ def bad_input(prefix=''):
     except (ValueError, TypeError, UnitsError) as exc:
         if not _is_deliberate(exc):
             raise
-        raise CLIError(prefix + one_line(exc)) from exc
+        text = one_line(exc)
+        if args is not None:
+            text = _in_options(text, args)
+        raise CLIError(prefix + text) from exc
 
 
 @contextlib.contextmanager

@@ -96,7 +96,7 @@ def run(args):
     from lpiphot import LPIBackgroundCorrector
 
     psf_model = read_psf(args, normalize=False)
-    with bad_input():
+    with bad_input(args=args):
         corrector = LPIBackgroundCorrector(psf_model,
                                            **corrector_options(args))
     image, error, mask = read_input(args)
@@ -107,7 +107,7 @@ def run(args):
         background = read_background(args.background, image)
 
     start = time.perf_counter()
-    with bad_input():
+    with bad_input(args=args):
         result = corrector.run(image.data, phot, mask=mask,
                                error=None if error is None else error.data,
                                background=background)

@@ -114,7 +114,7 @@ def run(args):
 
     from lpiphot.demo import run_demo
 
-    with bad_input():
+    with bad_input(args=args):
         result = run_demo(
             n_threads=args.n_threads,
             progress_bar=not (args.quiet or args.no_progress))

@@ -185,7 +185,7 @@ def run(args):
 
     options = {name: getattr(args, name) for name in _OPTIONS
                if getattr(args, name) is not None}
-    with bad_input():
+    with bad_input(args=args):
         imputer = GPRImputer(progress_bar=want_progress(args), **options)
         if args.model is not None:
             with unreadable(f'model {args.model}: '):
@@ -204,7 +204,7 @@ def run(args):
         mask = read_mask(args, data.shape)
         has_mask = 'MASK' in hdulist
         start = time.perf_counter()
-        with bad_input(f'image {path}: '):
+        with bad_input(f'image {path}: ', args=args):
             if args.save_model is not None and args.model is None:
                 imputer.fit(data, mask=mask)
             result = imputer.run(data, mask=mask)

@@ -67,7 +67,7 @@ def run(args):
 
     psf_model = read_psf(args, normalize=True)
     options = corrector_options(args)
-    with bad_input():
+    with bad_input(args=args):
         pipeline = PSFPipeline(psf_model=psf_model, fwhm=args.psf_fwhm,
                                **pipeline_options(args),
                                progress_bar=want_progress(args))
@@ -77,7 +77,7 @@ def run(args):
     error = None if error is None else error.data
 
     start = time.perf_counter()
-    with bad_input():
+    with bad_input(args=args):
         phot = pipeline(image.data, error=error, mask=mask)
         corrector = LPIBackgroundCorrector(phot.psf_model, **options)
         result = corrector.run(phot.data_subtracted, phot.table,

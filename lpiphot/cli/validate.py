@@ -225,7 +225,7 @@ def run(args):
 
     psf_model = read_psf(args, normalize=True)
     options = corrector_options(args) | {'progress_bar': False}
-    with bad_input():
+    with bad_input(args=args):
         pipeline = PSFPipeline(psf_model=psf_model, fwhm=args.psf_fwhm,
                                **pipeline_options(args))
         # the PSF may be learned only later: check the options before
@@ -234,7 +234,7 @@ def run(args):
     error = None if error is None else error.data
 
     start = time.perf_counter()
-    with bad_input():
+    with bad_input(args=args):
         phot = pipeline(image.data, error=error, mask=mask)
         corrector = LPIBackgroundCorrector(phot.psf_model, **options)
         if args.blank:

@@ -81,7 +81,7 @@ IMAGES = [
     ('image.fits[0]', ['image.fits[0] holds no image']),
     ('image.fits[CAT]', ['image.fits[CAT] holds no image']),
     ('image.fits[CUBE]', ['2D', '(3, 52, 61)']),
-    ('small.fits', ['window_shape', '(20, 61)']),
+    ('small.fits', ['--window-shape', '(20, 61)']),
     ('nan.fits', []),
 ]
 
@@ -139,17 +139,17 @@ def test_psf(correct, bad_files, options, words, capsys):
 
 
 OPTIONS = [
-    (['--stamp-shape', '8'], ['stamp_shape', '8', 'odd']),
-    (['--stamp-shape', '9', '8'], ['stamp_shape', 'odd']),
+    (['--stamp-shape', '8'], ['--stamp-shape', '8', 'odd']),
+    (['--stamp-shape', '9', '8'], ['--stamp-shape', 'odd']),
     (['--stamp-shape', 'big'], ['--stamp-shape', "'big'"]),
-    (['--window-shape', '24'], ['window_shape', 'odd']),
-    (['--window-shape', '99'], ['window_shape', '99']),
-    (['--mask-threshold', '0'], ['mask_threshold']),
-    (['--residual-threshold', '-3'], ['residual_threshold']),
-    (['--min-mask-flux', '-1'], ['min_mask_flux']),
-    (['--condition-radius', '0'], ['condition_radius']),
+    (['--window-shape', '24'], ['--window-shape', 'odd']),
+    (['--window-shape', '99'], ['--window-shape', '99']),
+    (['--mask-threshold', '0'], ['--mask-threshold']),
+    (['--residual-threshold', '-3'], ['--residual-threshold']),
+    (['--min-mask-flux', '-1'], ['--min-mask-flux']),
+    (['--condition-radius', '0'], ['--condition-radius']),
     (['--gain', '-1.7'], ['gain']),
-    (['--n-threads', '0'], ['n_threads']),
+    (['--n-threads', '0'], ['--n-threads']),
     (['--dtype', 'int'], ['--dtype', 'float32']),
     (['--seed', '-1'], []),
     (['--colour', 'blue'], ['--colour']),

@@ -61,13 +61,27 @@ def test_other_outputs(photometry):
     assert meta['lpiphot_box_size'] == '26 30'
 
 
+def test_no_box_is_left(photometry, capsys):
+    """
+    What photutils says of its own argument is of no use here.
+    """
+    mask = np.ones((52, 61), dtype='u1')
+    mask[::3] = 0
+    fits.writeto('much.fits', mask)
+    assert main([*photometry, '--mask', 'much.fits']) == 2
+    err = capsys.readouterr().err
+    assert 'smaller boxes by --box-size' in err
+    assert 'exclude_percentile' not in err
+
+
 @pytest.mark.parametrize(('options', 'words'), [
-    (['--detection-threshold', '0'], 'detection_threshold'),
-    (['--detection-threshold', '1e6'], '3 stars of the same width'),
-    (['--box-size', '0'], 'box_size'),
-    (['--fit-shape', '4'], 'fit_shape'),
-    (['--stamp-shape', '8'], 'stamp_shape'),
-    (['--window-shape', '99'], 'window_shape'),
+    (['--detection-threshold', '0'], '--detection-threshold '),
+    (['--detection-threshold', '1e6'],
+     'Give --psf-fwhm or --psf, or lower --detection-threshold'),
+    (['--box-size', '0'], '--box-size '),
+    (['--fit-shape', '4'], '--fit-shape '),
+    (['--stamp-shape', '8'], '--stamp-shape '),
+    (['--window-shape', '99'], '--window-shape '),
     (['--background', '3'], '--background'),
     (['--neighbours', 'group_id'], '--neighbours'),
     (['--ext', 'CUBE'], '2D'),

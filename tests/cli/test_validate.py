@@ -106,14 +106,14 @@ def test_whole_or_not_at_all(validate, folder, no_plots, monkeypatch):
 
 
 @pytest.mark.parametrize(('options', 'words'), [
-    (['--n-rounds', '0'], 'n_rounds'),
-    (['--n-stars', '0'], 'n_stars'),
+    (['--n-rounds', '0'], '--n-rounds '),
+    (['--n-stars', '0'], '--n-stars '),
     (['--fraction', '-1'], 'fraction'),
     (['--bright', '-8'], '--faint'),
     (['--bright', '-5', '--faint', '-8'], 'magnitudes'),
     (['--n-stars', '300'], 'do not fit'),
     (['--border', '26'], 'border'),
-    (['--stamp-shape', '8'], 'stamp_shape'),
+    (['--stamp-shape', '8'], '--stamp-shape '),
     (['-o', 'out.fits'], '.ecsv'),
     (['--report', 'out.txt'], '.html'),
     (['--calibration', 'cal.ecsv'], '.json'),
