@@ -16,9 +16,13 @@ __all__ = ['Image', 'find_image', 'open_fits', 'read_background',
            'read_catalog', 'read_image', 'read_input', 'read_mask',
            'split_image', 'split_spec']
 
-# Formats of catalogues and tables, and what they are called in astropy.
+# Formats of catalogues and tables, and what they are called in astropy:
+# those that keep metadata are written, the others only read
 TABLE_FORMATS = {'.ecsv': 'ascii.ecsv', '.fits': 'fits',
                  '.parquet': 'parquet'}
+_READ_FORMATS = TABLE_FORMATS | {
+    '.fit': 'fits', '.fts': 'fits', '.csv': 'ascii.csv', '.txt': 'ascii',
+    '.dat': 'ascii', '.xml': 'votable', '.vot': 'votable'}
 
 # A mask that leaves out more of an image is hardly meant so.
 _MUCH_MASKED = 0.5
@@ -180,8 +184,9 @@ def _find_hdu(hdulist, ext, name, *, what, holds):
     try:
         hdu = hdulist[_parse_ext(ext)]
     except (KeyError, IndexError, TypeError) as exc:
-        known = ', '.join(f'{i} {hdu.name}'.strip()
-                          for i, hdu in enumerate(hdulist))
+        known = ', '.join(
+            f'{i} {hdu.name}'.strip() + (f',{hdu.ver}' if hdu.ver > 1 else '')
+            for i, hdu in enumerate(hdulist))
         msg = f'{name} has no extension {ext}; it has {known}'
         raise _NoExtensionError(msg) from exc
     if not holds(hdu):
@@ -402,8 +407,8 @@ def read_catalog(spec):
     Parameters
     ----------
     spec : str
-        The name of an ECSV, FITS or Parquet file; the extension of a
-        FITS file can follow in brackets.
+        The name of a file that astropy reads, by its suffix; the
+        extension of a FITS file can follow in brackets.
 
     Returns
     -------
@@ -413,16 +418,17 @@ def read_catalog(spec):
     path, ext = split_spec(spec)
     check_file(path, 'catalogue')
     stem = re.sub(r'\.(gz|bz2|xz)$', '', path.lower())
-    form = TABLE_FORMATS.get(os.path.splitext(stem)[1])
+    form = _READ_FORMATS.get(os.path.splitext(stem)[1])
     if form is None:
         msg = (f'catalogue {path}: unknown format; the known ones are '
-               f"{', '.join(TABLE_FORMATS)}")
+               f"{', '.join(_READ_FORMATS)}")
         raise CLIError(msg)
 
     if ext is not None and form != 'fits':
         msg = f'catalogue {spec}: only FITS files have extensions'
         raise CLIError(msg)
 
+    from astropy.io.ascii import InconsistentTableError
     from astropy.table import QTable
 
     name = f'catalogue {path}'
@@ -433,4 +439,10 @@ def read_catalog(spec):
             with unreadable(f'{name} cannot be read: '):
                 return QTable.read(hdu)
     with unreadable(f'{name} cannot be read: '):
-        return QTable.read(path, format=form)
+        try:
+            return QTable.read(path, format=form)
+        except InconsistentTableError as exc:
+            if form != 'ascii':
+                raise
+            msg = 'it is no table of text in a form that astropy knows'
+            raise ValueError(msg) from exc  # not the list of all forms

@@ -87,8 +87,9 @@ def add_input_options(parser):
     """
     group = parser.add_argument_group('image')
     group.add_argument('--ext', metavar='EXT',
-                       help='extension of the image: a number or a name '
-                       '(default: the first that holds an image)')
+                       help='extension of the image: a number, NAME, or '
+                       'NAME,EXTVER (default: the first that holds an '
+                       'image)')
     group.add_argument('--error', metavar='FILE[EXT]|EXT',
                        help='1-sigma errors: FITS image, or extension of '
                        'IMAGE if there is no file of this name')

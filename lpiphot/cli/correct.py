@@ -40,7 +40,7 @@ def add_parser(subparsers):
                         'file.fits or file.fits[EXT]')
     parser.add_argument('catalog', metavar='CATALOG',
                         help="table with photutils' column names: .ecsv, "
-                        '.fits or .parquet')
+                        '.fits, .parquet, .csv, .txt, .xml (VOTable)')
     add_input_options(parser)
     parser.add_argument('--background', metavar='FILE|VALUE',
                         help='sky that was already subtracted from the '

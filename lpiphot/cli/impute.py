@@ -71,8 +71,9 @@ def add_parser(subparsers):
     parser.add_argument('clean', metavar='OUT', help='FITS file to write')
     group = parser.add_argument_group('image')
     group.add_argument('--ext', metavar='EXT',
-                       help='extension to fill: a number or a name '
-                       '(default: the first that holds an image)')
+                       help='extension to fill: a number, NAME, or '
+                       'NAME,EXTVER (default: the first that holds an '
+                       'image)')
     add_mask_options(group)
     group = parser.add_argument_group('kernel')
     group.add_argument('--kernel', choices=(

@@ -51,7 +51,8 @@ def bad_files(folder):
     fits.writeto('small.fits', np.ones((20, 61)))
     fits.HDUList([fits.PrimaryHDU()]).writeto('none.fits')
     good = QTable.read('catalog.ecsv')
-    good.write('catalog.txt', format='ascii')
+    good.write('catalog.html', format='ascii.html')
+    (folder / 'noise.txt').write_text('')
 
     table = good.copy()
     table.remove_column('flux_fit')
@@ -94,7 +95,8 @@ def test_image(correct, bad_files, image, words, capsys):
 
 CATALOGS = [
     ('missing.ecsv', ['catalogue not found: missing.ecsv']),
-    ('catalog.txt', ['unknown format', '.ecsv, .fits, .parquet']),
+    ('catalog.html', ['unknown format', '.ecsv, .fits, .parquet, ']),
+    ('noise.txt', ['noise.txt cannot be read: it is no table of text']),
     ('bad.ecsv', ['bad.ecsv cannot be read']),
     ('bad.parquet', ['bad.parquet cannot be read']),
     ('text.fits', ['text.fits is not a FITS file']),

@@ -3,6 +3,7 @@
 ``lpiphot correct`` on good input.
 """
 
+import gzip
 import warnings
 from inspect import signature
 
@@ -94,6 +95,57 @@ def test_compressed_image(correct, scene, suffix):
     correct[1] = 'image.fits[1]'
     assert main([*correct, *PSF, '--overwrite']) == 0
     assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
+
+
+@pytest.mark.parametrize(('name', 'form'), [
+    ('stars.csv', 'ascii.csv'), ('stars.csv.gz', 'ascii.csv'),
+    ('stars.txt', 'ascii'), ('stars.dat', 'ascii.commented_header'),
+    ('stars.xml', 'votable'), ('stars.fit', 'fits')])
+def test_catalogue_of_any_form(correct, scene, name, form):
+    catalog = scene[2].copy()
+    catalog.write(name.removesuffix('.gz'), format=form)
+    if name.endswith('.gz'):
+        with open(name[:-3], 'rb') as plain, gzip.open(name, 'wb') as packed:
+            packed.write(plain.read())
+    assert main([*correct, *PSF]) == 0
+    table = QTable.read('out.ecsv')
+    correct[2] = name
+    assert main([*correct, *PSF, '--overwrite']) == 0
+    # text has all digits of a number
+    assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
+
+
+@pytest.mark.parametrize('way', ['spec', 'option'])
+def test_extension_version(correct, scene, way):
+    """
+    Of two chips, the second: SCI,2 with ERR,2 and DQ,2.
+    """
+    data, error, _ = scene
+    mask = (np.arange(data.size).reshape(data.shape) % 97 == 0).astype('u1')
+    fits.HDUList([fits.PrimaryHDU()] + [
+        fits.ImageHDU(plane, name=name, ver=ver) for ver in (1, 2)
+        for name, plane in (('SCI', data + 50 * (2 - ver)),
+                            ('ERR', ver * error), ('DQ', ver // 2 * mask))
+    ]).writeto('chips.fits')
+    correct[1] = 'chips.fits[4]'
+    assert main([*correct, *PSF, '--error-ext', '5', '--mask-ext', '6']) == 0
+    table = QTable.read('out.ecsv')
+    correct[1] = 'chips.fits[SCI,2]' if way == 'spec' else 'chips.fits'
+    options = (['--error', 'ERR,2', '--mask', 'chips.fits[DQ,2]']
+               if way == 'spec' else
+               ['--ext', 'sci,2', '--error-ext', 'ERR, 2', '--mask', 'DQ,2'])
+    assert main([*correct, *PSF, *options, '--overwrite']) == 0
+    assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
+
+
+def test_unknown_version(correct, capsys):
+    with fits.open('image.fits', mode='append') as hdulist:
+        hdulist.append(fits.ImageHDU(np.ones((3, 3)), name='SCI', ver=2))
+    correct[1] = 'image.fits[SCI,3]'
+    assert main([*correct, *PSF]) == 2
+    err = capsys.readouterr().err
+    assert 'no extension SCI,3; it has 0 PRIMARY, 1 SCI, ' in err
+    assert err.endswith('6 SCI,2\n')
 
 
 def test_inputs_in_other_files(correct, scene):
