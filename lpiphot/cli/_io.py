@@ -12,9 +12,9 @@ import numpy as np
 
 from lpiphot.cli._messages import CLIError, say, unreadable
 
-__all__ = ['Image', 'find_image', 'open_fits', 'read_background',
-           'read_catalog', 'read_image', 'read_input', 'read_mask',
-           'split_image', 'split_spec']
+__all__ = ['Image', 'find_image', 'mask_extension', 'open_fits',
+           'read_background', 'read_catalog', 'read_image', 'read_input',
+           'read_mask', 'split_image', 'split_spec']
 
 # Formats of catalogues and tables, and what they are called in astropy:
 # those that keep metadata are written, the others only read
@@ -307,6 +307,29 @@ def _read_plane(args, name, **options):
     except _NoExtensionError as exc:
         msg = f'{name} not found: there is no file {spec}, and {exc}'
         raise CLIError(msg) from exc
+
+
+def mask_extension(args):
+    """
+    Return the extension of the image's file that is the mask.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        The parsed arguments: ``image``, ``mask`` and ``mask_ext``.
+
+    Returns
+    -------
+    ext : str or `None`
+        The extension; `None` if there is no mask in this file.
+    """
+    if args.mask is None:
+        return args.mask_ext
+    path, ext = split_spec(args.mask)
+    if not os.path.exists(path):
+        return args.mask
+    image = split_spec(args.image)[0]
+    return ext if os.path.samefile(path, image) else None
 
 
 def read_mask(args, shape):

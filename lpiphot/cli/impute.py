@@ -8,7 +8,8 @@ import io
 import time
 
 from lpiphot.cli._config import merge_config
-from lpiphot.cli._io import find_image, read_mask, split_image
+from lpiphot.cli._io import (find_image, mask_extension, read_mask,
+                             split_image)
 from lpiphot.cli._messages import CLIError, bad_input, unreadable
 from lpiphot.cli._options import (add_general_options, add_mask_options,
                                   want_progress)
@@ -108,6 +109,9 @@ def add_parser(subparsers):
     group.add_argument('--add-planes', action='store_true', default=None,
                        help='append the errors and flags of filled pixels as '
                        'extensions GPR_ERR and GPR_FLAG')
+    group.add_argument('--clear-mask', action='store_true', default=None,
+                       help='set the mask to 0 where pixels were filled; it '
+                       'must be an extension of IN')
     group.add_argument('--save-model', metavar='FILE',
                        help='write the trained kernels to this file (.json)')
     group.add_argument('--overwrite', action='store_true', default=None,
@@ -116,7 +120,7 @@ def add_parser(subparsers):
     parser.set_defaults(func=run, parser=parser)
 
 
-def _new_hdu(hdu, number, data, text):
+def _new_hdu(hdu, number, data, text=None):
     """
     Return an HDU like another with new pixels, without loss.
     """
@@ -126,13 +130,25 @@ def _new_hdu(hdu, number, data, text):
     for key in ('BSCALE', 'BZERO', 'BLANK', 'DATAMIN', 'DATAMAX', 'CHECKSUM',
                 'DATASUM', 'ZHECKSUM', 'ZDATASUM'):
         header.remove(key, ignore_missing=True, remove_all=True)
-    header['GPRIMPUT'] = (text, 'bad pixels filled by lpiphot')
+    if text is not None:
+        header['GPRIMPUT'] = (text, 'bad pixels filled by lpiphot')
     if isinstance(hdu, fits.CompImageHDU):
         # floats are compressed without loss by this only
         return fits.CompImageHDU(data, header, compression_type='GZIP_2',
                                  quantize_level=0.0)
     kind = fits.PrimaryHDU if number == 0 else fits.ImageHDU
     return kind(data, header)
+
+
+def _clear(content, args, hdulist, filled):
+    """
+    Return the file with its mask set to 0 at filled pixels.
+    """
+    hdu = find_image(hdulist, mask_extension(args), f'image {args.image}')
+    number = next(i for i, one in enumerate(hdulist) if one is hdu)
+    mask = hdu.data.copy()
+    mask[filled if mask.ndim == filled.ndim else filled.all(axis=0)] = 0
+    return replace_hdu(content, number, _new_hdu(hdu, number, mask))
 
 
 def _planes(result):
@@ -179,6 +195,10 @@ def run(args):
     merge_config(args.parser, args)
     _check_model(args)
     outputs = check_outputs(args)
+    if args.clear_mask and mask_extension(args) is None:
+        msg = ('--clear-mask needs a mask that is an extension of '
+               f'{args.image}, by --mask or --mask-ext')
+        raise CLIError(msg)
 
     from astropy.io import fits
 
@@ -215,6 +235,8 @@ def run(args):
             _new_hdu(hdu, number, result.image,
                      imputer.describe(int(result.mask.sum()))),
             _planes(result) if args.add_planes else ())
+        if args.clear_mask:
+            content = _clear(content, args, hdulist, result.mask)
 
     with atomic_files(outputs, overwrite=args.overwrite) as temporary:
         write_bytes(temporary['clean'], content)

@@ -89,6 +89,55 @@ def test_image(files, mask_option, capsys):
     check_others('out.fits', 1)
 
 
+@pytest.mark.parametrize(('image', 'option', 'dtype'), [
+    ('SCI', 'BITS', 'u2'), ('CUBE', 'in2.fits[BITS]', 'i4'),
+    ('CUBE', 'BITS', 'u2'), ('COUNTS', 'BITS', 'u1')])
+def test_clear_mask(files, image, option, dtype):
+    """
+    What was filled is good to the next tool; the others keep their bits.
+    """
+    _, mask = files
+    bits = np.where(mask, 2 ** 7 + 1, 0).astype(dtype)
+    with fits.open('in.fits') as hdulist:
+        hdulist.append(fits.ImageHDU(bits, name='BITS'))
+        hdulist['BITS'].header['BAD'] = 7
+        hdulist.writeto('in2.fits')
+    assert main(['impute', f'in2.fits[{image}]', 'out.fits', '--mask', option,
+                 '--clear-mask', '--add-planes', '-q']) == 0
+    with fits.open('out.fits', uint=True) as hdulist:
+        hdulist.verify('exception')
+        assert hdulist['BITS'].data.dtype.newbyteorder('=') == np.dtype(dtype)
+        assert not hdulist['BITS'].data.any()
+        assert hdulist['BITS'].header['BAD'] == 7
+        assert 'GPRIMPUT' not in hdulist['BITS'].header
+        assert hdulist['GPR_FLAG'].data[..., mask].all()
+        assert 'GPRIMPUT' in hdulist[image].header
+
+
+def test_clear_compressed_mask(files):
+    """
+    And of another file, or of none, there is nothing to clear.
+    """
+    _, mask = files
+    packed = fits.CompImageHDU(mask.astype('i2'), name='PACKED')
+    with fits.open('in.fits') as hdulist:
+        fits.HDUList([fits.PrimaryHDU(), hdulist['SCI'], packed]).writeto(
+            'two.fits')
+    assert main(['impute', 'two.fits', 'out.fits', '--mask-ext', 'PACKED',
+                 '--clear-mask']) == 0
+    with fits.open('out.fits') as hdulist:
+        assert isinstance(hdulist[2], fits.CompImageHDU)
+        assert not hdulist[2].data.any()
+
+
+@pytest.mark.parametrize('options', [[], ['--mask', 'mask.fits']])
+def test_clear_no_mask(files, options, capsys):
+    assert main(['impute', 'in.fits', 'out.fits', '--clear-mask',
+                 *options]) == 2
+    assert 'needs a mask that is an ext' in capsys.readouterr().err
+    assert not os.path.exists('out.fits')
+
+
 @pytest.mark.parametrize('options', [[], ['--mask', 'MASK']])
 def test_mask_of_ccddata(files, options, capsys):
     """
