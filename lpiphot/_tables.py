@@ -170,7 +170,7 @@ def _flat(meta):
         elif isinstance(value, (tuple, np.ndarray)):
             flat[key] = ' '.join(str(item) for item in np.ravel(value))
         else:
-            flat[key] = value
+            flat[key] = 'none' if value is None else value
     return flat
 
 
@@ -179,7 +179,7 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
     Append the columns of LPI to a table, and say how they were made.
 
     What photutils has put into the metadata as dicts and arrays becomes
-    flat, so that FITS keeps it.
+    flat, and None 'none', so that FITS keeps it.
 
     Parameters
     ----------

@@ -148,13 +148,15 @@ class TestTable:
 
     def test_meta_of_photutils(self, scene, tmp_path):
         """
-        Dicts and arrays in it become flat: FITS would leave them out.
+        Dicts and arrays in it become flat: FITS would leave them out,
+        and read None as an object of its own.
         """
         init = scene.phot[[0, 3]]['x_fit', 'y_fit', 'flux_fit']
         phot = PSFPhotometry(PSF, (5, 7), xy_bounds=(1.5, 2.5))(
             scene.data, mask=scene.mask | np.isnan(scene.data),
             init_params=init)
         assert isinstance(phot.meta['version'], dict)
+        assert phot.meta['finder'] is None
         phot.meta['comments'] = ['one', 'two']
         out = make()(scene.data, phot, mask=scene.mask)
         assert isinstance(phot.meta['version'], dict)
@@ -170,6 +172,9 @@ class TestTable:
         assert got['FIT_SHAPE'] == '5 7'
         assert got['XY_BOUNDS'] == '1.5 2.5'
         assert got['COMMENTS'] == ['one', 'two']
+        assert got['FINDER'] == 'none'
+        assert all(isinstance(value, (str, bool, int, float, list))
+                   for value in got.values())
         assert len(got) == len(out.meta)
 
 
