@@ -268,6 +268,39 @@ def test_fits_of_the_same_star():
     assert first_of_close(xy[:0], 1.0).shape == (0,)
 
 
+def test_star_of_two_peaks():
+    """
+    Two detections whose fits end at the same place are one star.
+    """
+    shape = (61, 61)
+    params = QTable({'x_0': [28.0, 32.0], 'y_0': [30.0, 30.0],
+                     'flux': [600.0, 600.0]})
+    data = make_model_image(shape, CircularGaussianPRF(fwhm=2.0), params)
+    data += np.random.default_rng(1).normal(0, 1.0, shape)
+    table = PSFPipeline(psf_model=CircularGaussianPRF(fwhm=6.0), fwhm=2.5,
+                        fit_shape=9)(data).table
+    assert len(table) == 1
+    assert abs(table['x_fit'][0] - 30.0) < 0.5
+
+
+def test_fwhm_among_knots():
+    """
+    A third of the sources have the width of stars, others have any.
+    """
+    rng = np.random.default_rng(6)
+    widths = np.concatenate([np.full(12, 6.5), np.geomspace(1.5, 5.0, 24)])
+    rng.shuffle(widths)
+    data = rng.normal(0, 1, (226, 226))
+    for i, width in enumerate(widths):
+        # of the same height, but for one: no other is near the highest
+        params = QTable({'x_0': [20.0 + 36 * (i % 6)],
+                         'y_0': [20.0 + 36 * (i // 6)],
+                         'flux': [100.0 * width ** 2 * (1 if i else 3)]})
+        data += make_model_image(data.shape, CircularGaussianPRF(fwhm=width),
+                                 params, model_shape=(41, 41))
+    assert abs(PSFPipeline()(data).fwhm / 6.5 - 1.0) < 0.05
+
+
 @pytest.mark.parametrize('full', [0.8, 0.3, 0.1])
 def test_flat_tops(full):
     """
