@@ -8,8 +8,7 @@ import io
 import time
 
 from lpiphot.cli._config import merge_config
-from lpiphot.cli._io import (find_image, mask_extension, read_mask,
-                             split_image)
+from lpiphot.cli._io import find_image, mask_extension, read_mask, split_image
 from lpiphot.cli._messages import CLIError, bad_input, unreadable
 from lpiphot.cli._options import (add_general_options, add_mask_options,
                                   want_progress)
