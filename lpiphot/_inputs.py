@@ -95,6 +95,9 @@ class ImageReader:
                 msg = ('error must not be negative; its smallest value is '
                        f'{np.nanmin(self._error)}')
                 raise ValueError(msg)
+            if not np.isfinite(self._error).any():
+                msg = 'error must have finite values; it has none'
+                raise ValueError(msg)
         self.has_error = error is not None
         self._mask = None
         if mask is not None and mask is not np.ma.nomask:
@@ -462,8 +465,8 @@ def as_gain(gain, unit):
         return gain
     wanted = u.electron / (unit or u.dimensionless_unscaled)
     if not gain.unit.is_equivalent(wanted):
-        msg = (f"gain must have a unit equivalent to '{wanted}'; got "
-               f"'{gain.unit}'")
+        msg = (f"gain must have a unit equivalent to '{wanted}', as data have "
+               f"{_unit_name(unit)}; got '{gain.unit}'")
         raise u.UnitsError(msg)
     return gain.to_value(wanted)
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import astropy.units as u
 import numpy as np
-from astropy.table import QTable, Table
+from astropy.table import QTable, Row, Table
 
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
            'column_values', 'find_column', 'flux_unit_of', 'neighbour_values',
@@ -58,7 +58,9 @@ def catalogue_of(phot):
         if not hasattr(phot, 'results'):
             msg = ('phot must be a table, or a PSFPhotometry or '
                    f'IterativePSFPhotometry object; got {type(phot).__name__}')
-            if isinstance(getattr(phot, 'table', None), Table):
+            if isinstance(phot, Row):
+                msg += '. Give a part of the table, as phot[3:4]'
+            elif isinstance(getattr(phot, 'table', None), Table):
                 msg += '. Give its .table'
             raise TypeError(msg)
         if phot.results is None:
@@ -126,6 +128,10 @@ def column_values(table, name, unit=None):
     return values
 
 
+def _unit_name(unit):
+    return 'no unit' if unit is None else str(unit) or 'dimensionless'
+
+
 def flux_unit_of(table, name, data_unit):
     """
     Return the unit of the flux column, which must match the data.
@@ -135,8 +141,8 @@ def flux_unit_of(table, name, data_unit):
         unit = None
     if (unit is None) != (data_unit is None):
         msg = (f'column {name} of phot and data must both have units or both '
-               f'have none; got {unit or "no unit"!s} for {name} and '
-               f'{data_unit or "no unit"!s} for data')
+               f'have none; got {_unit_name(unit)} for {name} and '
+               f'{_unit_name(data_unit)} for data')
         raise u.UnitsError(msg)
     if unit is not None and not unit.is_equivalent(data_unit):
         msg = (f'column {name} of phot must have a unit equivalent to that '
@@ -262,6 +268,10 @@ def rows_of(table, ids, argument='ids'):
             msg = (f'{argument} has {name}, which is not in the table; its '
                    f'ids are {known.min()} to {known.max()}' if known.size else
                    f'{argument} has {name}, but the table is empty')
+            raise ValueError(msg)
+        if matches.size > 1:
+            msg = (f'{argument} has {name}, which {matches.size} rows of phot '
+                   'have; make its ids unique')
             raise ValueError(msg)
         rows.append(matches[0])
     return rows

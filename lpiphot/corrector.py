@@ -6,6 +6,7 @@ LPI correction of a finished PSF-photometry table.
 import threading
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import astropy.units as u
@@ -195,12 +196,7 @@ class LPIBackgroundCorrector:
             raise ValueError(msg)
         self.neighbours = neighbours
         self.positions = bool(positions)
-        if str(dtype) not in {'float32', 'float64'}:
-            dtype = getattr(dtype, '__name__', dtype)
-        if str(dtype) not in {'float32', 'float64'}:
-            msg = f"dtype must be 'float32' or 'float64'; got {dtype!r}"
-            raise ValueError(msg)
-        self.dtype = str(dtype)
+        self.dtype = _float_name(dtype)
         self.n_threads = as_count('n_threads', n_threads, 1)
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
@@ -501,8 +497,8 @@ class LPIBackgroundCorrector:
         Raises
         ------
         ValueError
-            If an id is not in the table, or the background behind this
-            star cannot be predicted.
+            If an id is not in the table, or twice, or the background
+            behind this star cannot be predicted.
         """
         call = self._open(data, phot, error, mask, background, templates)
         names = np.atleast_1d(ids).tolist()
@@ -727,6 +723,18 @@ def _compare_psfs(psf, fitted, source, stamp_shape):
                f'apart by {apart:.0%} of its peak. cflux is right only with '
                'the model that was fitted.')
         warnings.warn(msg, AstropyUserWarning)
+
+
+def _float_name(dtype):
+    """
+    Return the name of a dtype of single or double precision.
+    """
+    with suppress(TypeError):
+        name = 'none' if dtype is None else np.dtype(dtype).name
+        if name in {'float32', 'float64'}:
+            return name
+    msg = f"dtype must be 'float32' or 'float64'; got {dtype!r}"
+    raise ValueError(msg)
 
 
 def _with_templates(psf_model, table, templates):

@@ -9,6 +9,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
+from lpiphot._inputs import as_count
 from lpiphot.lpi.masks import GOOD, HIDDEN, IGNORED
 
 __all__ = ['LPIResult', 'Prediction']
@@ -205,7 +206,13 @@ class Prediction:
         -------
         stamps : (n_draws, ny, nx) `~numpy.ndarray`
             The stamp with the hidden pixels replaced by each draw.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the number is no integer or negative.
         """
+        n_draws = as_count('n_draws', n_draws)
         rng = np.random.default_rng(rng)
         stamps = np.repeat(self.stamp[np.newaxis], n_draws, axis=0)
         stamps[:, self.hidden] = rng.multivariate_normal(

@@ -272,6 +272,29 @@ class TestInputs:
         with pytest.raises(u.UnitsError):
             make()(data, phot, mask=scene.mask)
 
+    def test_units_are_named(self, scene):
+        """
+        Dimensionless data, and data without a unit.
+        """
+        with pytest.raises(u.UnitsError, match=r'and dimensionless for data'):
+            make()(scene.data * u.dimensionless_unscaled, scene.phot)
+        with pytest.raises(u.UnitsError, match=r'gain .* data have no unit'):
+            make(gain=2 * u.electron / u.adu)(scene.data, scene.phot)
+
+    @pytest.mark.parametrize('dtype', [float, 'float', np.float64, '>f8'])
+    def test_dtype(self, dtype):
+        """
+        Other names of the same type.
+        """
+        assert make(dtype=dtype).dtype == 'float64'
+
+    def test_row(self, scene):
+        """
+        A row is no table.
+        """
+        with pytest.raises(TypeError, match=r'got Row. Give a part of the'):
+            make()(scene.data, scene.phot[2])
+
     def test_error_unit_mismatch(self, scene):
         """
         The error must have the data's unit.
@@ -396,7 +419,8 @@ class TestErrors:
         ('residual_threshold', -60.0), ('condition_radius', 0),
         ('condition_radius', -7), ('gain', 0), ('gain', -1.7),
         ('gain', np.nan), ('dtype', 'float16'), ('dtype', 'int32'),
-        ('dtype', 'nonsense'), ('n_threads', 0), ('n_threads', -2)])
+        ('dtype', 'nonsense'), ('dtype', None),
+        ('n_threads', 0), ('n_threads', -2)])
     def test_values(self, key, value):
         """
         Refused when the object is made, not when it runs.
@@ -468,6 +492,7 @@ class TestErrors:
         ('mask', np.zeros((113, 97), bool), ValueError),
         ('error', np.ones((113, 97)), ValueError),
         ('error', -np.ones((97, 113)), ValueError),
+        ('error', np.full((97, 113), np.nan), ValueError),
         ('background', np.ones((113, 97)), ValueError)])
     def test_call(self, scene, name, value, kind):
         """

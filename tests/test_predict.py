@@ -106,6 +106,22 @@ def test_unknown_id(scene, ids):
         make().predict(scene.data, scene.phot, ids, mask=scene.mask)
 
 
+def test_ids_that_are_not_unique(scene):
+    """
+    Which star is meant cannot be told.
+    """
+    phot = scene.phot.copy()
+    phot['id'] = 7
+    with pytest.raises(ValueError, match=r'ids has 7, which \d+ rows of phot'):
+        make().predict(scene.data, phot, 7, mask=scene.mask)
+
+
+@pytest.mark.parametrize('n_draws', [-1, 1.5])
+def test_bad_number_of_draws(predictions, n_draws):
+    with pytest.raises((ValueError, TypeError), match='n_draws must be'):
+        predictions[0].draw(n_draws)
+
+
 def test_undone(scene):
     """
     Asked for by name, a star that cannot be done is an error.
