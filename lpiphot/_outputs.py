@@ -130,11 +130,13 @@ def _new_mask(old, shape, unmask, mask):
 
 def _new_uncertainty(data, pixels, std, noise):
     """
-    Return the uncertainties, in their class and unit.
+    Return the uncertainties, in their class and unit; NaN in none known.
     """
     old = data.uncertainty
     if isinstance(old, UnknownUncertainty):
-        return copy.deepcopy(old)
+        return UnknownUncertainty(None if old.array is None else _replaced(
+            np.broadcast_to(old.array, data.data.shape), pixels, np.nan),
+            unit=old.unit)
     if old is None or old.array is None:
         array = np.array(np.broadcast_to(noise, data.data.shape), dtype=float)
         array[pixels] = std

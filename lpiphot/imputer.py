@@ -252,7 +252,8 @@ class GPRImputer:
             A new object of the same kind. Good pixels are the same, bit
             for bit; integers become floats that hold them. The
             uncertainty of filled pixels is set, in the class and unit
-            that it has; if there is none, standard deviations are
+            that it has (to NaN in an `~astropy.nddata.UnknownUncertainty`);
+            if there is none, standard deviations are
             added, which are the noise of the sky (see the notes) for
             pixels not filled. ``flags``, if there are none, become
             those of `~lpiphot.decode_fill_flags`.

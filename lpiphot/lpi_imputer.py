@@ -3,12 +3,13 @@
 Holes of an image, filled with its local covariance.
 """
 
+import copy
 import math
 import warnings
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import NDData
+from astropy.nddata import NDData, UnknownUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
@@ -206,9 +207,10 @@ class LPIImputer:
             A new image. Pixels that were not filled are the same, bit
             for bit; integers become floats that hold them. An NDData
             keeps unit, wcs and meta, and its uncertainty is that of the
-            prediction for the filled pixels, in the same class; if it
-            has none, it gets a `~astropy.nddata.StdDevUncertainty` that
-            is the noise of the sky (see the notes) for other pixels.
+            prediction for the filled pixels, in the same class (NaN in
+            an `~astropy.nddata.UnknownUncertainty`); if it has none, it
+            gets a `~astropy.nddata.StdDevUncertainty` that is the noise
+            of the sky (see the notes) for other pixels.
             Its ``flags``, if it has none, become those of
             `~lpiphot.decode_fill_flags`.
 
@@ -261,7 +263,11 @@ class LPIImputer:
         result : `~lpiphot.imputation.LPIImputation`
             The image, uncertainty, flags and draws, with a plot.
         """
-        image = ImageReader(data)
+        known = data
+        if isinstance(getattr(data, 'uncertainty', None), UnknownUncertainty):
+            known = copy.copy(data)
+            known.uncertainty = None
+        image = ImageReader(known)
         n_draws = as_count('n_draws', n_draws)
         as_shapes(self.stamp_shape, self.window_shape, image.shape)
         values, _, unknown = image.read()

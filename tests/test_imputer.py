@@ -370,11 +370,16 @@ class TestUncertainty:
         assert np.ptp(result.uncertainty.array[~mask]) == 0
 
     def test_unknown(self, image, mask, trained):
-        own = UnknownUncertainty(np.ones(image.shape))
+        """
+        What the numbers mean is not known: filled pixels have none.
+        """
+        own = UnknownUncertainty(np.ones(image.shape, dtype=int))
         result = trained(CCDData(image, unit='adu', mask=mask,
                                  uncertainty=own))
         assert type(result.uncertainty) is UnknownUncertainty
-        assert_array_equal(result.uncertainty.array, 1)
+        assert_array_equal(result.uncertainty.array,
+                           np.where(mask, np.nan, 1))
+        assert_array_equal(own.array, 1)
 
 
 class TestTraining:

@@ -476,9 +476,20 @@ def test_more_bad_input():
     huge = np.full(SHAPE, 2 ** 53 + 1)
     with pytest.raises(ValueError, match='integers beyond 2'):
         make()(huge + np.arange(SHAPE[1]), mask=some_mask())
-    with pytest.raises(TypeError, match='uncertainty of data'):
-        make()(NDData(some_image(), mask=some_mask(),
-                      uncertainty=UnknownUncertainty(np.ones(SHAPE))))
+
+
+def test_unknown_uncertainty():
+    """
+    What its numbers mean is not known: filled pixels have none.
+    """
+    data = NDData(some_image(), mask=some_mask(),
+                  uncertainty=UnknownUncertainty(np.ones(SHAPE)))
+    got = make()(data)
+    assert type(got.uncertainty) is UnknownUncertainty
+    assert_array_equal(got.uncertainty.array,
+                       np.where(some_mask(), np.nan, 1))
+    assert_array_equal(data.uncertainty.array, 1)
+    assert_array_equal(got.data, make()(some_image(), mask=some_mask()))
 
 
 def test_repr():
