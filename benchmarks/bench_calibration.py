@@ -8,10 +8,10 @@ masked beyond 12, 8 and 5 times the local scatter (default 6); with loud
 parts of the window calmed to twice what is about the star (default 3), or
 not at all; with the mean in place of the typical background; with the last
 two together; with ``dcflux`` scaled by what ``cchi2`` says of the good
-pixels; and less what a fit gains by its position. Printed are median and robust width of z = (cflux - true) / dcflux,
-the percentage beyond 5, and the robust scatter of cflux in units of that
-in the first line; for all stars, and for those not blended (4/3 FWHM) with
-another one.
+pixels; and less what a fit gains by its position. Printed are median and
+robust width of z = (cflux - true) / dcflux, the percentage beyond 5, and
+the robust scatter of cflux in units of that in the first line; for all
+stars, and for those not blended (4/3 FWHM) with another one.
 """
 
 import argparse

@@ -142,7 +142,7 @@ class TestCommand:
 
 def test_bad_n_threads(tmp_path, capsys):
     assert main(['demo', '-o', str(tmp_path), '--n-threads', '0']) == 2
-    assert 'n_threads must be at least 1' in capsys.readouterr().err
+    assert '--n-threads must be at least 1' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
