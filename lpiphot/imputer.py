@@ -5,6 +5,7 @@ Bad pixels, replaced by Gaussian process regression.
 
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import astropy.units as u
@@ -327,9 +328,11 @@ class GPRImputer:
 
         Parameters
         ----------
-        images : image or list of images
+        images : image or list or iterator of images
             Images of one instrument and configuration, of any kind that
-            can be imputed. A cube is taken for its images.
+            can be imputed, as from
+            ``ccdproc.ImageFileCollection.ccds()``. A cube is taken for
+            its images.
 
         mask : bool array_like or list of them, optional
             `True` for bad pixels; for a list of images a list.
@@ -352,6 +355,8 @@ class GPRImputer:
             If a shape is wrong, an image has no good pixel, or there
             are too few training pixels.
         """
+        if isinstance(images, Iterator):
+            images = list(images)
         if not isinstance(images, (list, tuple)):
             images = [images]
             mask, training_mask = (None if one is None else [one]
@@ -362,9 +367,11 @@ class GPRImputer:
         masks, chosen = ([None] * len(images) if one is None else one
                          for one in (mask, training_mask))
         for name, given in (('mask', masks), ('training_mask', chosen)):
-            if len(given) != len(images):
+            one = isinstance(given, np.ndarray) and given.ndim == 2
+            if one or len(given) != len(images):
                 msg = (f'{name} must have one mask for each of the '
-                       f'{len(images)} images; got {len(given)}')
+                       f'{len(images)} images; got '
+                       f'{"a single one" if one else len(given)}')
                 raise ValueError(msg)
         if training_mask is not None and any(one is None for one in chosen):
             msg = 'training_mask must have a mask for every image, or for none'

@@ -392,6 +392,16 @@ class TestTraining:
         assert_array_equal(imputer(image, mask=mask), clean)
         assert imputer.model is None
 
+    def test_generator(self, image):
+        """
+        As ``ImageFileCollection.ccds`` gives images.
+        """
+        images = [image, image[::-1] + 3]
+        got = GPRImputer().fit(CCDData(one, unit='adu') for one in images)
+        assert got.model == GPRImputer().fit(images).model
+        with pytest.raises(ValueError, match='at least one image'):
+            got.fit(iter(()))
+
     def test_many_images(self, image, mask, clean):
         """
         Two images of the same field give nearly the kernels of one.

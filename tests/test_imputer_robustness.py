@@ -448,6 +448,8 @@ class TestBadInput:
             imputer.fit([])
         with pytest.raises(ValueError, match='mask for each of the 2 im'):
             imputer.fit([image, image], mask=[None])
+        with pytest.raises(ValueError, match='2 images; got a single one'):
+            imputer.fit([image, image], mask=np.zeros(image.shape, bool))
         with pytest.raises(TypeError, match=r'training_mask.*int64'):
             imputer.fit(image, training_mask=np.ones(image.shape, dtype=int))
         with pytest.raises(ValueError, match=r'training_mask.*\(3, 3\)'):
