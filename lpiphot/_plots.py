@@ -370,8 +370,10 @@ def plot_imputed(result, plane, position, size):
     figure = Figure(figsize=(14.5, 8.5), layout='constrained')
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     axes = figure.subplots(2, 3)
-    show_image(axes[0, 0], holes, 'Before, bad pixels orange',
-               interpolation_stage='rgba', **limits)  # shows single ones
+    show_image(axes[0, 0], clean, 'Before, bad pixels orange', **limits)
+    axes[0, 0].imshow(np.where(filled, 1.0, np.nan), origin='lower',
+                      interpolation='nearest',  # averages hide single ones
+                      cmap=ListedColormap(CLASS_COLOURS[2:]))
     artist = show_image(axes[0, 1], clean, 'After', **limits)
     add_scale(artist, axes[0, :2].tolist(), result.unit)
     for plot in axes[0, :2]:
