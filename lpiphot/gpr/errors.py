@@ -111,6 +111,6 @@ def _widths(place, size, share):
 
 
 def _median(values, share):
-    order = np.argsort(values)
-    total = np.cumsum(share[order])
-    return float(values[order[np.searchsorted(total, total[-1] / 2)]])
+    order = values.argsort()  # methods, as there are many small medians
+    total = share[order].cumsum()
+    return float(values[order[total.searchsorted(total[-1] / 2)]])
