@@ -92,6 +92,25 @@ class TestOracle:
         assert_allclose(single['dcflux'], double['dcflux'], rtol=1e-3)
 
 
+    def test_float32_huge(self):
+        """
+        A neighbour of whose flux nothing is known, whose term in the
+        covariance leaves float32 no digits for the noise.
+        """
+        data = np.random.default_rng(5).normal(size=(120, 120))
+        x, y, flux = [60.0, 62.5], [60.0, 60.7], [300.0, 3000.0]
+        for *place, brightness in zip(x, y, flux, strict=True):
+            data += star_image(PSF, *place, data.shape, brightness)
+        phot = catalogue(x, y, flux, 10.0)
+        phot['flux_err'][1] = 1e4
+        one, two = (make(dtype=dtype, neighbours='flux_err')(data, phot)
+                    for dtype in ('float32', 'float64'))
+        # far above that of float32, without neighbours
+        assert_allclose(one['cflux'][0], two['cflux'][0],
+                        rtol=0, atol=1e-3 * two['dcflux'][0])
+        assert_allclose(one['dcflux'][0], two['dcflux'][0], rtol=2e-4)
+
+
 class TestNothingToAdd:
     """
     Where no neighbour is uncertain, nothing changes, to the bit.
