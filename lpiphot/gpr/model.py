@@ -138,7 +138,7 @@ class Model:
 
     def parameters(self):
         """
-        Return what the kernels are, by the names of `GPRImputer`.
+        Return what the kernels are, by the names of `~lpiphot.GPRImputer`.
 
         Returns
         -------
