@@ -176,7 +176,7 @@ class LPIBackgroundCorrector:
                  neighbours=None, positions=False, dtype='float32',
                  n_threads=1, progress_bar=False, rng=None):
         self._psf = PSF(psf_model)
-        self.psf_model = psf_model.copy()  # whatever becomes of it
+        self.psf_model = psf_model
         self.stamp_shape = as_shape('stamp_shape', stamp_shape, smallest=5)
         self.window_shape = as_shape('window_shape', window_shape)
         if any(np.less(self.window_shape, self.stamp_shape)):
@@ -368,7 +368,7 @@ class LPIBackgroundCorrector:
              if f'{name}_fit' in table.colnames})
         psf = self._psf
         if templates is not None:
-            psf, numbers = _with_templates(self.psf_model, table, templates)
+            psf, numbers = _with_templates(psf, table, templates)
             sources = sources._replace(template=numbers)
         finite = np.all(np.isfinite(
             [*sources[:3], *sources.extra.values()]), axis=0)
@@ -497,8 +497,8 @@ class LPIBackgroundCorrector:
         Raises
         ------
         ValueError
-            If an id is not in the table, or twice, or the background
-            behind this star cannot be predicted.
+            If an id is not in the table, or several rows have it, or the
+            background behind this star cannot be predicted.
         """
         call = self._open(data, phot, error, mask, background, templates)
         names = np.atleast_1d(ids).tolist()
@@ -737,16 +737,15 @@ def _float_name(dtype):
     raise ValueError(msg)
 
 
-def _with_templates(psf_model, table, templates):
+def _with_templates(psf, table, templates):
     """
     Return the PSF with the templates, and the number of each source's.
     """
     numbers = np.zeros(len(table), dtype=int)
     numbers[list(_by_row(table, templates))] = np.arange(
         1, len(templates) + 1)
-    return PSF(psf_model, templates=[
-        PSF(model, f'templates[{name}]')
-        for name, model in templates.items()]), numbers
+    return psf.with_templates([PSF(model, f'templates[{name}]')
+                               for name, model in templates.items()]), numbers
 
 
 def _add_positions(values, sources, rows):

@@ -355,8 +355,9 @@ class GPRImputer:
             If a shape is wrong, an image has no good pixel, or there
             are too few training pixels.
         """
-        if isinstance(images, Iterator):
-            images = list(images)
+        images, mask, training_mask = (
+            list(one) if isinstance(one, Iterator) else one
+            for one in (images, mask, training_mask))
         if not isinstance(images, (list, tuple)):
             images = [images]
             mask, training_mask = (None if one is None else [one]

@@ -399,6 +399,9 @@ class TestTraining:
         images = [image, image[::-1] + 3]
         got = GPRImputer().fit(CCDData(one, unit='adu') for one in images)
         assert got.model == GPRImputer().fit(images).model
+        masks = [one > 40 for one in images]
+        got = GPRImputer().fit(iter(images), mask=iter(masks))
+        assert got.model == GPRImputer().fit(images, mask=masks).model
         with pytest.raises(ValueError, match='at least one image'):
             got.fit(iter(()))
 

@@ -329,7 +329,9 @@ def mask_extension(args):
     if not os.path.exists(path):
         return args.mask
     image = split_spec(args.image)[0]
-    return ext if os.path.samefile(path, image) else None
+    # reading it tells of an image that is not there
+    same = not os.path.exists(image) or os.path.samefile(path, image)
+    return ext if same else None
 
 
 def read_mask(args, shape):

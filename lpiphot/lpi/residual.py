@@ -6,6 +6,7 @@ The one module of `lpiphot.lpi` that knows of astropy models; it calls
 their ``evaluate`` with plain numbers, so that units play no part.
 """
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -91,10 +92,6 @@ class PSF:
     name : str, optional
         What messages call it.
 
-    templates : sequence of `PSF`, optional
-        The shapes of sources that have one of their own. Their further
-        parameters are those of their models.
-
     Raises
     ------
     TypeError
@@ -104,7 +101,7 @@ class PSF:
         If ``model`` is not two-dimensional or has no such parameters.
     """
 
-    def __init__(self, model, name='psf_model', templates=()):
+    def __init__(self, model, name='psf_model'):
         if not isinstance(model, Model):
             msg = (f'{name} must be an astropy.modeling.Model; got '
                    f'{type(model).__name__}')
@@ -124,13 +121,31 @@ class PSF:
                    f"'flux_name' that name them; {type(model).__name__} has "
                    f'the parameters {model.param_names}')
             raise ValueError(msg)
-        self._templates = templates
+        self.templates = ()
         self._model = model
         self._names = names
         self._values = {
             name: np.asarray(getattr(model, name).value, dtype=float).item()
             for name in model.param_names}
         self._broadcasts = self._check_broadcasting()
+
+    def with_templates(self, templates):
+        """
+        Return this PSF, with the shapes of sources that have their own.
+
+        Parameters
+        ----------
+        templates : list of `PSF`
+            The shapes. Further parameters are those of their models.
+
+        Returns
+        -------
+        psf : `PSF`
+            The PSF.
+        """
+        psf = copy.copy(self)
+        psf.templates = templates
+        return psf
 
     @property
     def extra_names(self):
@@ -184,7 +199,7 @@ class PSF:
         if sources.template is not None and sources.template.any():
             values = np.empty(np.shape(x))
             for number, some in sources.by_template():
-                shape = self._templates[number - 1] if number else self
+                shape = self.templates[number - 1] if number else self
                 values[some] = shape(x[some], y[some], sources.take(
                     some)._replace(template=None, **(
                         {'extra': {}} if number else {})))
@@ -479,8 +494,13 @@ def _render_shapes(psf, like, brightness, image_shape, stamp_shape,
     left = np.arange(len(brightness))
     while left.size:
         shapes[left] = shape
-        some = like.take(left) if len(like.x) > 1 else like
-        border = _largest_on_border(psf, some, shape)
+        if len(like.x) == 1:
+            border = _largest_on_border(psf, like, shape)
+        else:
+            step = max(1, BLOCK_SIZE // int(2 * shape.sum()))
+            border = np.concatenate([
+                _largest_on_border(psf, like.take(left[i:i + step]), shape)
+                for i in range(0, len(left), step)])
         left = left[(brightness[left] * border >= faintest) & (border > 0)]
         if min(shape) > 2 * max(image_shape):
             break

@@ -277,7 +277,9 @@ class Field:
             return np.zeros(model.shape), None
         variance = np.where(np.isfinite(error), error, 0.0) ** 2
         level, n_boxcars = boxcar_infill(variance, mask, HALF_WIDTHS)
-        level = np.where(n_boxcars > len(HALF_WIDTHS), variance, level)
+        # sums in floating point may leave it below 0
+        level = np.where(n_boxcars > len(HALF_WIDTHS), variance,
+                         np.maximum(level, 0))
         return variance - level, level
 
 
@@ -382,14 +384,19 @@ def _typical(images, parts):
     Neither stars, nor structure larger than a block, nor a part of the
     image with more of both, move the scatter much.
     """
-    moments = [block_moments(image, part.mask)
-               for image, part in zip(images, parts, strict=True)]
-    typical = []
-    for moment in zip(*moments, strict=True):
-        values = np.concatenate([blocks.ravel() for blocks in moment])
-        values = values[np.isfinite(values)]
-        typical.append(float(np.median(values)) if values.size else np.nan)
-    return typical
+    level, scatter = (
+        np.concatenate([blocks.ravel() for blocks in moment])
+        for moment in zip(*(
+            block_moments(image, part.mask)
+            for image, part in zip(images, parts, strict=True)), strict=True))
+    some = scatter > 0
+    if some.any():  # else they may be integers, most of them the same
+        null = np.abs(level) > NULL_LIMIT * np.median(scatter[some])
+        level, scatter = level[~null], scatter[~null]
+    known = np.isfinite(scatter)
+    if not known.any():
+        return [np.nan, np.nan]
+    return [float(np.median(values[known])) for values in (level, scatter)]
 
 
 def _sources_within(sources, shape):

@@ -66,18 +66,19 @@ def star_variances(scene, pixels, hidden):
     variances : (n, ny, nx) `~numpy.ndarray`
         The variances.
     """
-    variances = scene.star_variance[pixels]
+    raw = scene.star_variance[pixels]
+    variances = np.maximum(raw, 0)
     if scene.error_level is not None:
-        levels, models = scene.error_level[pixels], scene.model[pixels]
-        for variance, level, model, chosen in zip(
-                variances, levels, models, hidden, strict=True):
-            variance[chosen] = photon_variance(
-                variance[chosen], level[chosen], model[chosen],
-                scene.inverse_gain)
+        known, level, model = (plane[pixels] for plane in (
+            scene.mask, scene.error_level, scene.model))
+        for i, chosen in enumerate(hidden):
+            variances[i][chosen] = photon_variance(
+                raw[i][chosen], level[i][chosen], model[i][chosen],
+                known[i][chosen], scene.inverse_gain)
     return variances
 
 
-def photon_variance(excess, level, model, typical):
+def photon_variance(excess, level, model, known, typical):
     """
     Return the variance by the photons of a star, given squared errors.
 
@@ -98,6 +99,10 @@ def photon_variance(excess, level, model, typical):
     model : (n,) `~numpy.ndarray`
         The stars.
 
+    known : (n,) bool `~numpy.ndarray`
+        The pixels of which there is an excess: those that stars are bright
+        on. On others, ``level`` is the squared error itself.
+
     typical : float
         The factor of the image, to which that of a faint star is drawn.
 
@@ -107,18 +112,18 @@ def photon_variance(excess, level, model, typical):
         The variances, never negative.
     """
     light = np.abs(model)
-    lit = light > 0
+    lit = known & (light > 0)
     if not lit.any():
-        return np.maximum(excess, 0)
+        return np.where(known, np.maximum(excess, 0), typical * light)
     factor = max(0.0, float(np.quantile(
         excess[lit] / light[lit], 0.5, weights=light[lit],
         method='inverted_cdf')))
     # of counts the noise of the variance is in proportion to its root
     root = np.sqrt(level + factor * light)
     left = np.divide(excess - factor * light, root, out=np.zeros_like(root),
-                     where=root > 0)
-    far = left > MAX_SIGMA * 1.4826 * np.median(np.abs(left))
-    near = ~far
+                     where=known & (root > 0))
+    far = left > MAX_SIGMA * 1.4826 * np.median(np.abs(left[known]))
+    near = lit & ~far
     prior = SHRINK_SNR ** 2 * np.median(level)
     weight = light[near] @ light[near] + prior
     if weight > 0:

@@ -201,7 +201,14 @@ def _model(model):
     """
     Describe a model: class, parameters, and the arrays it is made of.
     """
-    description = {'model': type(model).__name__}
+    return {'model': type(model).__name__} | _once(model, _model_contents)
+
+
+def _model_contents(model):
+    """
+    Describe parameters, constraints and arrays of a model.
+    """
+    description = {}
     if isinstance(model, CompoundModel):
         description['operator'] = model.op
         for name in ('left', 'right'):  # of some operators not a model
@@ -225,13 +232,19 @@ def _object(value):
     """
     Describe an object by the parameters it was made with.
     """
-    description = {'class': type(value).__name__}
+    return {'class': type(value).__name__} | _once(value, _contents)
+
+
+def _once(value, contents):
+    """
+    Describe what an object holds, but not if it is within itself.
+    """
     holders = _HOLDERS.get()
     if any(value is holder for holder in holders):
-        return description
+        return {}
     token = _HOLDERS.set((*holders, value))
     try:
-        return description | _contents(value)
+        return contents(value)
     finally:
         _HOLDERS.reset(token)
 

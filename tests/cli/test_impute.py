@@ -138,6 +138,12 @@ def test_clear_no_mask(files, options, capsys):
     assert not os.path.exists('out.fits')
 
 
+def test_clear_mask_of_no_image(files, capsys):
+    assert main(['impute', 'no.fits', 'out.fits', '--clear-mask', '--mask',
+                 'mask.fits[0]']) == 2
+    assert 'image not found: no.fits' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('options', [[], ['--mask', 'MASK']])
 def test_mask_of_ccddata(files, options, capsys):
     """

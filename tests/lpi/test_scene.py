@@ -193,6 +193,21 @@ class TestInfill:
         assert np.abs(left).max() < 0.1
 
 
+    def test_null_values(self):
+        """
+        Values that stand for none, on most of an image, are as NaN.
+        """
+        data = np.random.default_rng(3).normal(0, 2, (128, 160))
+        fields = []
+        for null in (np.nan, -1e30):
+            data[:, 48:] = null  # whole blocks
+            fields.append(make_field(data, [(20, 30, 500)]))
+        assert fields[0].noise == fields[1].noise
+        scenes = [whole_of(field) for field in fields]
+        assert_array_equal(scenes[0].no_data, scenes[1].no_data)
+        assert_array_equal(scenes[0].filled, scenes[1].filled)
+
+
 class TestStarVariance:
     """
     The photon noise of the stars, by gain or by error.

@@ -152,11 +152,21 @@ def fixed(model):
     return model
 
 
+def of_itself(model):
+    """
+    A model that holds a method of its own.
+    """
+    model.function = model.evaluate
+    return model
+
+
 @pytest.mark.parametrize(('first', 'same', 'other'), [
     (Own(3.0), Own(3.0, n_threads=2), Own(3.0, 50.0)),
     (Own(3.0), used(Own(3.0)), Own(4.0)),
     (Own(3.0).__call__, Own(3.0).__call__, Own(3.0, 50.0).__call__),
     (OwnModel(2.0), OwnModel(2.0), OwnModel(3.0)),
+    (of_itself(OwnModel(2.0)), of_itself(OwnModel(2.0)),
+     of_itself(OwnModel(3.0))),
     (Gaussian2D() + Const2D(), Gaussian2D() + Const2D(),
      Gaussian2D() * Const2D()),
     (ImagePSF(STAMP) + Const2D(), ImagePSF(STAMP) + Const2D(),
