@@ -13,7 +13,7 @@ from astropy.utils.masked import Masked
 __all__ = ['Image', 'ImageReader', 'as_count', 'as_finite', 'as_gain',
            'as_image', 'as_mask', 'as_number', 'as_optional', 'as_plane',
            'as_positions', 'as_seed', 'as_shape', 'as_shapes', 'parse_image',
-           'parse_pixels', 'std_of']
+           'parse_pixels', 'std_of', 'unit_name']
 
 
 class Image(NamedTuple):
@@ -285,7 +285,7 @@ def _without_unit(name, values, unit):
     own = values.unit if isinstance(values, u.Quantity) else None
     if (own is None) != (unit is None):
         msg = (f'{name} and data must both have units or both have none; got '
-               f'{_unit_name(own)} for {name} and {_unit_name(unit)} for data')
+               f'{unit_name(own)} for {name} and {unit_name(unit)} for data')
         raise u.UnitsError(msg)
     if own is not None:
         if not own.is_equivalent(unit):
@@ -299,8 +299,11 @@ def _without_unit(name, values, unit):
     return values
 
 
-def _unit_name(unit):
-    return 'no unit' if unit is None else f"'{unit}'"
+def unit_name(unit):
+    """
+    Return what messages call a unit.
+    """
+    return 'no unit' if unit is None else str(unit) or 'dimensionless'
 
 
 def as_mask(name, mask, shape):
@@ -466,7 +469,7 @@ def as_gain(gain, unit):
     wanted = u.electron / (unit or u.dimensionless_unscaled)
     if not gain.unit.is_equivalent(wanted):
         msg = (f"gain must have a unit equivalent to '{wanted}', as data have "
-               f"{_unit_name(unit)}; got '{gain.unit}'")
+               f"{unit_name(unit)}; got '{gain.unit}'")
         raise u.UnitsError(msg)
     return gain.to_value(wanted)
 

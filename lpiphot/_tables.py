@@ -9,6 +9,8 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable, Row, Table
 
+from lpiphot._inputs import unit_name
+
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
            'column_values', 'find_column', 'flux_unit_of', 'neighbour_values',
            'pair_table', 'rows_of']
@@ -128,10 +130,6 @@ def column_values(table, name, unit=None):
     return values
 
 
-def _unit_name(unit):
-    return 'no unit' if unit is None else str(unit) or 'dimensionless'
-
-
 def flux_unit_of(table, name, data_unit):
     """
     Return the unit of the flux column, which must match the data.
@@ -141,8 +139,8 @@ def flux_unit_of(table, name, data_unit):
         unit = None
     if (unit is None) != (data_unit is None):
         msg = (f'column {name} of phot and data must both have units or both '
-               f'have none; got {_unit_name(unit)} for {name} and '
-               f'{_unit_name(data_unit)} for data')
+               f'have none; got {unit_name(unit)} for {name} and '
+               f'{unit_name(data_unit)} for data')
         raise u.UnitsError(msg)
     if unit is not None and not unit.is_equivalent(data_unit):
         msg = (f'column {name} of phot must have a unit equivalent to that '

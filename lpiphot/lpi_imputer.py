@@ -298,26 +298,16 @@ class LPIImputer:
                                 noise=noise_of_measured(data, values, ~good))
         if isinstance(data, NDData):
             add_to_metadata(filled, add_keyword, 'LPIIMPUT',
-                            self.describe(np.count_nonzero(holes)))
+                            self._describe(np.count_nonzero(holes)))
         return LPIImputation(
             image=filled, mask=holes, good=good, flags=filling.flags,
             n_draws=n_draws, condition_distance=self.condition_distance,
             unit=image.unit, _mean=mean, _std=std,
             _deviations=filling.draws)
 
-    def describe(self, n_filled):
+    def _describe(self, n_filled):
         """
         Return what was done, for metadata.
-
-        Parameters
-        ----------
-        n_filled : int
-            The number of pixels that were filled.
-
-        Returns
-        -------
-        text : str
-            The parameters, on one line.
         """
         names = ('stamp_shape', 'window_shape', 'condition_distance', 'order')
         texts = [f'{name}={getattr(self, name)}' for name in names]

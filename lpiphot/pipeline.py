@@ -409,6 +409,21 @@ class PSFPipeline:
 def as_psf(psf_model):
     """
     Return a PSF model that photutils takes.
+
+    Parameters
+    ----------
+    psf_model : `~astropy.modeling.Model`
+        What is to be one.
+
+    Returns
+    -------
+    psf_model : `~astropy.modeling.Model`
+        The same model.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no model, or not one of a PSF.
     """
     if not isinstance(psf_model, Model):
         msg = ('psf_model must be an astropy model, got '

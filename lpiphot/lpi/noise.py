@@ -5,7 +5,8 @@ Level and scatter of the pixels of a residual image, in blocks.
 
 import numpy as np
 
-__all__ = ['BLOCK', 'block_moments', 'local_noise', 'spread_blocks']
+__all__ = ['BLOCK', 'MAD_TO_SIGMA', 'block_moments', 'local_noise',
+           'spread_blocks']
 
 BLOCK = 16          # pixels: a few times the FWHM of a PSF
 MIN_PIXELS = 16     # good pixels a block needs

@@ -5,6 +5,8 @@ The photon noise of stars: by the gain, or as errors tell it.
 
 import numpy as np
 
+from lpiphot.lpi.noise import MAD_TO_SIGMA
+
 __all__ = ['inverse_gain', 'photon_variance', 'star_variances']
 
 # A pixel whose squared error is so many times the scatter above that of sky
@@ -16,7 +18,7 @@ SHRINK_SNR = 10.0
 
 def inverse_gain(images, models, noise):
     """
-    Return the gain of an image as its errors tell it.
+    Return 1 / gain of an image as its errors tell it.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def photon_variance(excess, level, model, known, typical):
     root = np.sqrt(level + factor * light)
     left = np.divide(excess - factor * light, root, out=np.zeros_like(root),
                      where=known & (root > 0))
-    far = left > MAX_SIGMA * 1.4826 * np.median(np.abs(left[known]))
+    far = left > MAX_SIGMA * MAD_TO_SIGMA * np.median(np.abs(left[known]))
     near = lit & ~far
     prior = SHRINK_SNR ** 2 * np.median(level)
     weight = light[near] @ light[near] + prior
