@@ -12,6 +12,8 @@ from photutils.psf import fit_2dgaussian
 from scipy.ndimage import maximum_filter
 from scipy.spatial import KDTree
 
+from lpiphot._psf_names import psf_names
+
 __all__ = ['box_shape', 'image_fwhm', 'model_fwhm']
 
 # The search for the FWHM: first guess in pixels, number of rounds, change
@@ -178,13 +180,13 @@ def model_fwhm(psf_model, shape):
     Raises
     ------
     ValueError
-        If the model has no peak, or is wider than some 800 pixels.
+        If it is no PSF model, has no peak, or is wider than some 800
+        pixels.
     """
     centre = [size // 2 for size in shape]
     model = psf_model.copy()
-    names = [getattr(model, f'{key}_name', name) for key, name in
-             (('x', 'x_0'), ('y', 'y_0'), ('flux', 'flux'))]
-    for name, value in zip(names, (centre[1], centre[0], 1.0), strict=True):
+    for name, value in zip(psf_names(model), (centre[1], centre[0], 1.0),
+                           strict=True):
         setattr(model, name, value)
     half = 25
     while True:

@@ -14,6 +14,7 @@ from photutils.psf import PSFPhotometry
 
 from lpiphot._fwhm import box_shape, model_fwhm
 from lpiphot._inputs import ImageReader
+from lpiphot._psf_names import psf_names
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.lpi.residual import PSF, Sources
 
@@ -178,8 +179,8 @@ class LPILocalBackground(LocalBackground):
         cloud, fits of them go astray.
         """
         model = self.corrector.psf_model.copy()
-        for attribute, name in (('x_name', 'x_0'), ('y_name', 'y_0')):
-            model.fixed[getattr(model, attribute, name)] = True
+        for name in psf_names(model)[:2]:
+            model.fixed[name] = True
         ring = LocalBackground(self.inner_radius, self.outer_radius,
                                bkg_estimator=self.bkg_estimator)
         photometry = PSFPhotometry(

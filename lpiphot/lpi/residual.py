@@ -14,6 +14,8 @@ from astropy.modeling import Model
 from astropy.stats import gaussian_sigma_to_fwhm
 from scipy.spatial import KDTree
 
+from lpiphot._psf_names import psf_names
+
 __all__ = ['PSF', 'Sources', 'StarRenderer', 'centre_pixels', 'close_pairs',
            'psf_gradients', 'psf_stamps', 'typical_source']
 
@@ -85,9 +87,8 @@ class PSF:
     Parameters
     ----------
     model : `~astropy.modeling.Model`
-        A two-dimensional model with the parameters ``x_0``, ``y_0``
-        and ``flux``, or with attributes ``x_name``, ``y_name`` and
-        ``flux_name`` that name them, as photutils wants.
+        A two-dimensional model with a position and a flux (see
+        `lpiphot._psf_names`).
 
     name : str, optional
         What messages call it.
@@ -111,19 +112,9 @@ class PSF:
                    f'{type(model).__name__} has {model.n_inputs} and '
                    f'{model.n_outputs}')
             raise ValueError(msg)
-        names = ('x_0', 'y_0', 'flux')
-        if not set(names) <= set(model.param_names):
-            names = tuple(getattr(model, attribute, None)
-                          for attribute in ('x_name', 'y_name', 'flux_name'))
-        if not set(names) <= set(model.param_names):
-            msg = (f"{name} must have the parameters 'x_0', 'y_0' and "
-                   "'flux', or the attributes 'x_name', 'y_name' and "
-                   f"'flux_name' that name them; {type(model).__name__} has "
-                   f'the parameters {model.param_names}')
-            raise ValueError(msg)
         self.templates = ()
         self._model = model
-        self._names = names
+        self._names = psf_names(model, name)
         self._values = {
             name: np.asarray(getattr(model, name).value, dtype=float).item()
             for name in model.param_names}

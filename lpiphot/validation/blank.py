@@ -10,6 +10,7 @@ from scipy.linalg import cho_factor, cho_solve
 from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import ImageReader, as_count, as_gain, as_seed
 from lpiphot._outputs import with_unit
+from lpiphot._psf_names import psf_names
 from lpiphot._tables import (catalogue_of, column_values, find_column,
                              flux_unit_of, neighbour_values)
 from lpiphot.corrector import LPIBackgroundCorrector
@@ -219,9 +220,8 @@ def _predict(corrector, data, known, xy, flux, unit, given, rng):
             stars[name] = np.full(len(xy), np.median(known[name]))
     catalogue = vstack([known, stars]) if len(known) else stars
     model = corrector.psf_model
-    params = QTable({getattr(model, f'{key}_name', name): stars[f'{key}_fit']
-                     for key, name in (('x', 'x_0'), ('y', 'y_0'),
-                                       ('flux', 'flux'))})
+    params = QTable([stars[f'{key}_fit'] for key in ('x', 'y', 'flux')],
+                    names=psf_names(model))
     for name in model.param_names:
         if f'{name}_fit' in stars.colnames and name not in params.colnames:
             params[name] = stars[f'{name}_fit']

@@ -10,8 +10,8 @@ from photutils.datasets import make_model_image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
+from lpiphot._psf_names import psf_names
 from lpiphot.validation.columns import plain_values
-from lpiphot.validation.injection import parameter_names
 
 __all__ = ['local_density', 'local_roughness', 'residual_around',
            'residual_at', 'subtract_stars']
@@ -233,7 +233,7 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
         Data minus model, float64.
     """
     data = np.array(getattr(data, 'value', data), dtype=float)
-    names = parameter_names(psf_model)
+    names = psf_names(psf_model)
     columns = dict(zip(names, (*positions, flux), strict=True))
     for name in psf_model.param_names:
         if name not in columns and f'{name}_fit' in catalogue.colnames:

@@ -14,9 +14,9 @@ from photutils.utils import calc_total_error
 from scipy.spatial import KDTree
 
 from lpiphot._positions import first_of_close
+from lpiphot._psf_names import psf_names
 
-__all__ = ['gain_from_error', 'inject_stars', 'parameter_names',
-           'random_positions']
+__all__ = ['gain_from_error', 'inject_stars', 'random_positions']
 
 # Positions drawn at once, for each one that is wanted; number of times;
 # number of draws and positions without success that end the search
@@ -279,24 +279,6 @@ def gain_from_error(data, error, *, mask=None):
     return float(np.nanmedian((data[bright] - level) / excess))
 
 
-def parameter_names(psf_model):
-    """
-    Return the names of x, y and flux in a PSF model.
-
-    Parameters
-    ----------
-    psf_model : `~astropy.modeling.Model`
-        A model that photutils accepts.
-
-    Returns
-    -------
-    names : list of str
-        The names of its parameters.
-    """
-    return [getattr(psf_model, f'{key}_name', name) for key, name in
-            (('x', 'x_0'), ('y', 'y_0'), ('flux', 'flux'))]
-
-
 def _finite_positions(name, xy):
     """
     Return the finite ones of positions as an (n, 2) array.
@@ -323,7 +305,7 @@ def _star_image(shape, psf_model, params, unit, model_shape):
     """
     Return the (ny, nx) image of the stars as plain numbers.
     """
-    x_name, y_name, flux_name = parameter_names(psf_model)
+    x_name, y_name, flux_name = psf_names(psf_model)
     missing = {x_name, y_name, flux_name} - set(params.colnames)
     if missing:
         msg = (f'params must have the columns {x_name!r}, {y_name!r} and '

@@ -20,6 +20,7 @@ from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import (ImageReader, as_count, as_finite, as_gain,
                              as_number, as_optional, as_range, as_seed)
 from lpiphot._parallel import one_blas_thread, show_progress
+from lpiphot._psf_names import psf_names
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.pipeline import as_psf
 from lpiphot.validation.columns import plain_values
@@ -27,7 +28,7 @@ from lpiphot.validation.environment import (local_density, local_roughness,
                                             residual_around, residual_at,
                                             subtract_stars)
 from lpiphot.validation.fingerprint import describe
-from lpiphot.validation.injection import gain_from_error, parameter_names
+from lpiphot.validation.injection import gain_from_error
 from lpiphot.validation.recovery_result import RecoveryResult
 from lpiphot.validation.rounds import (Measurement, Setup, column_names,
                                        measure, positions_of)
@@ -648,7 +649,7 @@ def _as_stars(stars, psf_model, unit):
     if len(stars) == 0:
         msg = 'stars must have at least one row; it has none.'
         raise ValueError(msg)
-    names = parameter_names(psf_model)
+    names = psf_names(psf_model)
     table = QTable()
     for name, choices in zip(names, (('x_0', 'x_true'), ('y_0', 'y_true'),
                                      ('flux', 'flux_true')), strict=True):

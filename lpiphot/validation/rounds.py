@@ -16,13 +16,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot._files import whole_file
 from lpiphot._inputs import std_of
+from lpiphot._psf_names import psf_names
 from lpiphot._tables import ALIASES
 from lpiphot.pipeline import NoSourcesError
 from lpiphot.validation.columns import plain_values
 from lpiphot.validation.completeness import count_detections
 from lpiphot.validation.fluxes import draw_fluxes, draw_magnitudes
-from lpiphot.validation.injection import (inject_stars, parameter_names,
-                                          random_positions)
+from lpiphot.validation.injection import inject_stars, random_positions
 from lpiphot.validation.pairs import pair_stars
 
 __all__ = ['Measurement', 'Setup', 'measure', 'positions_of']
@@ -214,7 +214,7 @@ class Setup:
             np.random.SeedSequence(self.seed, spawn_key=(number,)))
         if self.stars is not None:
             rows = self.stars[np.asarray(self.stars['round']) == number]
-            return rows[parameter_names(self.psf_model)], rng
+            return rows[psf_names(self.psf_model)], rng
         n = options['n_stars']
         xy = random_positions(
             self.no_place.shape, n,
@@ -230,7 +230,7 @@ class Setup:
         else:
             flux = draw_fluxes(n, self.flux_source, rng=rng,
                                quantiles=options['flux_quantiles'])
-        x_name, y_name, flux_name = parameter_names(self.psf_model)
+        x_name, y_name, flux_name = psf_names(self.psf_model)
         return QTable({x_name: xy[:, 0], y_name: xy[:, 1],
                        flux_name: flux}), rng
 
@@ -289,8 +289,8 @@ class Setup:
         end = time.perf_counter()
 
         truth = QTable(stars, copy=True)
-        truth.rename_columns(parameter_names(self.psf_model),
-                              ['x_0', 'y_0', 'flux'])
+        truth.rename_columns(psf_names(self.psf_model),
+                             ('x_0', 'y_0', 'flux'))
         radius = self.options['match_radius']
         xy = np.transpose((np.asarray(truth['x_0']), np.asarray(truth['y_0'])))
         pairs = pair_stars(truth, table, radius, existing=self.existing,
