@@ -9,15 +9,10 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData
 
+from lpiphot._noise import sky_noise
 from lpiphot._outputs import replace_pixels, with_unit
 
 __all__ = ['GPRImputation', 'LPIImputation', 'noise_of_measured']
-
-# Pixels that the noise is measured at, and how far in pixels those are that
-# they are compared with, as of `lpiphot.pipeline.PSFPipeline`: beyond the
-# reach of resampling, which correlates neighbours
-_N_NOISE = 2 ** 15
-_NOISE_STEP = 4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -256,57 +251,7 @@ def noise_of_measured(data, values, bad):
                                                None) is not None:
         return 0.0
     shape = values.shape[-2:]
-    noise = [_sky_noise(*planes) for planes in
+    noise = [sky_noise(*planes) for planes in
              zip(values.reshape(-1, *shape), bad.reshape(-1, *shape),
                  strict=True)]
     return np.reshape(noise, (*values.shape[:-2], 1, 1))
-
-
-def _sky_noise(image, bad):
-    """
-    Return the noise of the fainter 60 % of an image.
-
-    A pixel less the mean of two on opposite sides has no part from the
-    slopes of structure, and least from the rest of it in one of eight
-    directions. It is not correlated with the mean of the three, which
-    says what is faint.
-    """
-    step = max(1, image.size // _N_NOISE) | 1
-    y, x = np.divmod(np.arange(0, image.size, step), image.shape[1])
-    inside = np.all([(place >= _NOISE_STEP) & (place < size - _NOISE_STEP)
-                     for place, size in zip((y, x), image.shape,
-                                            strict=True)], axis=0)
-    y, x = y[inside], x[inside]
-    # margins of zeros have no noise
-    near = image[y[:, np.newaxis] + np.repeat([-1, 0, 1], 3),
-                 x[:, np.newaxis] + np.tile([-1, 0, 1], 3)]
-    known = ~bad[y, x] & np.any(near != near[:, :1], axis=1)
-    y, x = y[known], x[known]
-    noises = []
-    for angle in np.pi / 8 * np.arange(8):
-        dy, dx = (round(_NOISE_STEP * part)
-                  for part in (np.sin(angle), np.cos(angle)))
-        places = [(y + sign * dy, x + sign * dx) for sign in (-1, 0, 1)]
-        known = ~np.any([bad[place] for place in places], axis=0)
-        if known.any():
-            before, middle, after = (image[place][known].astype(float)
-                                     for place in places)
-            total = before + middle + after
-            sizes = np.abs(middle - 0.5 * (before + after))
-            faint = total <= np.quantile(total, 0.6)
-            noises.append(np.sqrt(2 / 3) * _scatter(sizes[faint], sizes))
-    if not noises:
-        good = image[~bad].astype(float)
-        sizes = np.abs(good - np.median(good))
-        return _scatter(sizes, sizes)
-    return min(noises)
-
-
-def _scatter(some, sizes):
-    """
-    Return a robust standard deviation from some of the absolute values.
-
-    Where most are 0, as for counts of few photons, it is from the mean
-    of all.
-    """
-    return 1.4826 * np.median(some) or 1.2533 * np.mean(sizes)

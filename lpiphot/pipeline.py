@@ -27,13 +27,10 @@ from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from lpiphot._fwhm import box_shape, image_fwhm, model_fwhm
 from lpiphot._inputs import as_number, as_shape, parse_image
+from lpiphot._noise import NOISE_STEP, opposite_steps
 from lpiphot._positions import first_of_close
 
 __all__ = ['NoSourcesError', 'PSFPipeline', 'PipelineResult']
-
-# Distance in pixels of those whose differences tell the noise: so far that
-# resampling and film do not correlate them, so near that nebulae are smooth
-_NOISE_STEP = 4
 
 # Radii in FWHM of the ring around a star with its local background
 _RING = (2.0, 4.0)
@@ -364,7 +361,7 @@ class PSFPipeline:
         """
         Return the (ny, nx) noise of single pixels.
         """
-        contrasts = _contrasts(np.where(mask, 0.0, subtracted), _NOISE_STEP)
+        contrasts = _contrasts(np.where(mask, 0.0, subtracted), NOISE_STEP)
         noise = np.sqrt(2.0 / 3.0) * self._least_scatter(
             contrasts, mask, BiweightScaleBackgroundRMS())
         if not np.any(noise > 0):
@@ -466,8 +463,7 @@ def _contrasts(image, step):
     ny, nx = image.shape
     wide = np.pad(image, step, mode='edge')
     contrasts = []
-    for angle in np.pi / 8.0 * np.arange(8):
-        dy, dx = round(step * np.sin(angle)), round(step * np.cos(angle))
+    for dy, dx in opposite_steps(step):
         one, other = (wide[step + sign * dy:step + sign * dy + ny,
                            step + sign * dx:step + sign * dx + nx]
                       for sign in (1, -1))

@@ -20,7 +20,7 @@ ROOT = Path(lpiphot.__file__).parent
 
 # The modules and packages of lpiphot by layer; '' is lpiphot itself.
 LAYERS = {
-    0: ['_core', '_psf_names', 'exceptions', 'flags'],
+    0: ['_core', '_noise', '_psf_names', 'exceptions', 'flags'],
     1: ['gaussian', 'gpr', 'lpi'],
     2: ['_files', '_inputs', '_optional_deps', '_outputs', '_parallel',
         '_tables'],
@@ -57,8 +57,8 @@ ALSO = {'lpi/residual.py': {'astropy', 'photutils'},
 RUN_LPI = ['validation/__init__.py', 'validation/blank.py',
            'validation/recovery.py', 'validation/rounds.py']
 # What they import beside each other
-NO_LPI = ['lpiphot._files.', 'lpiphot._positions.', 'lpiphot._psf_names.',
-          'lpiphot.flags.']
+NO_LPI = ['lpiphot._files.', 'lpiphot._noise.', 'lpiphot._positions.',
+          'lpiphot._psf_names.', 'lpiphot.flags.']
 # Built with, not run with
 NOT_RUN = ['setup_package.py']
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lpiphot._core.imputation import (mark_spikes, places_above,
                                       second_differences)
+from lpiphot._noise import robust_sigma
 
 __all__ = ['Plane', 'bright_pixels', 'good_values', 'noise_of',
            'random_pixels']
@@ -300,4 +301,4 @@ def noise_of(data, bad):
             sizes = faint
     else:
         sizes = np.abs(data[~bad] - np.median(data[~bad]))
-    return 1.4826 * float(np.median(sizes)) or 1.2533 * float(np.mean(sizes))
+    return robust_sigma(sizes, sizes)

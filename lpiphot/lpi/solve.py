@@ -15,6 +15,7 @@ from lpiphot.lpi.correction import Correction, correct
 from lpiphot.lpi.covariance import joint_covariances, training_index
 from lpiphot.lpi.masks import GOOD, HIDDEN, classify_stamps, psf_flags
 from lpiphot.lpi.neighbours import add_terms
+from lpiphot.lpi.noise import image_noise
 from lpiphot.lpi.residual import centre_pixels, psf_stamps
 from lpiphot.lpi.star_noise import star_variances
 from lpiphot.lpi.templates import star_templates
@@ -287,21 +288,10 @@ def _training(scene, centres, limit, shapes):
     values = values - level
     # Squares of values in erg/s/cm2/A are beyond float32. All that is solved
     # is in units of the noise, of a power of 2 near it: this rounds nothing.
-    noise = _pixel_noise(values)
+    noise = image_noise(values)
     unit = math.ldexp(1.0, math.frexp(noise)[1]) if noise > 0 else 1.0
     return _Training(values / unit, noise / unit, unit, level,
                      scene.mask[part], corners)
-
-
-def _pixel_noise(image):
-    """
-    Return the noise of the pixels, from their four neighbours' mean.
-    """
-    difference = image[1:-1, 1:-1] - 0.25 * (
-        image[:-2, 1:-1] + image[2:, 1:-1]
-        + image[1:-1, :-2] + image[1:-1, 2:])
-    # of Gaussian noise s: s sqrt(1 + 1/4) times sqrt(2 / pi)
-    return np.mean(np.abs(difference)) / np.sqrt(2.5 / np.pi)
 
 
 def _places(classes):

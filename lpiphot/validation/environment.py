@@ -10,15 +10,12 @@ from photutils.datasets import make_model_image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
+from lpiphot._noise import NOISE_STEP
 from lpiphot._psf_names import psf_names
 from lpiphot.validation.columns import plain_values
 
 __all__ = ['local_density', 'local_roughness', 'residual_around',
            'residual_at', 'subtract_stars']
-
-# Distance in pixels of those whose differences tell the noise: resampling
-# and film do not correlate them, and nebulae are smooth
-_NOISE_STEP = 4
 
 # Least number of pixels for a scatter
 _MIN_PIXELS = 16
@@ -89,10 +86,10 @@ def _scatter(pixels, usable):
     """
     Return the noise that differences along the first axis have.
     """
-    pair = usable[_NOISE_STEP:] & usable[:-_NOISE_STEP]
+    pair = usable[NOISE_STEP:] & usable[:-NOISE_STEP]
     if np.count_nonzero(pair) < _MIN_PIXELS:
         return np.nan
-    steps = (pixels[_NOISE_STEP:] - pixels[:-_NOISE_STEP])[pair]
+    steps = (pixels[NOISE_STEP:] - pixels[:-NOISE_STEP])[pair]
     return mad_std(steps) / np.sqrt(2.0)
 
 
