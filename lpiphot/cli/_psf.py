@@ -49,10 +49,15 @@ def _read_stamp(args, *, normalize):
     from photutils.psf import ImagePSF
 
     stamp = read_image(args.psf, unit='none', what='PSF')
+    prefix = f'PSF {args.psf}: '
     oversampling = args.psf_oversampling
     if oversampling is None:
-        oversampling = stamp.header.get('OVERSAMP', 1)
-    prefix = f'PSF {args.psf}: '
+        oversampling = stamp.header.get('OVERSAMP')
+    if oversampling is None:
+        say('warning', f'{prefix}no OVERSAMP in its header; its pixels are '
+            'taken to be as large as those of the image. Give '
+            '--psf-oversampling: 1 if they are')
+        oversampling = 1
     with unreadable(prefix):
         oversampling = np.broadcast_to(np.asarray(oversampling), 2)
         model = ImagePSF(stamp.values.astype(float),

@@ -227,6 +227,21 @@ def test_psf_stamp(correct, oversampling, by_option):
     assert_allclose(table['dcflux'], expected['dcflux'], rtol=0.1)
 
 
+def test_oversampling_that_nobody_tells(correct, capsys):
+    """
+    It is taken for 1, with a word about it; not if it is given.
+    """
+    fits.writeto('psf.fits', gaussian_stamp())
+    args = [*correct, '--psf', 'psf.fits', '--overwrite']
+    assert main(args) == 0
+    err = capsys.readouterr().err
+    assert 'warning: PSF psf.fits: no OVERSAMP in its header' in err
+    table = QTable.read('out.ecsv')
+    assert main([*args, '--psf-oversampling', '1']) == 0
+    assert 'OVERSAMP' not in capsys.readouterr().err
+    assert np.array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
+
+
 def test_psf_normalization(correct, capsys):
     fits.writeto('psf.fits', 5 * gaussian_stamp())
     args = [*correct, '--psf', 'psf.fits', '--overwrite']
