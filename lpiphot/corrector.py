@@ -208,7 +208,7 @@ class LPIBackgroundCorrector:
         values = ', '.join(f'{name}={getattr(self, name)!r}'
                            for name in names)
         return (f'{type(self).__name__}({type(self.psf_model).__name__}, '
-                f'{values})')
+                f'{values}, rng={self._seed})')
 
     def __call__(self, data, phot, *, error=None, mask=None, background=None,
                  templates=None):

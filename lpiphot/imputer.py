@@ -217,11 +217,13 @@ class GPRImputer:
             self.weights()  # raises if they cannot be
 
     def __repr__(self):
-        names = ('clear_mask', 'n_threads')
+        options = self._in_force()
         if self.model is None:
-            names = 'training_mad', 'training_clip', 'max_training', *names
-        options = self._in_force() | {name: getattr(self, name)
-                                      for name in names}
+            options |= {name: getattr(self, name) for name in
+                        ('training_mad', 'training_clip', 'max_training')}
+            options['rng'] = self._seed
+        options |= {name: getattr(self, name)
+                    for name in ('clear_mask', 'n_threads')}
         values = ', '.join(f'{name}={value!r}'
                            for name, value in options.items())
         trained = '' if self.model is None else ', trained'

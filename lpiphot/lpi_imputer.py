@@ -166,7 +166,7 @@ class LPIImputer:
                  'order', 'clear_mask', 'n_threads')
         values = ', '.join(f'{name}={getattr(self, name)!r}'
                            for name in names)
-        return f'{type(self).__name__}({values})'
+        return f'{type(self).__name__}({values}, rng={self._seed})'
 
     def __call__(self, data, *, mask=None, positions=None, radius=None,
                  footprint=None, add_keyword=None):

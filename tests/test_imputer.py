@@ -720,7 +720,8 @@ def test_repr():
         "GPRImputer(kernel='periodic', width=9, method='local', "
         'amplitude=None, length_scale=None, angle=None, stretch=None, '
         'period=5.0, noise=None, training_mad=10.0, training_clip=5.0, '
-        'max_training=500, clear_mask=False, n_threads=1)')
+        'max_training=500, rng=0, clear_mask=False, n_threads=1)')
+    assert ', rng=7, ' in repr(GPRImputer(rng=7))
     assert 'period' not in repr(GPRImputer())
 
 

@@ -496,7 +496,7 @@ def test_repr():
     assert repr(make()) == (
         'LPIImputer(stamp_shape=(15, 17), window_shape=(41, 45), '
         "condition_distance=3.0, order='outside_in', clear_mask=False, "
-        'n_threads=1)')
+        'n_threads=1, rng=7)')
 
 
 def test_plot(plain):

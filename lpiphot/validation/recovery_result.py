@@ -8,6 +8,7 @@ import os
 import numpy as np
 from astropy.table import QTable
 
+from lpiphot._files import whole_file
 from lpiphot.validation.bins import cell_statistics
 from lpiphot.validation.calibration import Calibration
 from lpiphot.validation.report import as_text, choose, make_report
@@ -309,9 +310,14 @@ class RecoveryResult:
 
         overwrite : bool, optional
             Whether to replace a file that exists.
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists.
         """
-        self.table.write(os.fspath(path), format='ascii.ecsv',
-                         overwrite=overwrite)
+        with whole_file(path, overwrite=overwrite) as part:
+            self.table.write(part, format='ascii.ecsv')
 
     @classmethod
     def read(cls, path):

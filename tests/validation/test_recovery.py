@@ -3,10 +3,12 @@
 Tests of the injection test itself.
 """
 
+import errno
 import os
 import pickle
 import sys
 import time
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -354,9 +356,28 @@ def test_round_trip(result, tmp_path):
     assert same(result, read)
     assert str(read.report()) == str(result.report())
     assert read.shape == SHAPE
+    with pytest.raises(FileExistsError, match=r'overwrite=True.*result\.ecsv'):
+        read.write(path)
     KNOWN.write(tmp_path / 'other.ecsv')
     with pytest.raises(ValueError, match='must be a table of Injection'):
         RecoveryResult.read(tmp_path / 'other.ecsv')
+
+
+def test_written_whole(result, tmp_path, monkeypatch):
+    """
+    A full disk leaves what was there.
+    """
+    def write(table, path, **options):
+        Path(path).write_text('half of it', encoding='utf-8')
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / 'result.ecsv'
+    path.write_text('old', encoding='utf-8')
+    monkeypatch.setattr(QTable, 'write', write)
+    with pytest.raises(OSError, match='No space left'):
+        result.write(path, overwrite=True)
+    assert path.read_text(encoding='utf-8') == 'old'
+    assert os.listdir(tmp_path) == ['result.ecsv']
 
 
 @pytest.mark.parametrize('which', [
