@@ -14,9 +14,9 @@ from lpiphot._psf_names import psf_names
 from lpiphot._tables import (catalogue_of, column_values, find_column,
                              flux_unit_of, neighbour_values)
 from lpiphot.corrector import LPIBackgroundCorrector
-from lpiphot.validation.environment import subtract_stars
+from lpiphot.validation.environment import (BLEND_FWHM, add_environment,
+                                            subtract_stars)
 from lpiphot.validation.injection import inject_stars, random_positions
-from lpiphot.validation.recovery import BLEND_FWHM, add_environment
 from lpiphot.validation.recovery_result import RecoveryResult
 
 __all__ = ['check_blank_positions']

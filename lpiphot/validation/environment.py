@@ -14,8 +14,15 @@ from lpiphot._noise import NOISE_STEP
 from lpiphot._psf_names import psf_names
 from lpiphot.validation.columns import plain_values
 
-__all__ = ['local_density', 'local_roughness', 'residual_around',
-           'residual_at', 'subtract_stars']
+__all__ = ['BLEND_FWHM', 'add_environment', 'local_density',
+           'local_roughness', 'residual_around', 'residual_at',
+           'subtract_stars']
+
+# Closer pairs of stars are not told apart (section 4.3), in FWHM
+BLEND_FWHM = 4.0 / 3.0
+
+# Radius in FWHM of the discs in which sources are counted
+_DENSITY_FWHM = 10.0
 
 # Least number of pixels for a scatter
 _MIN_PIXELS = 16
@@ -244,6 +251,60 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
     params = Table({name: column[finite] for name, column in values.items()})
     return data - make_model_image(data.shape, psf_model, params,
                                    x_name=names[0], y_name=names[1])
+
+
+def add_environment(table, residual, mask, sources, *, fwhm, blend_radius,
+                    zero_point=0.0):
+    """
+    Add columns that say where the stars of a table are.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The stars, changed in place.
+
+    residual : (ny, nx) `~numpy.ndarray`
+        The image without injected stars, less its own stars.
+
+    mask : (ny, nx) bool `~numpy.ndarray`
+        `True` for pixels to leave out.
+
+    sources : (m, 2) `~numpy.ndarray`
+        The positions ``(x, y)`` of the sources of the image.
+
+    fwhm : float
+        The FWHM of the PSF in pixels.
+
+    blend_radius : float
+        The distance in pixels within which a star is blended.
+
+    zero_point : float, optional
+        The magnitude of flux 1.
+    """
+    xy = np.transpose((table['x_true'], table['y_true']))
+    flux = plain_values(table['flux_true'])
+    with np.errstate(divide='ignore', invalid='ignore'):
+        magnitude = zero_point - 2.5 * np.log10(flux)
+    columns = {
+        'mag_true': (magnitude, 'magnitude of flux_true'),
+        'blended': (np.minimum(table['existing_distance'],
+                               table['injected_distance']) < blend_radius,
+                    'nearer than 4/3 FWHM to another star'),
+        'roughness': (local_roughness(residual, xy, fwhm=fwhm, mask=mask),
+                      ('scatter of the background on the scale of the PSF, 1 '
+                      'for white noise')),
+        'density': (local_density(xy, sources, _DENSITY_FWHM * fwhm,
+                                  residual.shape),
+                    'sources per pixel within 10 FWHM'),
+        'residual_at': (residual_at(residual, xy, fwhm=fwhm, mask=mask),
+                        'residual at the place, averaged with the PSF'),
+        'residual_around': (
+            residual_around(residual, xy, fwhm=fwhm, mask=mask),
+            'mean residual in the ring from 1.5 to 4 FWHM'),
+    }
+    for name, (values, description) in columns.items():
+        table[name] = values
+        table[name].info.description = description
 
 
 def _clean(residual, mask):
