@@ -13,7 +13,8 @@ from scipy.linalg.lapack import get_lapack_funcs
 from threadpoolctl import threadpool_limits
 
 from lpiphot.datasets import make_cloud_image
-from lpiphot.lpi.residual import PSF, Sources, StarRenderer
+from lpiphot.lpi.psf import PSF, Sources
+from lpiphot.lpi.rendering import StarRenderer
 from lpiphot.lpi.tiles import Region
 
 FWHM = 4.0

@@ -27,8 +27,8 @@ from lpiphot.depth import DepthMap, append_nodes, grid_nodes
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.neighbours import Groups, Neighbours
-from lpiphot.lpi.residual import (PSF, Sources, centre_pixels, close_pairs,
-                                  psf_stamps)
+from lpiphot.lpi.psf import (PSF, Sources, centre_pixels, close_pairs,
+                             psf_stamps)
 from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
 from lpiphot.lpi.solve import solve_stars
 from lpiphot.lpi.tiles import Region, group_stars, region_about

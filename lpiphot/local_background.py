@@ -16,7 +16,7 @@ from lpiphot._fwhm import box_shape, model_fwhm
 from lpiphot._inputs import ImageReader
 from lpiphot._psf_names import psf_names
 from lpiphot.corrector import LPIBackgroundCorrector
-from lpiphot.lpi.residual import PSF, Sources
+from lpiphot.lpi.psf import PSF, Sources
 
 __all__ = ['LPILocalBackground']
 

@@ -50,7 +50,7 @@ PACKAGES = {
 }
 # The one module of layer 1 that renders stars, and the one that asks which
 # BLAS library there is
-ALSO = {'lpi/residual.py': {'astropy', 'photutils'},
+ALSO = {'lpi/psf.py': {'astropy', 'photutils'},
         'gaussian.py': {'threadpoolctl'}}
 # The modules of validation that run the pipeline and know of LPI; all
 # others score any photometry

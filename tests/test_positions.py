@@ -14,8 +14,9 @@ from photutils.psf import (CircularGaussianPRF, GriddedPSFModel, ImagePSF,
 from scipy.ndimage import gaussian_filter
 
 from lpiphot import LPIBackgroundCorrector
-from lpiphot.lpi import correction, residual
-from lpiphot.lpi.residual import Sources, psf_gradients, psf_stamps
+from lpiphot.lpi import correction
+from lpiphot.lpi import psf as lpi_psf
+from lpiphot.lpi.psf import Sources, psf_gradients, psf_stamps
 from oracles.scenes import structured_field
 
 NAMES = ('cx', 'cy', 'dcx', 'dcy')
@@ -52,7 +53,7 @@ def test_exact(scene, monkeypatch, groups):
     As by the dense oracle: all three of each star of a group.
     """
     monkeypatch.setattr(correction, 'WEAK_PRIOR', 0.0)
-    monkeypatch.setattr(residual, 'STEP', 1e-4)
+    monkeypatch.setattr('lpiphot.lpi.psf.STEP', 1e-4)
     corrector = make(positions=True,
                      neighbours='group_id' if groups else None)
     result = corrector.run(scene.data, scene.phot, mask=scene.mask)
@@ -132,7 +133,7 @@ def test_gradients(model):
     """
     Moving a star by a tenth of a pixel adds a tenth of the derivative.
     """
-    psf = residual.PSF(model)
+    psf = lpi_psf.PSF(model)
     sources = Sources(np.array([30.5, 70.2]), np.array([40.1, 20.9]),
                       np.ones(2), {})
     centres = np.array([[40, 30], [21, 71]])
@@ -157,7 +158,7 @@ def test_calibration():
     shape, sigma, flux = (257, 255), 1.7, 900.0
     y, x = (grid.ravel() + rng.uniform(-0.5, 0.5, grid.size)
             for grid in np.mgrid[18:245:22, 18:245:22].astype(float))
-    psf = residual.PSF(model)
+    psf = lpi_psf.PSF(model)
     sources = Sources(x, y, np.full(x.size, flux), {})
     data = gaussian_filter(rng.normal(size=shape), 3.0)
     data *= 6.0 / data.std()

@@ -5,8 +5,8 @@ Local pixelwise infilling (LPI), one module a stage.
 The way of the data, in the order of the modules:
 
 ==============  ========================================================
-`.residual`     image, catalogue, PSF model -> residual, star model,
-                unit-flux PSF stamps
+`.psf`          catalogue, PSF model -> unit-flux PSF stamps
+`.rendering`    stars -> their model on any part of the image, to subtract
 `.noise`        residual -> local level and scatter of its pixels
 `.masks`        residual -> pixels to infill; per star: good, hidden
                 and ignored pixels
@@ -25,6 +25,10 @@ The way of the data, in the order of the modules:
                 off by, where no star is
 ==============  ========================================================
 
+`.scene` runs those up to `.loudness` on any region of the image, and
+`.solve` the others for the stars of one job, with the photon noise of
+stars from `.star_noise`; `.tiles` says which stars, and what region.
+
 Holes of images without stars take a way of their own, from `.infill` and
 `.covariance` on:
 
@@ -35,5 +39,5 @@ Holes of images without stars take a way of their own, from `.infill` and
 
 The conditional Gaussian itself (equations 4 and 5) is
 `lpiphot.gaussian`. Sections and equations are those of Saydjari &
-Finkbeiner (2022). After `.residual`, everything is plain arrays.
+Finkbeiner (2022). After `.psf`, everything is plain arrays.
 """

@@ -12,7 +12,8 @@ import math
 import numpy as np
 from scipy.linalg.blas import get_blas_funcs
 
-from lpiphot.lpi.residual import StarRenderer, centre_pixels, psf_stamps
+from lpiphot.lpi.psf import centre_pixels, psf_stamps
+from lpiphot.lpi.rendering import StarRenderer
 
 __all__ = ['Groups', 'Neighbours', 'add_terms']
 
@@ -34,10 +35,10 @@ class Neighbours:
 
     Parameters
     ----------
-    psf : `~lpiphot.lpi.residual.PSF`
+    psf : `~lpiphot.lpi.psf.PSF`
         The PSF model.
 
-    sources : `~lpiphot.lpi.residual.Sources`
+    sources : `~lpiphot.lpi.psf.Sources`
         All stars of the table.
 
     flux_err : (n,) `~numpy.ndarray`
@@ -109,7 +110,7 @@ class Groups:
 
     Parameters
     ----------
-    sources : `~lpiphot.lpi.residual.Sources`
+    sources : `~lpiphot.lpi.psf.Sources`
         All stars of the table.
 
     group_id : (n,) `~numpy.ndarray`

@@ -16,7 +16,7 @@ from lpiphot.lpi.infill import HALF_WIDTHS, boxcar_infill, pixel_noise
 from lpiphot.lpi.loudness import Loudness
 from lpiphot.lpi.masks import outlier_mask
 from lpiphot.lpi.noise import BLOCK, block_moments, spread_blocks
-from lpiphot.lpi.residual import StarRenderer
+from lpiphot.lpi.rendering import StarRenderer
 from lpiphot.lpi.star_noise import inverse_gain
 from lpiphot.lpi.tiles import Region, shared_regions
 
@@ -122,10 +122,10 @@ class Field:
     image : `~lpiphot._inputs.ImageReader`
         The image.
 
-    psf : `~lpiphot.lpi.residual.PSF`
+    psf : `~lpiphot.lpi.psf.PSF`
         The PSF model.
 
-    sources : `~lpiphot.lpi.residual.Sources`
+    sources : `~lpiphot.lpi.psf.Sources`
         All stars whose position and flux are finite.
 
     thresholds : `Thresholds`

@@ -16,7 +16,7 @@ from lpiphot.lpi.covariance import joint_covariances, training_index
 from lpiphot.lpi.masks import GOOD, HIDDEN, classify_stamps, psf_flags
 from lpiphot.lpi.neighbours import add_terms
 from lpiphot.lpi.noise import image_noise
-from lpiphot.lpi.residual import centre_pixels, psf_stamps
+from lpiphot.lpi.psf import centre_pixels, psf_stamps
 from lpiphot.lpi.star_noise import star_variances
 from lpiphot.lpi.templates import star_templates
 from lpiphot.lpi.tiles import region_about, stamp_pixels
@@ -108,10 +108,10 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     field : `~lpiphot.lpi.scene.Field`
         The image with all its stars.
 
-    psf : `~lpiphot.lpi.residual.PSF`
+    psf : `~lpiphot.lpi.psf.PSF`
         The PSF model.
 
-    sources : `~lpiphot.lpi.residual.Sources`
+    sources : `~lpiphot.lpi.psf.Sources`
         The stars to solve, all inside the image.
 
     stamp_shape, window_shape : 2-tuple of int

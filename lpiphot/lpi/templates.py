@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot.lpi.residual import psf_gradients, psf_stamps
+from lpiphot.lpi.psf import psf_gradients, psf_stamps
 
 __all__ = ['Templates', 'star_templates']
 
@@ -64,10 +64,10 @@ def star_templates(psf, sources, centres, stamps, rows, *, groups=None,
 
     Parameters
     ----------
-    psf : `~lpiphot.lpi.residual.PSF`
+    psf : `~lpiphot.lpi.psf.PSF`
         The PSF model.
 
-    sources : `~lpiphot.lpi.residual.Sources`
+    sources : `~lpiphot.lpi.psf.Sources`
         The n stars.
 
     centres : (n, 2) `~numpy.ndarray` of int

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import CircularGaussianPRF
 
 from lpiphot import LPIBackgroundCorrector
-from lpiphot.lpi import correction, loudness, residual
+from lpiphot.lpi import correction, loudness
 from lpiphot.lpi.noise import block_moments
 from oracles.matched_filter import flux_error
 from oracles.scenes import catalogue, star_image, structured_field
@@ -42,7 +42,7 @@ def test_exact(keys, monkeypatch):
     As by the dense oracle, where some blocks are calmed.
     """
     monkeypatch.setattr(correction, 'WEAK_PRIOR', 0.0)
-    monkeypatch.setattr(residual, 'STEP', 1e-4)
+    monkeypatch.setattr('lpiphot.lpi.psf.STEP', 1e-4)
     scene = structured_field(PSF, loud=30.0)
     corrector = make(**no_outliers(monkeypatch), **keys)
     result = corrector.run(scene.data, scene.phot, mask=scene.mask)

@@ -13,7 +13,7 @@ from photutils.psf import CircularGaussianPRF
 from lpiphot._inputs import ImageReader
 from lpiphot.lpi import scene as scene_module
 from lpiphot.lpi.infill import pixel_noise
-from lpiphot.lpi.residual import PSF, Sources
+from lpiphot.lpi.psf import PSF, Sources
 from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
 from lpiphot.lpi.tiles import Region, shared_regions
 from oracles import boxcar

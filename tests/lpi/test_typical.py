@@ -10,7 +10,7 @@ from photutils.psf import CircularGaussianPRF
 from scipy.spatial import KDTree
 
 from lpiphot import LPIBackgroundCorrector
-from lpiphot.lpi import correction, residual
+from lpiphot.lpi import correction
 from lpiphot.lpi.typical import FreePlaces
 from oracles.scenes import catalogue, structured_field
 
@@ -62,7 +62,7 @@ def test_exact(monkeypatch, neighbours, positions):
     As by the dense oracle, if there are stars that were not found.
     """
     monkeypatch.setattr(correction, 'WEAK_PRIOR', 0.0)
-    monkeypatch.setattr(residual, 'STEP', 1e-4)
+    monkeypatch.setattr('lpiphot.lpi.psf.STEP', 1e-4)
     scene = structured_field(PSF, n_unseen=300)
     scene.phot['group_id'][6] = scene.phot['group_id'][5]
     keys = {'neighbours': neighbours, 'positions': positions,
