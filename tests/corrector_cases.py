@@ -12,7 +12,6 @@ from oracles import dense_lpi
 from oracles.scenes import star_image
 
 PSF = GaussianPSF(x_fwhm=2.0, y_fwhm=2.5)
-NEGATIVE = 7  # row of the star of negative flux
 CORNERED = 10  # row of the very bright star that is partly off the image
 
 # Every number that the corrector could choose is chosen here.

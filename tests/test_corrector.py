@@ -473,7 +473,7 @@ class TestSources:
             want = make()(scene.data, phot[[0, 2]], mask=scene.mask)
             same(out[[0, 2]], want, rtol=EXACT)
 
-    def test_just_outside_is_modelled(self, scene):
+    def test_just_outside_is_modelled(self):
         """
         A star whose centre is outside is still subtracted.
         """

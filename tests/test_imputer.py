@@ -693,7 +693,7 @@ class TestPlot:
             GPRImputer().plot()
 
 
-def test_weights(mask):
+def test_weights():
     """
     The weights of a window, as an array to look at.
     """

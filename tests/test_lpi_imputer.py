@@ -353,7 +353,7 @@ def test_threads(plain, n_threads):
         assert_array_equal(getattr(got, name), getattr(plain, name))
 
 
-def test_holes_far_away(plain):
+def test_holes_far_away():
     """
     A hole is filled the same whatever there is beyond its window.
     """
