@@ -610,9 +610,9 @@ class LPIBackgroundCorrector:
             call.field, call.psf, call.sources.take(index),
             stamp_shape=self.stamp_shape, window_shape=self.window_shape,
             condition_radius=self.condition_radius,
-            dtype=np.dtype(self.dtype), scene=scene, workspace=workspace,
-            neighbours=call.neighbours, groups=call.groups,
-            positions=self.positions, rows=index)
+            dtype=np.dtype(self.dtype), rows=index, scene=scene,
+            workspace=workspace, neighbours=call.neighbours,
+            groups=call.groups, positions=self.positions)
 
     def _parameters(self, call):
         """

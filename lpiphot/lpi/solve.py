@@ -98,8 +98,8 @@ class StarSolution(NamedTuple):
 
 
 def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
-                condition_radius, dtype, scene=None, workspace=None,
-                neighbours=None, groups=None, positions=False, rows=None):
+                condition_radius, dtype, rows, scene=None, workspace=None,
+                neighbours=None, groups=None, positions=False):
     """
     Predict the background behind stars and correct their fluxes.
 
@@ -124,6 +124,10 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         The dtype of products and factorisation; float32 gives way to
         float64 where its digits do not suffice.
 
+    rows : (n,) `~numpy.ndarray` of int
+        The rows of the stars, by which ``neighbours`` and ``groups`` know
+        them.
+
     scene : `~lpiphot.lpi.scene.Scene`, optional
         The planes of a region with all that the stars need; they are
         made if not given.
@@ -140,10 +144,6 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     positions : bool, optional
         Whether positions are solved for.
 
-    rows : (n,) `~numpy.ndarray` of int, optional
-        The rows of the stars, by which ``neighbours`` and ``groups`` know
-        them. By default their numbers.
-
     Returns
     -------
     solutions : list of `StarSolution`
@@ -153,7 +153,6 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
     if scene is None:
         scene = field.scene(region_about(centres, stamp_shape, window_shape,
                                          field.image_shape))
-    rows = np.arange(len(centres)) if rows is None else rows
     limits = np.full(len(centres), np.inf)
     if field.robust:
         limits = scene.loudness.limits(centres, stamp_shape, window_shape)
@@ -201,6 +200,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
     float32_limit = FLOAT32_RANGE * training.noise
     if training.values.std() > float32_limit:
         dtype = np.dtype(float)
+    in_float64 = dtype == np.dtype(float)
     places, orders = _places(classes)
     means, covariances = joint_covariances(
         training.values, training.corners, places, stamp_shape, window_shape,
@@ -222,24 +222,21 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
         if math.prod(window_shape) < MIN_SHIFTS * order.size:
             dnt[i] |= flags.FEW_SHIFTS
         if not dnt[i] & flags.NO_HIDDEN_PIXELS:
-            values = known[i].flat[order[:n_good]]
-            variance = variances[i].flat[order]
             terms = np.empty((0, order.size))
             if neighbours is not None:
                 terms = neighbours.terms(templates[i].rows, centre,
                                          stamp_shape, order) / unit
-            if (dtype == np.dtype(float)
-                    or np.abs(terms).max(initial=0) < float32_limit):
-                conditional = _condition(covariance, variance, terms,
-                                         means[i][order], values)
-            if conditional is None and dtype != np.dtype(float):
-                # in float64, from the products on
+            given = (variances[i].flat[order], terms, means[i][order],
+                     known[i].flat[order[:n_good]])
+            if in_float64 or np.abs(terms).max(initial=0) < float32_limit:
+                conditional = _condition(covariance, *given)
+            if conditional is None and not in_float64:
+                # again, from the products on
                 _, (covariance,) = joint_covariances(
                     training.values, training.corners[i:i + 1],
                     places[i:i + 1], stamp_shape, window_shape,
                     np.dtype(float))
-                conditional = _condition(covariance, variance, terms,
-                                         means[i][order], values)
+                conditional = _condition(covariance, *given)
             if conditional is None:
                 dnt[i] |= flags.NOT_POSITIVE_DEFINITE
             else:
