@@ -63,7 +63,9 @@ class LPIBackgroundCorrector:
     stamp_shape : int or 2-tuple of int, optional
         The shape ``(ny, nx)`` in pixels, odd, of the stamp about each
         star whose pixels are predicted or used to predict. The cost of
-        a star grows with the third power of its number of pixels.
+        a star grows with the third power of its number of pixels. The
+        default is the paper's (section 5.1), as are those of
+        ``window_shape`` and ``condition_radius``.
 
     window_shape : int or 2-tuple of int, optional
         The shape ``(ny, nx)`` in pixels, odd, of the window of shifts
@@ -91,7 +93,8 @@ class LPIBackgroundCorrector:
         undetected stars make it skewed.
 
     condition_radius : float, optional
-        The pixels used to predict lie within this radius in pixels.
+        The pixels used to predict lie within this radius in pixels,
+        which belongs to the stamp: about half its width.
 
     gain : float or `~astropy.units.Quantity`, optional
         Electrons per data unit, for the photon noise of the stars. By
@@ -312,6 +315,11 @@ class LPIBackgroundCorrector:
         result : `~lpiphot.results.LPIResult`
             The table, and the residual, mask and predicted background
             as images, with a plot.
+
+        Raises
+        ------
+        TypeError, ValueError, astropy.units.UnitsError
+            As for calling the object.
         """
         call = self._open(data, phot, error, mask, background, templates)
         rows = self._solve_all(call, images=True)
@@ -496,9 +504,13 @@ class LPIBackgroundCorrector:
 
         Raises
         ------
+        TypeError, astropy.units.UnitsError
+            As for calling the object.
+
         ValueError
-            If an id is not in the table, or several rows have it, or the
-            background behind this star cannot be predicted.
+            As there; and if an id is not in the table, or several rows
+            have it, or the background behind this star cannot be
+            predicted.
         """
         call = self._open(data, phot, error, mask, background, templates)
         names = np.atleast_1d(ids).tolist()

@@ -293,6 +293,11 @@ class GPRImputer:
         result : `~lpiphot.imputation.GPRImputation`
             The clean image, the errors and flags of all pixels, and the
             kernels, with a plot.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for calling the object.
         """
         values, bad, unit = parse_pixels(data, mask=mask)
         _check_good(values, bad)
@@ -414,7 +419,7 @@ class GPRImputer:
         ValueError
             If there is no trained kernel; see `fit`.
 
-        OSError
+        FileExistsError
             If the file exists.
         """
         self._check_trained('save')
@@ -443,6 +448,9 @@ class GPRImputer:
 
         Raises
         ------
+        OSError
+            If the file cannot be read.
+
         ValueError
             If the file holds no trained kernel.
         """

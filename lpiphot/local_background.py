@@ -129,6 +129,11 @@ class LPILocalBackground(LocalBackground):
             The background of each star, in the unit of the data. It is
             NaN where LPI has none: photutils then subtracts none, and
             sets its flag 2048.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the data or the mask cannot be used.
         """
         reader = ImageReader(data, mask=mask)
         image, _, no_data = reader.read()

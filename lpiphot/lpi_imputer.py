@@ -262,6 +262,11 @@ class LPIImputer:
         -------
         result : `~lpiphot.imputation.LPIImputation`
             The image, uncertainty, flags and draws, with a plot.
+
+        Raises
+        ------
+        TypeError, ValueError, astropy.units.UnitsError
+            As for calling the object.
         """
         known = data
         if isinstance(getattr(data, 'uncertainty', None), UnknownUncertainty):

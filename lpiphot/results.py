@@ -92,8 +92,8 @@ class Prediction:
 
     Attributes
     ----------
-    id : int
-        The id of the star in the table.
+    id : int or str
+        The id of the star in the table, or its row if there are none.
 
     centre : 2-tuple of int
         The pixel ``(y, x)`` of the image at the middle of the stamp.
@@ -105,7 +105,7 @@ class Prediction:
         0 for ignored, 1 for good, 2 for hidden pixels.
 
     psf : 2-D `~numpy.ndarray`
-        The unit-flux PSF.
+        The absolute value of the unit-flux PSF.
 
     mean : (n_hidden,) `~numpy.ndarray`
         The mean of the predicted background (equation 4). Among stars too
@@ -145,7 +145,7 @@ class Prediction:
 
         Parameters
         ----------
-        name : int
+        name : int or str
             The id of the star.
 
         solution : ``lpiphot.lpi.solve.StarSolution``
@@ -205,7 +205,8 @@ class Prediction:
         Returns
         -------
         stamps : (n_draws, ny, nx) `~numpy.ndarray`
-            The stamp with the hidden pixels replaced by each draw.
+            The stamp with the hidden pixels replaced by each draw, as
+            plain numbers in ``unit``.
 
         Raises
         ------
@@ -235,6 +236,11 @@ class Prediction:
         -------
         figure : `~matplotlib.figure.Figure`
             The figure. Needs ``matplotlib``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the number of draws is no integer or negative.
         """
         from lpiphot._plots import plot_prediction
 

@@ -117,6 +117,11 @@ class RecoveryResult:
         -------
         stars : `~astropy.table.QTable`
             Rows of the table.
+
+        Raises
+        ------
+        ValueError
+            If ``way`` is none of these.
         """
         recovered = np.asarray(self.table['recovered'], dtype=bool)
         return self.table[recovered & choose(self.table, way)]
