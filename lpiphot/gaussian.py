@@ -50,12 +50,12 @@ class Conditional(NamedTuple):
         """
         return self.factor @ self.factor.T
 
-    def times(self, unit):
+    def times(self, scale):
         """
         Return the distribution of the values times a number, in float64.
         """
-        return self._replace(mean=self.mean.astype(float) * unit,
-                             factor=self.factor.astype(float) * unit)
+        return self._replace(mean=self.mean.astype(float) * scale,
+                             factor=self.factor.astype(float) * scale)
 
 
 def condition(covariance, mean, known):

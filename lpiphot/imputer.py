@@ -303,9 +303,9 @@ class GPRImputer:
         _check_good(values, bad)
         shape = values.shape[-2:]
         models, parts = [], []
-        for pixels, hidden in zip(values.reshape(-1, *shape),
-                                  bad.reshape(-1, *shape), strict=True):
-            model, filled = self._fill(pixels, hidden, unit)
+        for pixels, bad_ones in zip(values.reshape(-1, *shape),
+                                    bad.reshape(-1, *shape), strict=True):
+            model, filled = self._fill(pixels, bad_ones, unit)
             models.append(model)
             parts.append(filled)
         value, std, bits = map(np.concatenate, zip(*parts, strict=True))
@@ -385,8 +385,8 @@ class GPRImputer:
             msg = 'training_mask must have a mask for every image, or for none'
             raise ValueError(msg)
         planes, training = [], []
-        for image, hidden, wanted in zip(images, masks, chosen, strict=True):
-            values, bad, _ = parse_pixels(image, mask=hidden)
+        for image, its_mask, wanted in zip(images, masks, chosen, strict=True):
+            values, bad, _ = parse_pixels(image, mask=its_mask)
             _check_good(values, bad)
             planes.extend(Plane.of(values[number], bad[number])
                           for number in np.ndindex(values.shape[:-2]))
@@ -515,18 +515,18 @@ class GPRImputer:
         """
         kernel, width = self._only_kernel()
         shape = width, width
-        hidden = (np.zeros(shape, dtype=bool) if mask is None
-                  else np.array(mask, dtype=bool))
-        if hidden.shape != shape:
-            msg = f'mask must have the shape {shape}; got {hidden.shape}'
+        bad = (np.zeros(shape, dtype=bool) if mask is None
+               else np.array(mask, dtype=bool))
+        if bad.shape != shape:
+            msg = f'mask must have the shape {shape}; got {bad.shape}'
             raise ValueError(msg)
         centre = width // 2
-        hidden[centre, centre] = True
-        if hidden.all():
+        bad[centre, centre] = True
+        if bad.all():
             msg = 'mask must leave at least one good pixel in the window'
             raise ValueError(msg)
         dy, dx = offsets(width)
-        good = ~hidden[dy + centre, dx + centre]
+        good = ~bad[dy + centre, dx + centre]
         try:
             found = weights(kernel, dy[good], dx[good])
         except np.linalg.LinAlgError:
@@ -536,7 +536,7 @@ class GPRImputer:
                    'smaller amplitude')
             raise ValueError(msg) from None
         values = np.zeros(shape)
-        values[~hidden] = found.values
+        values[~bad] = found.values
         return values, float(found.variance)
 
     def describe(self, n_filled):

@@ -48,12 +48,12 @@ class Correction(NamedTuple):
     covariance: np.ndarray
     chi2: float
 
-    def times(self, unit):
+    def times(self, scale):
         """
         Return the corrections of fluxes times a number.
         """
-        return Correction(*(value * unit for value in self[:4]),
-                          self.covariance * unit ** 2, self.chi2)
+        return Correction(*(value * scale for value in self[:4]),
+                          self.covariance * scale ** 2, self.chi2)
 
 
 def correct(conditional, templates, residual, level):

@@ -196,7 +196,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
     dnt[_near_fallback(scene, centres, *shapes)] |= flags.INFILL_MEDIAN
 
     training = _training(scene, centres, limit, shapes)
-    level, unit = training.level, training.unit
+    level, scale = training.level, training.scale
     float32_limit = FLOAT32_RANGE * training.noise
     if training.values.std() > float32_limit:
         dtype = np.dtype(float)
@@ -209,9 +209,9 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
         free_places = FreePlaces(training.values, training.mask,
                                  training.corners, stamp_shape, window_shape,
                                  dtype)
-    known = (scene.filled[pixels] - level) / unit
-    residuals = (scene.residual[pixels] - level) / unit
-    variances = star_variances(scene, pixels, classes == HIDDEN) / unit ** 2
+    known = (scene.filled[pixels] - level) / scale
+    residuals = (scene.residual[pixels] - level) / scale
+    variances = star_variances(scene, pixels, classes == HIDDEN) / scale ** 2
 
     solutions = []
     for i, (centre, order, covariance) in enumerate(
@@ -225,7 +225,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
             terms = np.empty((0, order.size))
             if neighbours is not None:
                 terms = neighbours.terms(templates[i].rows, centre,
-                                         stamp_shape, order) / unit
+                                         stamp_shape, order) / scale
             given = (variances[i].flat[order], terms, means[i][order],
                      known[i].flat[order[:n_good]])
             if in_float64 or np.abs(terms).max(initial=0) < float32_limit:
@@ -242,32 +242,32 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
             else:
                 on_hidden = templates[i].values(hidden)
                 correction = correct(conditional, on_hidden,
-                                     residuals[i].flat[hidden], level / unit)
+                                     residuals[i].flat[hidden], level / scale)
                 if field.robust:
                     conditional, correction = _predict_typical(
                         conditional, correction, covariance, on_hidden,
                         partial(free_places.typical_errors, i, order,
                                 means[i], templates[i].stamps))
-                conditional = conditional.times(unit)
-                correction = correction.times(unit)
+                conditional = conditional.times(scale)
+                correction = correction.times(scale)
                 dnt[i] |= _misfit(correction, hidden.size, sources.flux[i])
         solutions.append(StarSolution(
             centre, classes[i], int(n_good_first[i]), stamps[i],
-            np.where(no_data[i], known[i], residuals[i]) * unit + level,
+            np.where(no_data[i], known[i], residuals[i]) * scale + level,
             level, conditional, templates[i].rows, correction, int(dnt[i])))
     return solutions
 
 
 class _Training(NamedTuple):
     """
-    The pixels from which some stars learn: ``values`` times ``unit`` about
+    The pixels from which some stars learn: ``values`` times ``scale`` about
     ``level``; the noise of these values, the masked ones, and where windows
     begin.
     """
 
     values: np.ndarray
     noise: float
-    unit: float
+    scale: float
     level: float
     mask: np.ndarray
     corners: np.ndarray
@@ -286,8 +286,8 @@ def _training(scene, centres, limit, shapes):
     # Squares of values in erg/s/cm2/A are beyond float32. All that is solved
     # is in units of the noise, of a power of 2 near it: this rounds nothing.
     noise = image_noise(values)
-    unit = math.ldexp(1.0, math.frexp(noise)[1]) if noise > 0 else 1.0
-    return _Training(values / unit, noise / unit, unit, level,
+    scale = math.ldexp(1.0, math.frexp(noise)[1]) if noise > 0 else 1.0
+    return _Training(values / scale, noise / scale, scale, level,
                      scene.mask[part], corners)
 
 

@@ -71,16 +71,16 @@ def star_variances(scene, pixels, hidden):
     raw = scene.star_variance[pixels]
     variances = np.maximum(raw, 0)
     if scene.error_level is not None:
-        known, level, model = (plane[pixels] for plane in (
+        masked, level, model = (plane[pixels] for plane in (
             scene.mask, scene.error_level, scene.model))
         for i, chosen in enumerate(hidden):
             variances[i][chosen] = photon_variance(
                 raw[i][chosen], level[i][chosen], model[i][chosen],
-                known[i][chosen], scene.inverse_gain)
+                masked[i][chosen], scene.inverse_gain)
     return variances
 
 
-def photon_variance(excess, level, model, known, typical):
+def photon_variance(excess, level, model, masked, typical):
     """
     Return the variance by the photons of a star, given squared errors.
 
@@ -101,9 +101,9 @@ def photon_variance(excess, level, model, known, typical):
     model : (n,) `~numpy.ndarray`
         The stars.
 
-    known : (n,) bool `~numpy.ndarray`
-        The pixels of which there is an excess: those that stars are bright
-        on. On others, ``level`` is the squared error itself.
+    masked : (n,) bool `~numpy.ndarray`
+        The masked pixels, which stars are bright on: they alone have an
+        excess. On others, ``level`` is the squared error itself.
 
     typical : float
         The factor of the image, to which that of a faint star is drawn.
@@ -114,17 +114,17 @@ def photon_variance(excess, level, model, known, typical):
         The variances, never negative.
     """
     light = np.abs(model)
-    lit = known & (light > 0)
+    lit = masked & (light > 0)
     if not lit.any():
-        return np.where(known, np.maximum(excess, 0), typical * light)
+        return np.where(masked, np.maximum(excess, 0), typical * light)
     factor = max(0.0, float(np.quantile(
         excess[lit] / light[lit], 0.5, weights=light[lit],
         method='inverted_cdf')))
     # of counts the noise of the variance is in proportion to its root
     root = np.sqrt(level + factor * light)
     left = np.divide(excess - factor * light, root, out=np.zeros_like(root),
-                     where=known & (root > 0))
-    far = left > MAX_SIGMA * MAD_TO_SIGMA * np.median(np.abs(left[known]))
+                     where=masked & (root > 0))
+    far = left > MAX_SIGMA * MAD_TO_SIGMA * np.median(np.abs(left[masked]))
     near = lit & ~far
     prior = SHRINK_SNR ** 2 * np.median(level)
     weight = light[near] @ light[near] + prior
