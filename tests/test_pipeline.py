@@ -115,15 +115,15 @@ def test_wide_stars(fwhm):
     Stars much wider than the first guess, among them faint ones, and more
     hot pixels than stars.
     """
-    shape = 400, 420
-    params = make_model_params(shape, 40, min_separation=3 * fwhm,
+    shape = 290, 310
+    params = make_model_params(shape, 20, min_separation=3 * fwhm,
                                border_size=20, seed=5,
                                flux=(100 * fwhm ** 2, 900 * fwhm ** 2))
     data = make_model_image(shape, CircularGaussianPRF(fwhm=fwhm), params,
                             model_shape=(91, 91)) / 50
     rng = np.random.default_rng(6)
     data += rng.normal(1000.0, SIGMA, shape)
-    hot = rng.integers(400, size=(120, 2))
+    hot = rng.integers(290, size=(120, 2))
     data[tuple(hot.T)] += rng.uniform(20, 500, 120)
     # widths of single stars scatter by a tenth
     assert np.isclose(PSFPipeline()(data).fwhm, fwhm, rtol=0.06)
@@ -224,11 +224,10 @@ def test_holes(scene):
 
 def test_same_result_every_time(scene, result):
     data, _ = scene
-    pipeline = PSFPipeline()
-    before = pickle.dumps(pipeline)
-    for other in (pipeline(data), pickle.loads(before)(data)):
-        assert np.array_equal(other.table['flux_fit'],
-                              result.table['flux_fit'])
+    before = pickle.dumps(PSFPipeline())
+    pipeline = pickle.loads(before)
+    assert np.array_equal(pipeline(data).table['flux_fit'],
+                          result.table['flux_fit'])
     assert pickle.dumps(pipeline) == before
 
 
