@@ -17,6 +17,7 @@ from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.validation.environment import (BLEND_FWHM, add_environment,
                                             subtract_stars)
 from lpiphot.validation.injection import inject_stars, random_positions
+from lpiphot.validation.matching import nearest_distance
 from lpiphot.validation.recovery_result import RecoveryResult
 
 __all__ = ['check_blank_positions']
@@ -132,12 +133,8 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
     n = len(result)
     result.add_column(np.ones(n, dtype=int), 0, name='round')
     result['recovered'] = np.ones(n, dtype=bool)
-    distance = np.full(n, np.inf)
-    if len(xy_known) > 0:
-        distance = np.min(np.hypot(
-            result['x_true'][:, np.newaxis] - xy_known[:, 0],
-            result['y_true'][:, np.newaxis] - xy_known[:, 1]), axis=1)
-    result['existing_distance'] = distance
+    xy = np.transpose((result['x_true'], result['y_true']))
+    result['existing_distance'] = nearest_distance(xy, xy_known)
     # positions of one image are apart, and those of others do not matter
     result['injected_distance'] = np.full(n, np.inf)
     add_environment(result, residual, no_place, xy_known, fwhm=fwhm,

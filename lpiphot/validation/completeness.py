@@ -7,9 +7,9 @@ import numpy as np
 from astropy.stats import binom_conf_interval
 from astropy.table import QTable
 from scipy.optimize import isotonic_regression
-from scipy.spatial import KDTree
 
-from lpiphot.validation.matching import match_positions
+from lpiphot.validation.matching import (finite_positions, match_positions,
+                                         nearest_distance)
 
 __all__ = ['completeness_curve', 'completeness_limits', 'count_detections']
 
@@ -154,13 +154,8 @@ def count_detections(xy_true, xy_found, radius, *, existing=None):
     n_found = int(np.count_nonzero(other))
     other[index[index >= 0]] = False
     n_other = int(np.count_nonzero(other))
-    n_existing = 0
-    existing = np.asarray([] if existing is None else existing, dtype=float)
-    existing = existing.reshape(-1, 2)
-    existing = existing[np.isfinite(existing).all(axis=1)]
-    if len(existing) > 0 and n_other > 0:
-        distance = KDTree(existing).query(xy_found[other])[0]
-        n_existing = int(np.count_nonzero(distance <= radius))
+    n_existing = int(np.count_nonzero(nearest_distance(
+        xy_found[other], finite_positions('existing', existing)) <= radius))
     n_matched = int(np.count_nonzero(index >= 0))
     n_false = n_other - n_existing
     n_true = len(index)

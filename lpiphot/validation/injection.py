@@ -11,10 +11,10 @@ from astropy.nddata import NDData, StdDevUncertainty
 from astropy.table import Table
 from photutils.datasets import apply_poisson_noise, make_model_image
 from photutils.utils import calc_total_error
-from scipy.spatial import KDTree
 
 from lpiphot._positions import first_of_close
 from lpiphot._psf_names import psf_names
+from lpiphot.validation.matching import finite_positions, nearest_distance
 
 __all__ = ['gain_from_error', 'inject_stars', 'random_positions']
 
@@ -103,7 +103,7 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
             msg = (f'mask must have the shape {(ny, nx)} of the image, got '
                    f'{mask.shape}.')
             raise ValueError(msg)
-    avoid = _finite_positions('avoid', avoid)
+    avoid = finite_positions('avoid', avoid)
 
     # discs of half the distance fill pi / sqrt(12) of a plane at most
     room = np.prod(np.array(shape, dtype=float) - 2 * border
@@ -129,8 +129,8 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
         if mask is not None:
             column, row = np.floor(new + 0.5).astype(int).T
             new = new[~mask[row, column]]
-        new = new[_is_apart(new, avoid, avoid_radius)]
-        new = new[_is_apart(new, xy, min_separation)]
+        new = new[nearest_distance(new, avoid) >= avoid_radius]
+        new = new[nearest_distance(new, xy) >= min_separation]
         idle = idle + 1 if len(new) == 0 else 0
         new = new[first_of_close(new, min_separation)]
         xy = np.concatenate((xy, new))
@@ -277,28 +277,6 @@ def gain_from_error(data, error, *, mask=None):
         return None
     excess[excess <= 0] = np.nan
     return float(np.nanmedian((data[bright] - level) / excess))
-
-
-def _finite_positions(name, xy):
-    """
-    Return the finite ones of positions as an (n, 2) array.
-    """
-    xy = np.empty((0, 2)) if xy is None else np.asarray(xy, dtype=float)
-    if xy.size == 0:
-        return np.empty((0, 2))
-    if xy.ndim != 2 or xy.shape[1] != 2:
-        msg = f'{name} must have the shape (n, 2), got {xy.shape}.'
-        raise ValueError(msg)
-    return xy[np.isfinite(xy).all(axis=1)]
-
-
-def _is_apart(xy, others, distance):
-    """
-    Return which of (n, 2) positions keep a distance from all others.
-    """
-    if len(others) == 0 or len(xy) == 0:
-        return np.ones(len(xy), dtype=bool)
-    return KDTree(others).query(xy)[0] >= distance
 
 
 def _star_image(shape, psf_model, params, unit, model_shape):

@@ -6,7 +6,7 @@ One-to-one matches between true and found positions.
 import numpy as np
 from scipy.spatial import KDTree
 
-__all__ = ['match_positions']
+__all__ = ['finite_positions', 'match_positions', 'nearest_distance']
 
 
 def match_positions(xy_true, xy_found, radius, *, existing=None):
@@ -71,14 +71,56 @@ def match_positions(xy_true, xy_found, radius, *, existing=None):
 
     matched = distance <= radius
     matched &= nearest_true[nearest_found] == np.arange(len(true))
-    if existing is not None:
-        existing = _as_positions('existing', existing)
-        existing = existing[np.isfinite(existing).all(axis=1)]
-        if len(existing) > 0:
-            other, _ = KDTree(existing).query(xy_found[found][nearest_found])
-            matched &= distance < other
+    matched &= distance < nearest_distance(
+        xy_found[found][nearest_found],
+        finite_positions('existing', existing))
     index[true[matched]] = found[nearest_found[matched]]
     return index
+
+
+def finite_positions(name, xy):
+    """
+    Return the finite ones of some positions.
+
+    Parameters
+    ----------
+    name : str
+        What messages call them.
+
+    xy : (n, 2) array_like or `None`
+        The positions, if there are any.
+
+    Returns
+    -------
+    xy : (m, 2) `~numpy.ndarray`
+        Those whose x and y are both finite.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong.
+    """
+    xy = _as_positions(name, [] if xy is None else xy)
+    return xy[np.isfinite(xy).all(axis=1)]
+
+
+def nearest_distance(xy, others):
+    """
+    Return the distance of positions to the nearest of others.
+
+    Parameters
+    ----------
+    xy, others : (n, 2), (m, 2) `~numpy.ndarray`
+        The positions, all finite.
+
+    Returns
+    -------
+    distance : (n,) `~numpy.ndarray`
+        The distances; infinite if there are no others.
+    """
+    if len(xy) == 0 or len(others) == 0:
+        return np.full(len(xy), np.inf)
+    return KDTree(others).query(xy)[0]
 
 
 def _as_positions(name, xy):

@@ -8,7 +8,8 @@ from astropy.table import QTable
 from scipy.spatial import KDTree
 
 from lpiphot.validation.columns import plain_values
-from lpiphot.validation.matching import match_positions
+from lpiphot.validation.matching import (finite_positions, match_positions,
+                                         nearest_distance)
 
 __all__ = ['pair_stars']
 
@@ -78,7 +79,8 @@ def pair_stars(stars, catalogue, radius, *, existing=None, measured=None,
     recovered = index >= 0
     pairs = QTable({'x_true': xy[:, 0], 'y_true': xy[:, 1],
                     'flux_true': stars['flux'], 'recovered': recovered,
-                    'existing_distance': _distance(xy, existing),
+                    'existing_distance': nearest_distance(
+                        xy, finite_positions('existing', existing)),
                     'injected_distance': _distance_to_others(xy)})
     for name in catalogue.colnames:
         column = catalogue[name]
@@ -93,18 +95,6 @@ def pair_stars(stars, catalogue, radius, *, existing=None, measured=None,
         pairs[f'z_{name}'].info.description = (
             f'({flux} - flux_true) / {error}')
     return pairs
-
-
-def _distance(xy, existing):
-    """
-    Return the distances of (n, 2) positions to the nearest other one.
-    """
-    existing = np.asarray([] if existing is None else existing, dtype=float)
-    existing = existing.reshape(-1, 2)
-    existing = existing[np.isfinite(existing).all(axis=1)]
-    if len(existing) == 0 or len(xy) == 0:
-        return np.full(len(xy), np.inf)
-    return KDTree(existing).query(xy)[0]
 
 
 def _distance_to_others(xy):

@@ -8,6 +8,8 @@ Values that are not finite, or masked, are left out everywhere.
 import numpy as np
 from scipy.stats import iqr, spearmanr
 
+from lpiphot.validation.columns import plain_values
+
 __all__ = ['change_ratio', 'finite_values', 'outlier_fraction',
            'rank_correlation', 'robust_width', 'zscore_summary']
 
@@ -99,9 +101,8 @@ def rank_correlation(first, second):
         1 / sqrt(n - 1). NaN for less than three pairs, or if all values
         are the same.
     """
-    first, second = (
-        np.ma.filled(np.ma.asanyarray(values, dtype=float), np.nan).ravel()
-        for values in (first, second))
+    first, second = (plain_values(values).ravel()
+                     for values in (first, second))
     both = np.isfinite(first) & np.isfinite(second)
     first, second = first[both], second[both]
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -142,8 +143,7 @@ def change_ratio(before, after, true, error, *, robust=False):
         The ratio; NaN for less than two stars.
     """
     before, after, true, error = (
-        np.ma.filled(np.ma.asanyarray(values, dtype=float), np.nan)
-        for values in (before, after, true, error))
+        plain_values(values) for values in (before, after, true, error))
     with np.errstate(divide='ignore', invalid='ignore'):
         change, wrong = (before - after) / error, (before - true) / error
         both = np.isfinite(change) & np.isfinite(wrong)
@@ -167,5 +167,5 @@ def finite_values(z):
     values : (n,) `~numpy.ndarray`
         A 1-D array, float64.
     """
-    z = np.ma.filled(np.ma.asanyarray(z, dtype=float), np.nan).ravel()
+    z = plain_values(z).ravel()
     return z[np.isfinite(z)]
