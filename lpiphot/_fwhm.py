@@ -14,7 +14,12 @@ from scipy.spatial import KDTree
 
 from lpiphot._psf_names import psf_names
 
-__all__ = ['box_shape', 'image_fwhm', 'model_fwhm']
+__all__ = ['BOX', 'RING', 'box_shape', 'image_fwhm', 'model_fwhm']
+
+# Of PSF fits, in FWHM: the radii of the ring with the local background of a
+# star, and the width of the box of pixels that are fitted
+RING = (2.0, 4.0)
+BOX = 2.5
 
 # The search for the FWHM: first guess in pixels, number of rounds, change
 # between rounds that ends them, number of stars used at most, number of

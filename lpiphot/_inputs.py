@@ -10,10 +10,10 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.utils.masked import Masked
 
-__all__ = ['Image', 'ImageReader', 'as_count', 'as_finite', 'as_gain',
-           'as_image', 'as_mask', 'as_number', 'as_optional', 'as_plane',
-           'as_positions', 'as_seed', 'as_shape', 'as_shapes', 'parse_image',
-           'parse_pixels', 'std_of', 'unit_name']
+__all__ = ['Image', 'ImageReader', 'as_choice', 'as_count', 'as_finite',
+           'as_gain', 'as_image', 'as_mask', 'as_number', 'as_optional',
+           'as_plane', 'as_positions', 'as_range', 'as_seed', 'as_shape',
+           'as_shapes', 'parse_image', 'parse_pixels', 'std_of', 'unit_name']
 
 
 class Image(NamedTuple):
@@ -320,6 +320,18 @@ def as_mask(name, mask, shape):
                f'{mask.shape}')
         raise ValueError(msg)
     return np.broadcast_to(mask, shape)
+
+
+def as_choice(name, value, choices):
+    """
+    Return a value that is one of some.
+    """
+    if value not in list(choices):
+        msg = (f'{name} must be one of '
+               f'{", ".join(repr(choice) for choice in choices)}; got '
+               f'{value!r}')
+        raise ValueError(msg)
+    return value
 
 
 def as_count(name, value, smallest=0):

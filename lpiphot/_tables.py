@@ -13,7 +13,7 @@ from lpiphot._inputs import unit_name
 
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
            'column_values', 'find_column', 'flux_unit_of', 'neighbour_values',
-           'pair_table', 'rows_of']
+           'pair_table', 'rows_of', 'versions']
 
 # Names under which photutils, now and earlier, and its users have the
 # fitted position and flux.
@@ -213,9 +213,16 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
                            else u.Quantity(values[name], unit))
             table[name].info.description = description
     table.meta = _flat(table.meta) | {
-        f'lpiphot_{key}': value for key, value in parameters.items()} | {
-        f'{package}_version': version(package) for package in
-        ('lpiphot', 'numpy', 'astropy', 'photutils')}
+        f'lpiphot_{key}': value
+        for key, value in parameters.items()} | versions()
+
+
+def versions():
+    """
+    Return metadata of the packages that numbers of a table rest on.
+    """
+    return {f'{package}_version': version(package)
+            for package in ('lpiphot', 'numpy', 'astropy', 'photutils')}
 
 
 def pair_table(table, correlations):

@@ -15,9 +15,9 @@ from astropy.table import QTable
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
-from lpiphot._inputs import (ImageReader, as_count, as_gain, as_number,
-                             as_optional, as_plane, as_seed, as_shape,
-                             as_shapes)
+from lpiphot._inputs import (ImageReader, as_choice, as_count, as_gain,
+                             as_number, as_optional, as_plane, as_seed,
+                             as_shape, as_shapes)
 from lpiphot._outputs import with_unit
 from lpiphot._parallel import run_jobs
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
@@ -193,11 +193,8 @@ class LPIBackgroundCorrector:
         self.condition_radius = as_number('condition_radius',
                                           condition_radius)
         self.gain = as_optional('gain', gain)
-        if neighbours not in (None, 'flux_err', 'group_id'):
-            msg = ("neighbours must be None, 'flux_err' or 'group_id'; got "
-                   f'{neighbours!r}')
-            raise ValueError(msg)
-        self.neighbours = neighbours
+        self.neighbours = as_choice('neighbours', neighbours,
+                                    (None, 'flux_err', 'group_id'))
         self.positions = bool(positions)
         self.dtype = _float_name(dtype)
         self.n_threads = as_count('n_threads', n_threads, 1)

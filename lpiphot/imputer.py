@@ -15,8 +15,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
 from lpiphot._files import whole_file
-from lpiphot._inputs import (as_count, as_finite, as_number, as_seed,
-                             parse_pixels)
+from lpiphot._inputs import (as_choice, as_count, as_finite, as_number,
+                             as_seed, parse_pixels)
 from lpiphot._outputs import add_to_metadata, replace_pixels
 from lpiphot._parallel import run_jobs
 from lpiphot.gpr.fill import Filled, Filler
@@ -182,8 +182,7 @@ class GPRImputer:
                  period=PERIOD, noise=None, method=None, training_mad=10.0,
                  training_clip=5.0, max_training=8000, clear_mask=False,
                  n_threads=1, progress_bar=False, rng=None):
-        _check_choice('kernel', kernel, KERNELS)
-        self.kernel = kernel
+        self.kernel = as_choice('kernel', kernel, KERNELS)
         self.width = as_count('width', width, 3)
         if self.width % 2 == 0 or self.width > MAX_WIDTH:
             msg = f'width must be odd and from 3 to {MAX_WIDTH}; got {width!r}'
@@ -193,8 +192,7 @@ class GPRImputer:
         self.length_scale = (None if length_scale is None
                              else _as_scales(length_scale))
         self.angle = None if angle is None else _as_angle(angle)
-        _check_choice('stretch', stretch, (None, 'axes', 'angle'))
-        self.stretch = stretch
+        self.stretch = as_choice('stretch', stretch, (None, 'axes', 'angle'))
         self.period = as_number('period', period)
         self._check_used(length_scale)
         self.noise = noise
@@ -203,8 +201,7 @@ class GPRImputer:
         fixed = amplitude is not None and length_scale is not None
         if method is None:
             method = 'single' if fixed else 'local'
-        _check_choice('method', method, ('local', 'single'))
-        self.method = method
+        self.method = as_choice('method', method, ('local', 'single'))
         self.training_mad = as_number('training_mad', training_mad)
         self.training_clip = as_number('training_clip', training_clip)
         self.max_training = as_count('max_training', max_training, 100)
@@ -669,14 +666,6 @@ class GPRImputer:
         filler.fill_holes(filled)
         filled.value[:] += plane.level
         return model, filled
-
-
-def _check_choice(name, value, choices):
-    if value not in list(choices):
-        msg = (f'{name} must be one of '
-               f'{", ".join(repr(choice) for choice in choices)}; got '
-               f'{value!r}')
-        raise ValueError(msg)
 
 
 def _as_scales(value):

@@ -12,18 +12,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 from photutils.background import LocalBackground, MedianBackground
 from photutils.psf import PSFPhotometry
 
-from lpiphot._fwhm import box_shape, model_fwhm
+from lpiphot._fwhm import BOX, RING, box_shape, model_fwhm
 from lpiphot._inputs import ImageReader
 from lpiphot._psf_names import psf_names
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.lpi.psf import PSF, Sources
 
 __all__ = ['LPILocalBackground']
-
-# Radii in FWHM of the ring of the first fit, and size in FWHM of its box,
-# as of `lpiphot.pipeline.PSFPipeline`
-_RING = (2.0, 4.0)
-_BOX = 2.5
 
 
 class LPILocalBackground(LocalBackground):
@@ -98,7 +93,7 @@ class LPILocalBackground(LocalBackground):
             raise TypeError(msg)
         fwhm = model_fwhm(corrector.psf_model, _grid_shape(
             corrector.psf_model))
-        super().__init__(*(fwhm * radius for radius in _RING),
+        super().__init__(*(fwhm * radius for radius in RING),
                          bkg_estimator=MedianBackground())
         self.corrector = corrector
         self._fwhm = fwhm
@@ -155,7 +150,7 @@ class LPILocalBackground(LocalBackground):
         result = self.corrector.run(image, table, mask=no_data)
 
         # the pixels of the fit, as photutils takes them
-        size = box_shape(_BOX * self._fwhm)
+        size = box_shape(BOX * self._fwhm)
         rows, columns = (
             np.ceil(axis - 0.5).astype(int)[:, np.newaxis]
             + np.arange(size) - size // 2 for axis in (y, x))
@@ -189,7 +184,7 @@ class LPILocalBackground(LocalBackground):
         ring = LocalBackground(self.inner_radius, self.outer_radius,
                                bkg_estimator=self.bkg_estimator)
         photometry = PSFPhotometry(
-            model, box_shape(_BOX * self._fwhm),
+            model, box_shape(BOX * self._fwhm),
             aperture_radius=self._fwhm, local_bkg_estimator=ring)
         with warnings.catch_warnings():
             # the flags of the photometry that calls tell of these

@@ -13,8 +13,9 @@ from astropy.nddata import NDData, UnknownUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
-from lpiphot._inputs import (ImageReader, as_count, as_mask, as_number,
-                             as_positions, as_seed, as_shape, as_shapes)
+from lpiphot._inputs import (ImageReader, as_choice, as_count, as_mask,
+                             as_number, as_positions, as_seed, as_shape,
+                             as_shapes)
 from lpiphot._outputs import add_to_metadata, replace_pixels
 from lpiphot._parallel import run_levels
 from lpiphot.imputation import LPIImputation, noise_of_measured
@@ -152,10 +153,7 @@ class LPIImputer:
                    f'of stamp_shape {self.stamp_shape}; got '
                    f'{condition_distance}')
             raise ValueError(msg)
-        if order not in ORDERS:
-            msg = f'order must be one of {ORDERS}; got {order!r}'
-            raise ValueError(msg)
-        self.order = order
+        self.order = as_choice('order', order, ORDERS)
         self.clear_mask = bool(clear_mask)
         self.n_threads = as_count('n_threads', n_threads, 1)
         self.progress_bar = bool(progress_bar)

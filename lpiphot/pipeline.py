@@ -25,15 +25,12 @@ from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from photutils.utils.exceptions import NoDetectionsWarning
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
-from lpiphot._fwhm import box_shape, image_fwhm, model_fwhm
+from lpiphot._fwhm import BOX, RING, box_shape, image_fwhm, model_fwhm
 from lpiphot._inputs import as_number, as_shape, parse_image
 from lpiphot._noise import NOISE_STEP, opposite_steps
 from lpiphot._positions import first_of_close
 
 __all__ = ['NoSourcesError', 'PSFPipeline', 'PipelineResult']
-
-# Radii in FWHM of the ring around a star with its local background
-_RING = (2.0, 4.0)
 
 # Part of the pixels above which constant ones are taken for padding
 _MAX_FLAT = 0.01
@@ -321,10 +318,10 @@ class PSFPipeline:
                    f'FWHM of {fwhm:.2f} pixels. Lower the threshold, or give '
                    'fwhm if stars are narrower or wider.')
             raise NoSourcesError(msg)
-        ring = LocalBackground(*(fwhm * radius for radius in _RING),
+        ring = LocalBackground(*(fwhm * radius for radius in RING),
                                bkg_estimator=MedianBackground())
         photometry = PSFPhotometry(
-            psf_model.copy(), self.fit_shape or box_shape(2.5 * fwhm),
+            psf_model.copy(), self.fit_shape or box_shape(BOX * fwhm),
             aperture_radius=fwhm, xy_bounds=fwhm, local_bkg_estimator=ring,
             progress_bar=self.progress_bar)
 

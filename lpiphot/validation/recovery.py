@@ -21,6 +21,7 @@ from lpiphot._inputs import (ImageReader, as_count, as_finite, as_gain,
                              as_number, as_optional, as_range, as_seed)
 from lpiphot._parallel import one_blas_thread, show_progress
 from lpiphot._psf_names import psf_names
+from lpiphot._tables import versions
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.pipeline import as_psf
 from lpiphot.validation.environment import (BLEND_FWHM, add_environment,
@@ -505,8 +506,7 @@ class InjectionRecovery:
             **{f'recovery_measured_{name}': ' '.join(
                 str(item) for item in names)
                for name, names in measured.items()},
-            **{f'{package}_version': version(package) for package in
-               ('lpiphot', 'numpy', 'astropy', 'photutils')},
+            **versions(),
             'recovery_counts': {key: [count[key] for count in counts]
                                 for key in counts[0]},
         }
