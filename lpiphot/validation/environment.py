@@ -235,6 +235,11 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
     -------
     residual : (ny, nx) `~numpy.ndarray`
         Data minus model, float64.
+
+    Raises
+    ------
+    ValueError
+        If ``psf_model`` is no PSF.
     """
     data = np.array(getattr(data, 'value', data), dtype=float)
     names = psf_names(psf_model)

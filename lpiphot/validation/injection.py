@@ -194,7 +194,8 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
         If ``params`` is not a table.
 
     ValueError
-        If a column is missing, or ``gain`` is not positive.
+        If a column is missing, ``gain`` is not positive, or
+        ``psf_model`` is no PSF.
     """
     if not isinstance(params, Table):
         msg = f'params must be an astropy Table, got {type(params).__name__}.'
