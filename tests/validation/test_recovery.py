@@ -8,7 +8,6 @@ import os
 import pickle
 import sys
 import time
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -368,7 +367,8 @@ def test_written_whole(result, tmp_path, monkeypatch):
     A full disk leaves what was there.
     """
     def write(table, path, **options):
-        Path(path).write_text('half of it', encoding='utf-8')
+        with open(path, 'w', encoding='utf-8') as fh:
+            fh.write('half of it')
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     path = tmp_path / 'result.ecsv'
