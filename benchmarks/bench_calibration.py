@@ -6,12 +6,14 @@ positions, `~lpiphot.pipeline.PSFPipeline` is run again, and its table is
 corrected in several ways: as by default; with outliers of the residual
 masked beyond 12, 8 and 5 times the local scatter (default 6); with loud
 parts of the window calmed to twice what is about the star (default 3), or
-not at all; with the mean in place of the typical background; with the last
-two together; with ``dcflux`` scaled by what ``cchi2`` says of the good
-pixels; and less what a fit gains by its position. Printed are median and
-robust width of z = (cflux - true) / dcflux, the percentage beyond 5, and
-the robust scatter of cflux in units of that in the first line; for all
-stars, and for those not blended (4/3 FWHM) with another one.
+not at all; with the mean in place of the typical background, or with its
+median, whatever is predicted; not calmed, with the mean; with ``dcflux``
+scaled by what ``cchi2`` says of the good pixels; and less what a fit gains
+by its position. Printed are median and robust width of z = (cflux - true) /
+dcflux, the percentage beyond 5, the robust scatter of cflux in units of that
+in the first line, and the rank correlation of z with the residual of the
+image, without injected stars, in a ring about the star; for all stars, and
+for those not blended (4/3 FWHM) with another one.
 """
 
 import argparse
@@ -22,19 +24,20 @@ from unittest import mock
 import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
+from photutils.aperture import ApertureStats, CircularAnnulus
+from scipy.stats import spearmanr
 
 from lpiphot import LPIBackgroundCorrector, flags
-from lpiphot.lpi import loudness, masks
-from lpiphot.lpi.typical import FreePlaces
+from lpiphot.lpi import loudness, masks, typical
 from lpiphot.pipeline import PSFPipeline
 from lpiphot.validation import InjectionRecovery, robust_width
 
 
-def _no_errors(*args):
-    return np.zeros(len(args[4]))  # one for each PSF
+# Radii of the ring in FWHM
+RING = 1.3, 3.0
 
-
-MEAN = (FreePlaces, 'typical_errors', _no_errors)
+MEAN = (typical, 'typical_error', lambda *args: 0.0)
+MEDIAN = (typical, 'line_slope', lambda *args: 0.0)
 NOT_CALMED = (loudness, 'LIMIT', np.inf)
 WAYS = {
     'default': [],
@@ -44,6 +47,7 @@ WAYS = {
     'calmed to 2': [(loudness, 'LIMIT', 2)],
     'not calmed': [NOT_CALMED],
     'mean': [MEAN],
+    'median': [MEDIAN],
     'not calmed, mean': [NOT_CALMED, MEAN],
 }
 
@@ -87,6 +91,20 @@ def position_gain(flux, error):
     return np.where(flux > 3 * error, error ** 2 / flux, 0)
 
 
+def ring_residuals(base, stars):
+    """
+    Return the mean residual of an image in rings about places.
+    """
+    size = 2 * int(3 * base.fwhm) + 1
+    residual = base.photometry.make_residual_image(
+        base.data_subtracted, psf_shape=(size, size))
+    rings = CircularAnnulus(
+        np.transpose([stars['x_true'], stars['y_true']]),
+        *np.multiply(RING, base.fwhm))
+    return ApertureStats(residual, rings, mask=base.mask,
+                         sum_method='center').mean
+
+
 def print_lines(label, table, names, unit=None, scale=1.0, among=True,
                 gain=None):
     """
@@ -97,12 +115,14 @@ def print_lines(label, table, names, unit=None, scale=1.0, among=True,
         flux = flux - gain(flux, error)
     offset = flux - np.array(table['flux_true'])
     z = offset / (error * scale)
-    chosen = np.array(table['recovered']) & np.isfinite(z) & among
+    chosen = (np.array(table['recovered']) & np.isfinite(z)
+              & np.isfinite(table['ring']) & among)
     unit = unit or robust_width(offset[chosen])
     parts = [f'{members.sum():4d} {np.median(z[members]):+6.2f} '
              f'{robust_width(z[members]):5.2f} '
              f'{100 * np.mean(np.abs(z[members]) > 5):4.1f}% '
-             f'{robust_width(offset[members]) / unit:5.2f}'
+             f'{robust_width(offset[members]) / unit:5.2f} '
+             f'{spearmanr(z[members], table["ring"][members])[0]:+5.2f}'
              for members in (chosen, chosen & ~np.array(table['blended']))]
     print(f'{label:32s} {"  |  ".join(parts)}', flush=True)
     return unit
@@ -120,8 +140,8 @@ def main():
     parser.add_argument('--seed', type=int, default=1)
     args = parser.parse_args()
     warnings.simplefilter('ignore', AstropyUserWarning)
-    print(f'{"":32s} {"all stars":>29s}     {"not blended":>29s}\n{"":32s} '
-          + '  |  '.join(2 * ['   n median width    >5 error']))
+    print(f'{"":32s} {"all stars":>35s}     {"not blended":>35s}\n{"":32s} '
+          + '  |  '.join(2 * ['   n median width    >5 error   rho']))
     for path in args.images:
         data = fits.getdata(path).astype(float)
         base = PSFPipeline()(data)
@@ -130,6 +150,7 @@ def main():
             corrector=ManyWays(base.psf_model), n_rounds=args.rounds,
             n_stars=args.stars, rng=args.seed)
         table = tool(data).table
+        table['ring'] = ring_residuals(base, table)
         print(path.split('/')[-1])
         unit = print_lines('photutils', table, ('flux_fit', 'flux_err'))
         for way in WAYS:

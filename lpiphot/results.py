@@ -109,8 +109,9 @@ class Prediction:
 
     mean : (n_hidden,) `~numpy.ndarray`
         The mean of the predicted background (equation 4). Among stars too
-        faint to be found, where the background is skewed, what is typical
-        of it at places without stars is added, in the shape of the PSF.
+        faint to be found, where the background is skewed, what it is
+        typically off by at places without stars, given what is predicted,
+        is taken out, in the shape of the PSF.
 
     covariance : (n_hidden, n_hidden) `~numpy.ndarray`
         Its covariance (equation 5).

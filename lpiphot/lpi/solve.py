@@ -226,8 +226,8 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
             if neighbours is not None:
                 terms = neighbours.terms(templates[i].rows, centre,
                                          stamp_shape, order) / scale
-            given = (variances[i].flat[order], terms, means[i][order],
-                     known[i].flat[order[:n_good]])
+            mean, good = means[i][order], known[i].flat[order[:n_good]]
+            given = variances[i].flat[order], terms, mean, good
             if in_float64 or np.abs(terms).max(initial=0) < float32_limit:
                 conditional = _condition(covariance, *given)
             if conditional is None and not in_float64:
@@ -247,7 +247,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
                     conditional, correction = _predict_typical(
                         conditional, correction, covariance, on_hidden,
                         partial(free_places.typical_errors, i, order,
-                                means[i], templates[i].stamps))
+                                mean, good, templates[i].stamps))
                 conditional = conditional.times(scale)
                 correction = correction.times(scale)
                 dnt[i] |= _misfit(correction, hidden.size, sources.flux[i])

@@ -13,8 +13,9 @@ import numpy as np
 
 from lpiphot._core.places import filter_places
 from lpiphot.lpi.covariance import VECTOR
+from lpiphot.lpi.noise import MAD_TO_SIGMA
 
-__all__ = ['FreePlaces']
+__all__ = ['FreePlaces', 'line_slope', 'typical_error']
 
 # A place is free if nothing is masked where the PSF is above this part
 # of its peak: nine tenths of a Gaussian.
@@ -23,6 +24,10 @@ CORE = 0.1
 # A median of so many places is good to some 0.04 of the scatter. More of
 # them would be next to each other, and tell the same.
 N_PLACES = 1000
+
+# A slope is that of the outer two of three parts of the places, and is used
+# no farther than so many times the scatter of what is predicted at them.
+N_PARTS, REACH = 3, 3.0
 
 # As in ``filtered_places.h``: sums are made four at a time.
 N_AT_A_TIME = 4
@@ -55,9 +60,9 @@ class FreePlaces:
         self._corners = corners.tolist()
         self._stamp_shape = stamp_shape
         self._window_shape = window_shape
-        self._lanes = VECTOR * -(-stamp_shape[1] // VECTOR)
+        # rows of weights are filled up to vectors
         height, width = training.shape
-        shape = height, width + self._lanes - stamp_shape[1]
+        shape = height, width + VECTOR
         self._pixels = np.zeros(shape, dtype=dtype)
         self._pixels[:, :width] = training
         self._mask = np.zeros(shape, dtype=np.uint8)
@@ -67,21 +72,18 @@ class FreePlaces:
         self._n_grid = math.prod(-(-size // self._step)
                                  for size in window_shape)
 
-    def typical_errors(self, number, order, mean, psfs, weights, dcflux):
+    def typical_errors(self, number, order, mean, good, psfs, weights,
+                       dcflux):
         r"""
-        Return the medians of the errors that fluxes have at free places.
+        Return by what fluxes are off at free places, typically.
 
         With the weights :math:`a` of the pixels in a corrected flux, a
-        background :math:`b` changes it by :math:`a^T (b - \mu)`. The
-        backgrounds are those of the window, at the places of a grid where
-        no pixel below the core of the star is masked: where no star was
-        found, as no other was found at that of the star.
-
-        Of a Gaussian background, the median of :math:`n` independent
-        places of :math:`N` differs from the mean of all by chance, with
-        the variance :math:`\sigma^2 (\pi / 2 - n / N) / n`. The median is
-        shrunk by as much (James & Stein 1961, one number about 0), so
-        that nothing is left of one that chance alone explains.
+        background :math:`b` changes it by :math:`a^T (b - \mu)`, of which
+        the hidden pixels have one part and their prediction from the good
+        ones the other. The backgrounds are those of the window, at the
+        places of a grid where no pixel below the core of the star is
+        masked: where no star was found, as no other was found at that of
+        the star.
 
         Parameters
         ----------
@@ -89,11 +91,15 @@ class FreePlaces:
             The number of the star.
 
         order : (n,) `~numpy.ndarray` of int
-            The pixels of the stamp that are used, each by its number.
+            The pixels of the stamp that are used, each by its number, the
+            good ones first.
 
-        mean : (ny * nx,) `~numpy.ndarray`
-            The mean of the pixels, about the level of the training
+        mean : (n,) `~numpy.ndarray`
+            The mean of these pixels, about the level of the training
             pixels.
+
+        good : (n_good,) `~numpy.ndarray`
+            The values of the good pixels, about this level.
 
         psfs : (k, ny, nx) `~numpy.ndarray`
             The absolute values of the unit-flux PSFs of the k fluxes.
@@ -109,36 +115,128 @@ class FreePlaces:
         errors : (k,) `~numpy.ndarray`
             The typical errors, 0 where there is no free place.
         """
-        mean = weights @ mean[order]
-        ny, nx = self._stamp_shape
-        stamp = np.zeros((ny, self._lanes), dtype=self._pixels.dtype)
-        used = np.divmod(order, nx)
-        medians = np.zeros(len(psfs))
+        n_good = len(good)
+        predicted = weights[:, :n_good] @ (mean[:n_good] - good)
+        errors = np.zeros(len(psfs))
         for j, psf in enumerate(psfs):
-            stamp[used] = weights[j]
-            errors = self._errors(number, psf, stamp)
-            n = errors.size
-            if n == 0:
+            core = psf > CORE * psf.max()
+            on_hidden = self._sums(number, core, order[n_good:],
+                                   weights[j, n_good:])
+            if on_hidden.size == 0:
                 continue
-            errors.sort()  # much quicker than numpy's median
-            median = 0.5 * (errors[(n - 1) // 2] + errors[n // 2]) - mean[j]
+            off = self._sums(number, core, order, weights[j])
             # as many pixels as the PSF covers are one place
-            flat = psf.ravel()
-            area = flat.sum() ** 2 / (flat @ flat)
-            variance = (dcflux[j] ** 2 * (np.pi / 2 - n / self._n_grid)
-                        / (n * min(self._step ** 2 / area, 1.0)))
-            if median ** 2 > variance:
-                medians[j] = median - variance / median
-        return medians
+            area = psf.sum() ** 2 / np.sum(psf ** 2)
+            errors[j] = typical_error(
+                off - weights[j] @ mean,
+                on_hidden - off + weights[j, :n_good] @ mean[:n_good],
+                predicted[j], dcflux[j], off.size / self._n_grid,
+                off.size * min(self._step ** 2 / area, 1.0))
+        return errors
 
-    def _errors(self, number, psf, stamp):
+    def _sums(self, number, core, pixels, weights):
         """
-        Return the sums of the weights on a stamp times the free places.
+        Return the sums of weights times pixels of the stamp at the places
+        that are free.
         """
-        rows, columns = np.nonzero(psf > CORE * psf.max())
-        core = (rows * self._pixels.shape[1] + columns).astype(np.intc)
-        sums = np.empty(self._n_grid + N_AT_A_TIME, dtype=stamp.dtype)
+        rows, columns = np.divmod(pixels, self._stamp_shape[1])
+        top, left = rows.min(), columns.min()
+        box = np.zeros((np.ptp(rows) + 1,
+                        VECTOR * -(-(np.ptp(columns) + 1) // VECTOR)),
+                       dtype=self._pixels.dtype)
+        box[rows - top, columns - left] = weights
+        below = np.argwhere(core) - (top, left)
+        below = below @ (self._pixels.shape[1], 1)
+        first_y, first_x = self._corners[number]
+        sums = np.empty(self._n_grid + N_AT_A_TIME, dtype=box.dtype)
         n = filter_places(
-            sums, self._pixels, self._mask, *self._corners[number],
-            self._window_shape, self._step, core, stamp)
+            sums, self._pixels, self._mask, first_y + top, first_x + left,
+            self._window_shape, self._step, below.astype(np.intc), box)
         return sums[:n]
+
+
+def typical_error(errors, predictions, prediction, sigma, share, n_apart):
+    r"""
+    Return by what a flux is off, typically, given what is predicted.
+
+    A line through errors :math:`e` and predictions :math:`g` of places is
+    found by medians (Tukey 1977): of the third of the places with the
+    least :math:`g` (1), and of that with the most (3),
+
+    .. math::
+
+        \beta = \frac{m_3(e) - m_1(e)}{m_3(g) - m_1(g)}, \qquad
+        e_0 = m(e - \beta g) ,
+
+    and the error of the star is :math:`e_0 + \beta g_*`.
+
+    Of a Gaussian background, both are 0 but for chance: the median of
+    :math:`n` independent places of :math:`N` differs from the mean of all
+    with the variance :math:`\sigma^2 (\pi / 2 - n / N) / n`, and the two
+    of the slope with :math:`\sigma^2 \pi / 2` over a third of
+    :math:`n` each. Both are shrunk by as much (James & Stein 1961, one
+    number about 0), so that nothing is left of what chance alone
+    explains.
+
+    Parameters
+    ----------
+    errors, predictions : (n,) `~numpy.ndarray`
+        The errors of the flux at free places, and the parts of it that
+        are predicted there.
+
+    prediction : float
+        The part that is predicted at the star.
+
+    sigma : float
+        The scatter of the errors, if they were Gaussian.
+
+    share : float
+        The share of the places that are free, :math:`n / N`.
+
+    n_apart : float
+        The number of those that are independent.
+
+    Returns
+    -------
+    error : float
+        The error.
+    """
+    slope = line_slope(errors, predictions, sigma, n_apart)
+    error = _shrunk(_median(errors - slope * predictions),
+                    sigma ** 2 * (np.pi / 2 - share) / n_apart)
+    if slope != 0:
+        reach = REACH * MAD_TO_SIGMA * _median(np.abs(predictions))
+        error += slope * min(max(prediction, -reach), reach)
+    return error
+
+
+def line_slope(errors, predictions, sigma, n_apart):
+    """
+    Return the slope of `typical_error`; 0 if chance explains it.
+    """
+    third = errors.size // N_PARTS
+    if third == 0:
+        return 0.0
+    order = np.argpartition(predictions, (third, -third - 1))
+    low, high = order[:third], order[-third:]
+    run = _median(predictions[high]) - _median(predictions[low])
+    if run <= 0:
+        return 0.0
+    return _shrunk((_median(errors[high]) - _median(errors[low])) / run,
+                   N_PARTS * np.pi * sigma ** 2 / (n_apart * run ** 2))
+
+
+def _shrunk(value, variance):
+    """
+    Return what chance does not explain of a value.
+    """
+    return value - variance / value if value ** 2 > variance else 0.0
+
+
+def _median(values):
+    """
+    Return the median of numbers, much quicker than numpy does.
+    """
+    values = np.sort(values)
+    n = values.size
+    return 0.5 * float(values[(n - 1) // 2] + values[n // 2])

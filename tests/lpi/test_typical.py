@@ -8,17 +8,18 @@ from corrector_cases import EXACT, PSF, agree, make, no_outliers, oracle_rows
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import CircularGaussianPRF
 from scipy.spatial import KDTree
+from scipy.stats import norm
 
 from lpiphot import LPIBackgroundCorrector
-from lpiphot.lpi import correction
-from lpiphot.lpi.typical import FreePlaces
+from lpiphot.lpi import correction, typical
+from lpiphot.lpi.typical import FreePlaces, typical_error
 from oracles.scenes import catalogue, structured_field
 
 STAMP, WINDOW = (9, 11), (25, 27)
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'float64'])
-def test_places(dtype):
+def test_places(dtype, monkeypatch):
     """
     Every place of the grid that is free, and no other.
     """
@@ -27,32 +28,89 @@ def test_places(dtype):
     mask = rng.random(training.shape) < 0.05
     corner = 8, 5
     order = rng.permutation(99)[:70]
-    weights, mean = rng.normal(size=70), rng.normal(size=99)
+    weights, mean = rng.normal(size=70), rng.normal(size=70)
+    n_good = 50
     y, x = np.indices(STAMP) - np.reshape([4, 4], (2, 1, 1))
     psf = np.exp(-0.5 * (y ** 2 + (x - 0.7) ** 2))
-    errors = []
+    found = []
     for j in range(WINDOW[0]):  # so small a window has them all
         for i in range(WINDOW[1]):
             place = (slice(corner[0] + j, corner[0] + j + STAMP[0]),
                      slice(corner[1] + i, corner[1] + i + STAMP[1]))
             if not mask[place][psf > 0.1 * psf.max()].any():
-                errors.append(weights @ (training[place].ravel()
-                                         - mean)[order])
-    assert 200 < len(errors) < 600
+                background = training[place].ravel()[order] - mean
+                found.append((weights @ background, -(
+                    weights[:n_good] @ background[:n_good])))
+    assert 200 < len(found) < 600
     places = FreePlaces(training, mask, np.array([[0, 0], corner]), STAMP,
                         WINDOW, np.dtype(dtype))
-    got = places.typical_errors(1, order, mean, psf[np.newaxis],
-                                weights[np.newaxis], np.array([1e-6]))
-    # as scattered as dcflux: nothing is shrunk. Sums of 70 products of
-    # some 1 in float32
-    assert_allclose(got, np.median(errors),
-                    atol=1e-5 if dtype == 'float32' else 1e-12)
+    good = rng.normal(size=n_good)
+    given = order, mean, good, psf[np.newaxis], weights[np.newaxis], [2.0]
+    seen = []
+
+    def spy(*args):
+        seen.append(args)
+        return 7.0
+
+    monkeypatch.setattr(typical, 'typical_error', spy)
+    assert_array_equal(places.typical_errors(1, *given), [7.0])
+    (errors, predictions, prediction, sigma, share, n_apart), = seen
+    # sums of 70 products of some 1 in float32
+    tolerance = 1e-5 if dtype == 'float32' else 1e-12
+    assert_allclose(np.transpose([errors, predictions]), found,
+                    atol=tolerance)
+    assert_allclose(prediction, weights[:n_good] @ (mean[:n_good] - good))
+    assert sigma == 2
+    assert share == len(found) / (25 * 27)
+    # a Gaussian of this width covers 4 pi of them
+    assert_allclose(n_apart, len(found) / (4 * np.pi), rtol=1e-3)
 
     places = FreePlaces(training, np.ones_like(mask), np.array([[0, 0]]),
                         STAMP, WINDOW, np.dtype(dtype))
-    assert_array_equal(places.typical_errors(
-        0, order, mean, psf[np.newaxis], weights[np.newaxis],
-        np.array([1e-6])), 0)
+    assert_array_equal(places.typical_errors(0, *given), [0.0])
+    assert len(seen) == 1
+
+
+def test_line():
+    """
+    Errors with a slope are those of the line at what is predicted; what
+    chance can explain is none.
+    """
+    rng = np.random.default_rng(5)
+    predictions = rng.normal(0, 2, 1000)
+    noise = rng.normal(0, 1, 1000)
+    errors = -0.5 - 0.3 * predictions + noise
+    n_apart = 1000
+    # The slope is uncertain by 0.03 or so, and shrunk by 0.003
+    for prediction in (-3, 0, 4):
+        assert_allclose(
+            typical_error(errors, predictions, prediction, 1.0, 0.5, n_apart),
+            -0.5 - 0.3 * prediction, atol=0.2)
+    # nothing is extrapolated
+    scatter = np.median(np.abs(predictions)) / norm.ppf(0.75)
+    assert (typical_error(errors, predictions, 50, 1.0, 0.5, n_apart)
+            == typical_error(errors, predictions, 3 * scatter, 1.0, 0.5,
+                             n_apart))
+    # bumps on some per cent of the places change nothing
+    bumps = rng.random(1000) < 0.03
+    bumped = [values + np.where(bumps, rng.exponential(50, 1000), 0)
+              for values in (errors, predictions)]
+    assert_allclose(typical_error(*bumped, 4, 1.0, 0.5, n_apart), -1.7,
+                    atol=0.2)
+    # twice as far off as by chance, as a median or a slope: 3/4 is left
+    flat = np.sort(noise) + 2 * (np.pi / 2 - 0.5) ** 0.5 / 1000 ** 0.5
+    flat -= np.median(noise)
+    assert_allclose(typical_error(flat, np.zeros(1000), 4, 1.0, 0.5, 1000),
+                    0.75 * np.median(flat))
+    assert typical_error(flat, np.zeros(1000), 4, 2.5, 0.5, 1000) == 0
+    steps = np.repeat([-1.0, 0.0, 1.0], 333)
+    for slope, part in ((1, 0.75), (0.4, 0)):
+        chance = slope * (3 * np.pi / 1000) ** 0.5 * steps
+        assert_allclose(typical_error(chance, steps, 1.0, 1.0, 0.5, 1000),
+                        part * chance[-1], atol=1e-12)
+    # no three places, no line
+    assert typical_error(np.array([3.0, 3.0]), np.array([1.0, 2.0]), 1, 1e-3,
+                         0.5, 2) == pytest.approx(3)
 
 
 @pytest.mark.parametrize('positions', [False, True])
@@ -115,8 +173,7 @@ def test_median(monkeypatch):
         return np.median(table['cflux'] / table['dcflux'])
 
     z = median_z()
-    monkeypatch.setattr(FreePlaces, 'typical_errors',
-                        lambda *args: np.zeros(len(args[4])))
+    monkeypatch.setattr(typical, 'typical_error', lambda *args: 0.0)
     z_of_mean = median_z()
     print(f'\nmedian z {z:+.3f}, of the mean {z_of_mean:+.3f}')
     # By chance 0.03, as n = 1500.
@@ -135,13 +192,13 @@ def test_gaussian():
     psf_model = CircularGaussianPRF(fwhm=4)
     corrector = LPIBackgroundCorrector(psf_model, n_threads=2)
     moved = []
-    errors = FreePlaces.typical_errors
     with pytest.MonkeyPatch.context() as patch:
         def spy(*args):
-            moved.append(errors(*args)[0] / args[6][0])
-            return errors(*args)
+            error = typical_error(*args)
+            moved.append(error / args[3])
+            return error
 
-        patch.setattr(FreePlaces, 'typical_errors', spy)
+        patch.setattr(typical, 'typical_error', spy)
         corrector(data, phot)
     # of unit normal numbers with 0.04 of scatter, a third is beyond it
     assert np.median(np.abs(moved)) == 0
