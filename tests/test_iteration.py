@@ -203,6 +203,10 @@ def test_units_and_containers(solved):
     fit(spoilt, mask=mask, error=np.full(SHAPE, 1.7), init_params=start)
     plain = lpi_photometry(spoilt, fit, corrector(), mask=mask,
                            error=np.full(SHAPE, 1.7), max_iterations=1)
+    twice = lpi_photometry(spoilt, fit, corrector(), mask=mask,
+                           error=np.full(SHAPE, 3.4), max_iterations=1)
+    assert_allclose(twice.table['flux_err'] / plain.table['flux_err'], 2,
+                    rtol=0.1)
     ccd = CCDData(spoilt, unit='mJy', mask=mask,
                   uncertainty=StdDevUncertainty(np.full(SHAPE, 1.7)))
     fit(spoilt * u.mJy, mask=mask, error=np.full(SHAPE, 1.7) * u.mJy,
@@ -391,13 +395,15 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
     Steps are halved until they lead somewhere.
     """
     _, first, _ = solved
+    n_pixels = []
 
     def refit(_, __, table, *___):
+        n_pixels.append(50 + 9 * len(n_pixels))
         fit = table.copy()
         right = STARS['x'] + 0.5
         fit['x_fit'] = right + factor * (table['x_fit'] - right)
         fit['y_fit'], fit['flags'] = fit['y_init'], 0
-        fit['n_pixels_fit'] = 77
+        fit['n_pixels_fit'] = n_pixels[-1]
         return fit
 
     monkeypatch.setattr(iteration, '_refit', refit)
@@ -412,7 +418,8 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
         assert np.all(off_by < FWHM + 1)
         return
     assert_array_equal(table['converged'], True)
-    assert_array_equal(table['n_pixels_fit'], 77)  # no part of the way
+    # of the last fit, not of what is between it and the one before
+    assert_array_equal(table['n_pixels_fit'], n_pixels[-1])
     # 0.1 of an error of 1 is 0.001 pixels here, which a whole step is less
     # than: what is left is as much larger as it contracts less
     assert np.all(off_by < 0.001 * max(1, 1 / (1 - factor)) + 1e-9)
