@@ -162,11 +162,43 @@ def test_inputs_in_other_files(correct, scene):
     names = ['--error', 'ERR', '--mask', 'DQ', '--background', '12.5']
     assert main([*correct, *PSF, '--overwrite', *names]) == 0
     assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
-    mask = np.zeros(data.shape, dtype=int)
+    mask = np.where(fits.getdata('image.fits', 'DQ'), -1.0, 0.0)
+    mask[20, 31] = np.nan  # whatever is not 0 is bad
+    fits.writeto('signed.fits', mask)
+    names[3] = 'signed.fits'
+    assert main([*correct, *PSF, '--overwrite', *names]) == 0
+    assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
     mask[:, ::2] = 1
     fits.writeto('DQ', mask)
+    names[3] = 'DQ'
     assert main([*correct, *PSF, '--overwrite', *names]) == 0
     assert np.any(table['cflux'] != QTable.read('out.ecsv')['cflux'])
+
+
+@pytest.mark.parametrize('unit', [None, 'mJy'])
+def test_units_of_others(correct, scene, unit):
+    """
+    Errors have a unit of their own, a background has that of the image,
+    whether the fluxes have one or not.
+    """
+    _, error, catalog = scene
+    assert main([*correct, *PSF, '--unit', 'none', '--error-ext', 'ERR',
+                 '--background', '12.5']) == 0
+    plain = QTable.read('out.ecsv')
+    fits.setval('image.fits', 'BUNIT', value='mJy', ext=1)
+    fits.writeto('error.fits', 1e3 * error, fits.Header({'BUNIT': 'uJy'}))
+    if unit is not None:
+        catalog = catalog.copy()
+        catalog['flux_fit'] *= u.Unit(unit)
+        catalog['flux_err'] *= u.Unit(unit)
+        catalog.write('catalog.ecsv', overwrite=True)
+    assert main([*correct, *PSF, '--error', 'error.fits', '--background',
+                 '12.5', '--overwrite']) == 0
+    table = QTable.read('out.ecsv')
+    for name in ('cflux', 'dcflux'):
+        assert table[name].unit == unit
+        assert_allclose(getattr(table[name], 'value', table[name]),
+                        plain[name], rtol=1e-6)
 
 
 def test_all_arguments_are_options():

@@ -17,10 +17,11 @@ from oracles.scenes import catalogue, structured_field
 STAMP, WINDOW = (9, 11), (25, 27)
 
 
+@pytest.mark.parametrize('n_free', [None, 1, 2, 3, 4, 5, 6, 7])
 @pytest.mark.parametrize('dtype', ['float32', 'float64'])
-def test_places(dtype):
+def test_places(dtype, n_free):
     """
-    Every place of the grid that is free, and no other.
+    Every place of the grid that is free, many or few, and no other.
     """
     rng = np.random.default_rng(1)
     training = rng.exponential(size=(60, 67))
@@ -30,15 +31,21 @@ def test_places(dtype):
     weights, mean = rng.normal(size=70), rng.normal(size=99)
     y, x = np.indices(STAMP) - np.reshape([4, 4], (2, 1, 1))
     psf = np.exp(-0.5 * (y ** 2 + (x - 0.7) ** 2))
-    errors = []
-    for j in range(WINDOW[0]):  # so small a window has them all
-        for i in range(WINDOW[1]):
-            place = (slice(corner[0] + j, corner[0] + j + STAMP[0]),
-                     slice(corner[1] + i, corner[1] + i + STAMP[1]))
-            if not mask[place][psf > 0.1 * psf.max()].any():
-                errors.append(weights @ (training[place].ravel()
-                                         - mean)[order])
-    assert 200 < len(errors) < 600
+    core = psf > 0.1 * psf.max()
+    # so small a window has all places
+    grid = [(slice(corner[0] + j, corner[0] + j + STAMP[0]),
+             slice(corner[1] + i, corner[1] + i + STAMP[1]))
+            for j, i in np.ndindex(WINDOW)]
+    if n_free is not None:
+        mask[:] = True
+        for number in range(n_free):
+            mask[grid[80 * number + 7 * (number % 3)]][core] = False
+    errors = [weights @ (training[place].ravel() - mean)[order]
+              for place in grid if not mask[place][core].any()]
+    if n_free is None:
+        assert 200 < len(errors) < 600
+    else:
+        assert len(errors) == n_free
     places = FreePlaces(training, mask, np.array([[0, 0], corner]), STAMP,
                         WINDOW, np.dtype(dtype))
     got = places.typical_errors(1, order, mean, psf[np.newaxis],
