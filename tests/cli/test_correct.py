@@ -259,17 +259,22 @@ def test_psf_stamp(correct, oversampling, by_option):
     assert_allclose(table['dcflux'], expected['dcflux'], rtol=0.1)
 
 
-def test_psf_normalization(correct, capsys):
-    fits.writeto('psf.fits', 5 * gaussian_stamp())
-    args = [*correct, '--psf', 'psf.fits', '--overwrite']
+@pytest.mark.parametrize('oversampling', [1, 4])
+def test_psf_normalization(correct, oversampling, capsys):
+    stamp = gaussian_stamp(oversampling, 20 * oversampling + 1)
+    fits.writeto('psf.fits', 5 * stamp)
+    args = [*correct, '--psf', 'psf.fits', '--psf-oversampling',
+            str(oversampling), '--overwrite']
     assert main(args) == 0
     assert 'the stamp has a flux of 5, not 1' in capsys.readouterr().err
     assert main([*args, '--psf-normalize']) == 0
     assert 'stamp' not in capsys.readouterr().err
     table = QTable.read('out.ecsv')
-    fits.writeto('psf.fits', gaussian_stamp(), overwrite=True)
+    fits.writeto('psf.fits', stamp, overwrite=True)
     assert main(args) == 0
-    assert_allclose(table['cflux'], QTable.read('out.ecsv')['cflux'])
+    assert 'stamp' not in capsys.readouterr().err
+    assert_allclose(table['cflux'], QTable.read('out.ecsv')['cflux'],
+                    rtol=1e-5)
 
 
 @pytest.mark.parametrize('form', ['stdpsf', 'webbpsf'])
