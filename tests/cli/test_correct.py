@@ -181,8 +181,10 @@ def test_units_of_others(correct, scene, unit):
     Errors have a unit of their own, a background has that of the image,
     whether the fluxes have one or not.
     """
-    _, error, catalog = scene
-    assert main([*correct, *PSF, '--unit', 'none', '--error-ext', 'ERR',
+    data, error, catalog = scene
+    error = np.hypot(error, np.sqrt(np.fmax(data, 0) / 2.0))  # of photons
+    fits.writeto('plain.fits', error)
+    assert main([*correct, *PSF, '--unit', 'none', '--error', 'plain.fits',
                  '--background', '12.5']) == 0
     plain = QTable.read('out.ecsv')
     fits.setval('image.fits', 'BUNIT', value='mJy', ext=1)
