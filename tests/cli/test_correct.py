@@ -346,13 +346,18 @@ def test_images(correct, scene):
         for hdu in hdulist[1:]:
             assert hdu.data.shape == data.shape
             assert hdu.header['CRPIX1'] == 12.5
-        assert set(np.unique(hdulist['MASK'].data)) <= {0, 1}
-        residual = hdulist['RESIDUAL'].data
+        residual, background, mask = (hdu.data for hdu in hdulist[1:])
     yy, xx = np.mgrid[:data.shape[0], :data.shape[1]]
     model = sum(CircularGaussianPRF(flux=row['flux_fit'], x_0=row['x_fit'],
                                     y_0=row['y_fit'], fwhm=FWHM)(xx, yy)
                 for row in catalog)
     assert_allclose(residual, data - model, atol=0.5)
+    # stars are masked, and far from them the background is what is left
+    assert_array_equal(mask[model > 20], 1)
+    assert np.all(background[model > 20] != residual[model > 20])
+    assert np.count_nonzero(model < 1e-6) > 100
+    assert_array_equal(mask[model < 1e-6], 0)
+    assert_array_equal(background[model < 1e-6], residual[model < 1e-6])
 
 
 def test_images_of_a_careless_header(correct, scene):
