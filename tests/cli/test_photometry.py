@@ -52,7 +52,8 @@ def test_photometry(photometry, scene, psf, capsys):
 
 
 @pytest.mark.filterwarnings('ignore:One or more fit')
-def test_same_as_api(photometry, scene):
+@pytest.mark.parametrize('options', [['--error', 'ERR'], ['--gain', '2']])
+def test_same_as_api(photometry, scene, options):
     """
     The correction has the errors, the mask and the sky of the photometry.
     """
@@ -65,13 +66,15 @@ def test_same_as_api(photometry, scene):
     fits.HDUList([fits.PrimaryHDU(data), fits.ImageHDU(error, name='ERR'),
                   fits.ImageHDU(mask, name='DQ')]).writeto('sky.fits')
     photometry[1] = 'sky.fits'
-    assert main([*photometry, '--psf-fwhm', '3.1', '--error', 'ERR',
-                 '--mask', 'DQ']) == 0
+    assert main([*photometry, '--psf-fwhm', '3.1', *options, '--mask',
+                 'DQ']) == 0
     table = QTable.read('out.ecsv')
+    gain = 2.0 if '--gain' in options else None
+    error = None if gain else error
     phot = PSFPipeline(psf_model=CircularGaussianPRF(fwhm=3.1), fwhm=3.1,
                        box_size=(26, 30))(data, error=error, mask=mask == 1)
     corrector = LPIBackgroundCorrector(phot.psf_model, stamp_shape=9,
-                                       window_shape=25)
+                                       window_shape=25, gain=gain)
     expected = corrector(phot.data_subtracted, phot.table, error=error,
                          mask=phot.mask, background=phot.background)
     assert table.colnames == expected.colnames
