@@ -83,7 +83,7 @@ def test_noise_of_constant_images():
 
 
 @pytest.mark.parametrize(('halo', 'is_spike'), [
-    (0.05, True), (0.2, True), (0.3, False), (0.6, False)])
+    (0.05, True), (0.2, True), (0.265, True), (0.275, False), (0.6, False)])
 @pytest.mark.parametrize('sign', [1, -1])
 def test_spikes_on_a_halo(halo, is_spike, sign):
     """
@@ -141,7 +141,12 @@ def test_spikes_by_loops(sign):
         data[max(j - 1, 0):j + 2, max(i - 1, 0):i + 2] += (
             size * rng.uniform(0, 0.3))
         data[j, i] += size
-    plane = Plane.of(data, rng.random(shape) < 0.2)
+    bad = rng.random(shape) < 0.2
+    edges = (0, 30), (60, 21), (22, 0), (33, 56)
+    for j, i in edges:
+        data[j, i] += sign * 800
+        bad[max(j - 1, 0):j + 2, max(i - 1, 0):i + 2] = False
+    plane = Plane.of(data, bad)
     y, x = (axis.ravel() for axis in np.indices(shape))
     found, in_window = np.zeros((2, *shape), dtype=bool)
     for j, i in zip(y, x, strict=True):
@@ -152,5 +157,6 @@ def test_spikes_by_loops(sign):
                 found[place] = in_window[j, i] = True
     spikes, near = plane.mark_spikes(y, x, 7)
     assert 20 < np.count_nonzero(found) < len(strange)
+    assert all(found[edge] for edge in edges)
     assert np.array_equal(spikes, plane.bad | found)
     assert np.array_equal(near.reshape(shape), in_window)
