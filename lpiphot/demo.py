@@ -194,8 +194,8 @@ def run_demo(image=None, *, n_rounds=N_ROUNDS, n_stars=N_STARS, n_threads=1,
 
     field_start = time.perf_counter()
     real = recovery.baseline
-    field = corrector.run(real.data, real.table, mask=real.mask,
-                          background=real.background)
+    field = corrector.run(real.data, real.table, error=real.error,
+                          mask=real.mask, background=real.background)
     end = time.perf_counter()
     rounds = recovery.rounds
     return DemoResult(
@@ -260,7 +260,7 @@ def _plot_field(axes, result):
                    norm=field_norm(image))
     _colour_bar(axes[0], artist, f'data [{unit}]')
 
-    reach = np.percentile(np.abs(residual), 99.0)
+    reach = np.nanpercentile(np.abs(residual), 99.0)
     artist = _show(axes[1], residual, 'Without sky and stars (circles)',
                    vmin=-reach, vmax=reach, cmap='PuOr_r')
     _colour_bar(axes[1], artist, f'residual [{unit}]')
@@ -307,7 +307,7 @@ def _plot_histogram(plot, result):
         z = z[np.isfinite(z)]
         width = result.summary[f'z_width_{when}']
         plot.hist(np.clip(z, -limit, limit), edges, color=colour, **style,
-                  weights=np.full(len(z), 1.0 / (len(z) * 0.5)),
+                  weights=np.full(len(z), 1.0 / (max(len(z), 1) * 0.5)),
                   label=f'{name}: width {width:.2f}')
     x = np.linspace(-limit, limit, 401)
     plot.plot(x, np.exp(-0.5 * x ** 2) / np.sqrt(2.0 * np.pi), 'k--', lw=1.5,

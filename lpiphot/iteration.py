@@ -159,7 +159,7 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         limit = np.where(back, _BACK, 1.0) * np.abs(last)
         step[moving & (np.abs(change) > limit)] *= 0.5
         former, last = cflux, change
-        fit = _refit(photometry, result, table, error, mask)
+        fit = _refit(photometry, result, table, error)
         taken = _accepted(fit, table, fwhm)
         part = np.where(taken, step, 1.0)
         table = _updated(table, fit, taken, step)
@@ -207,7 +207,7 @@ def _begun_again(table):
     return new, astray
 
 
-def _refit(photometry, result, table, error, mask):
+def _refit(photometry, result, table, error):
     """
     Fit all stars on the data minus the predicted background.
     """
@@ -221,7 +221,7 @@ def _refit(photometry, result, table, error, mask):
         # the bits of failed fits are in the flags; those are not taken
         warnings.simplefilter('ignore', AstropyUserWarning)
         return photometry(result.data - result.background, error=error,
-                          mask=mask | ~result.hidden, init_params=init)
+                          mask=~result.hidden, init_params=init)
 
 
 def _accepted(fit, table, fwhm):
@@ -234,7 +234,6 @@ def _accepted(fit, table, fwhm):
         for one, end in ((fit, 'fit'), (table, 'fit'), (table, 'init')))
     distance, former = (np.hypot(*(xy - start).T) for xy in (new, old))
     taken = (np.asarray(fit['flags']) & _FAILED) == 0
-    taken &= np.isfinite(column_values(fit, 'flux_fit'))
     taken &= distance <= np.fmax(former, fwhm)
 
     # pairs that are new, with all that keep their place

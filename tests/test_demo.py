@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.nddata import CCDData, Cutout2D
+from astropy.nddata import CCDData, Cutout2D, StdDevUncertainty
 from astropy.table import QTable
 from astropy.wcs import WCS
 from numpy.testing import assert_allclose
@@ -91,6 +91,24 @@ class TestRunDemo:
             assert hdu.header.get('BUNIT') == (
                 None if hdu.name == 'MASK' else 'adu')
         assert hdus['MASK'].data.dtype == np.uint8
+
+    def test_errors_and_no_data(self):
+        """
+        Errors are those of field and rounds; pixels without data leave
+        the scales of the plot alone.
+        """
+        image = small_image()
+        image.uncertainty = StdDevUncertainty(np.sqrt(image.data))
+        image.data = image.data.astype(float)
+        image.data[100:104, 20:23] = np.nan
+        result = demo.run_demo(image, n_rounds=1, n_stars=2)
+        for table in (result.field.table, result.recovery.table):
+            assert table.meta['lpiphot_star_noise_from'] == 'error'
+        residual = result.field.residual.value
+        assert np.count_nonzero(np.isnan(residual)) == 12
+        scale = result.plot().axes[1].images[0].get_clim()
+        reach = np.percentile(np.abs(residual[np.isfinite(residual)]), 99)
+        assert_allclose(scale, [-reach, reach])
 
     def test_n_threads(self):
         with pytest.raises(ValueError, match='n_threads'):

@@ -92,6 +92,9 @@ def test_interpolation():
     # its neighbours stand for it: within the range of their values
     near = np.isfinite(got) & ~far
     assert np.all((got[near] > image.min()) & (got[near] < image.max()))
+    flat = interpolate_nodes(np.where(np.isnan(values), np.nan, 3.0), at_x,
+                             at_y, shape)
+    assert_allclose(flat[np.isfinite(got)], 3.0)
 
 
 def test_white_noise():
@@ -201,6 +204,8 @@ def test_parameters_of_the_psf():
     want = wide.depth(data, phot, step=30)
     away = 45, 0
     assert_allclose(got.image[away], want.image[away], rtol=1e-2)
+    without = wide.depth(data, phot['x_fit', 'y_fit', 'flux_fit'], step=30)
+    assert_allclose(got.image[away], without.image[away], rtol=1e-2)
     # a FWHM of 3, not the 3.7 of another model
     other = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=3.7),
                                    stamp_shape=15, window_shape=51)
@@ -231,7 +236,7 @@ def test_neighbours(neighbours):
     scene = structured_field(PSF)
     scene.phot['flux_err'] = 300.0
     scene.phot['group_id'] = 1
-    keys = {'mask': scene.mask, 'step': 40}
+    keys = {'mask': scene.mask, 'step': 6}  # nodes on the stamps of others
     depth = make(neighbours=neighbours).depth(scene.data, scene.phot, **keys)
     want = make().depth(scene.data, scene.phot, **keys)
     if neighbours == 'group_id':

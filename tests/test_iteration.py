@@ -7,12 +7,14 @@ import copy
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.modeling.fitting import DogBoxLSQFitter
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
 from numpy.testing import assert_allclose, assert_array_equal
+from photutils.background import LocalBackground
 from photutils.detection import DAOStarFinder
-from photutils.psf import (CircularGaussianPRF, IterativePSFPhotometry,
-                           PSFPhotometry)
+from photutils.psf import (PSF_FLAGS, CircularGaussianPRF,
+                           IterativePSFPhotometry, PSFPhotometry)
 
 from lpiphot import LPIBackgroundCorrector, iteration, lpi_photometry
 from lpiphot.results import LPIResult
@@ -201,6 +203,10 @@ def test_units_and_containers(solved):
     fit(spoilt, mask=mask, error=np.full(SHAPE, 1.7), init_params=start)
     plain = lpi_photometry(spoilt, fit, corrector(), mask=mask,
                            error=np.full(SHAPE, 1.7), max_iterations=1)
+    twice = lpi_photometry(spoilt, fit, corrector(), mask=mask,
+                           error=np.full(SHAPE, 3.4), max_iterations=1)
+    assert_allclose(twice.table['flux_err'] / plain.table['flux_err'], 2,
+                    rtol=0.1)
     ccd = CCDData(spoilt, unit='mJy', mask=mask,
                   uncertainty=StdDevUncertainty(np.full(SHAPE, 1.7)))
     fit(spoilt * u.mJy, mask=mask, error=np.full(SHAPE, 1.7) * u.mJy,
@@ -253,6 +259,18 @@ class Linear(LPIBackgroundCorrector):
         return LPIResult(table, *[np.asarray(data)] * 7)
 
 
+def recording(calls):
+    """
+    A `Linear` that keeps the table and the keywords of each call.
+    """
+    class Recorder(Linear):
+        def run(self, data, table, **keys):
+            calls.append((table, keys))
+            return super().run(data, table)
+
+    return Recorder(psf())
+
+
 def begun_at(first, x):
     """
     A photometry whose fits ended at other positions, and well.
@@ -264,6 +282,112 @@ def begun_at(first, x):
     return start
 
 
+def taken_after(monkeypatch, start, steps, fit_flags=0, **keys):
+    """
+    Whether fits are taken that end so far in x from their beginning.
+    """
+    def refit(_, __, table, *___):
+        fit = table.copy()
+        fit['x_fit'], fit['y_fit'] = fit['x_init'] + steps, fit['y_init']
+        fit['flags'] = fit_flags
+        return fit
+
+    monkeypatch.setattr(iteration, '_refit', refit)
+    table = lpi_photometry(np.zeros(SHAPE), start, Linear(psf()),
+                           max_iterations=2, **keys).table
+    assert_array_equal(table['converged'], table['n_iter'] > 0)
+    return table['n_iter'] > 0
+
+
+@pytest.mark.parametrize(('flag', 'astray', 'taken'), [
+    ('n_pixels_fit_partial', False, True), ('outside_bounds', True, False),
+    ('negative_flux', True, True), ('no_convergence', True, False),
+    ('no_covariance', False, True), ('near_bound', True, True),
+    ('no_overlap', True, False), ('fully_masked', True, False),
+    ('too_few_pixels', True, False), ('non_finite_position', True, False),
+    ('non_finite_flux', True, False), ('non_finite_localbkg', False, True)])
+def test_flags(solved, monkeypatch, flag, astray, taken):
+    """
+    After which first fits a star begins again, with no flux, and which
+    refits are not taken.
+    """
+    _, first, _ = solved
+    bits = np.where(np.arange(6) == 3, PSF_FLAGS.get_bit_value(flag), 0)
+    assert_array_equal(taken_after(monkeypatch, begun_at(
+        first, STARS['x']), 0.0, bits), taken | (bits == 0))
+
+    start = begun_at(first, STARS['x'] + 0.3)
+    start.results['flags'] = bits
+    seen = []
+    lpi_photometry(np.zeros(SHAPE), start, recording(seen), max_iterations=1)
+    again = astray & (bits > 0)
+    for name, end in (('x_fit', first.results['x_init']), ('flux_fit', 0.0)):
+        assert_array_equal(seen[0][0][name],
+                           np.where(again, end, start.results[name]))
+
+
+def test_reach(solved, monkeypatch):
+    """
+    Fits are taken within a FWHM of where they began, or as far as those
+    before.
+    """
+    _, first, _ = solved
+    begun = first.results['x_init']
+    start = begun_at(first, begun + FWHM * np.array([0, 0, 0, 1.4, 1.4, 0]))
+    steps = FWHM * np.array([0.9, -0.9, 1.1, 1.3, 1.5, -1.1])
+    assert_array_equal(taken_after(monkeypatch, start, steps),
+                       [True, True, False, True, False, False])
+
+
+def test_of_one_star_before(solved, monkeypatch):
+    """
+    Two stars that were nearer than half a FWHM may stay so.
+    """
+    _, first, _ = solved
+    start = begun_at(first, STARS['x'])
+    for name in ('init', 'fit'):
+        for axis, offset in (('x', 0.3 * FWHM), ('y', 0.0)):
+            start.results[f'{axis}_{name}'][1] = (
+                start.results[f'{axis}_{name}'][0] + offset)
+    assert_array_equal(taken_after(monkeypatch, start, 0.2), True)
+
+
+def test_all_is_passed_on(solved, monkeypatch):
+    """
+    Errors and sky to all corrections, the last of stars that are lost
+    included; errors to the fits, with the settings of the first ones.
+    """
+    data, _, _ = solved
+    fit = PSFPhotometry(
+        psf(), (9, 13), fitter=DogBoxLSQFitter(), fitter_maxiters=37,
+        aperture_radius=3.3, xy_bounds=(2.0, 2.5), group_warning_threshold=7,
+        local_bkg_estimator=LocalBackground(6, 9))
+    fit(data, init_params=QTable({'x': STARS['x'], 'y': STARS['y']}))
+    fit.results['flags'] = np.where(np.arange(6) == 3, 8, 0)
+    calls, fits = [], []
+
+    def refit(photometry, _, table, error):
+        fits.append((photometry, error))
+        return table.copy()
+
+    monkeypatch.setattr(iteration, '_refit', refit)
+    error, sky = np.full(SHAPE, 1.3), 50.0
+    table = lpi_photometry(data, fit, recording(calls), error=error,
+                           background=sky).table
+    assert table['n_iter'][3] == 0
+    assert table['flux_fit'][3] == fit.results['flux_fit'][3] != 0
+    assert len(calls) == len(fits) + 2
+    for _, keys in calls:
+        assert_array_equal(keys['error'], error)
+        assert keys['background'] == sky
+    for again, fit_error in fits:
+        assert_array_equal(fit_error, error)
+        assert again.local_bkg_estimator is None
+        for name in ('fit_shape', 'fitter', 'fitter_maxiters', 'xy_bounds',
+                     'aperture_radius', 'group_warning_threshold'):
+            assert np.all(getattr(again, name) == getattr(fit, name))
+
+
 @pytest.mark.parametrize('factor', [-3.2, -1.5, -1.9, -0.9, 0.7, 1.4,
                                     0.0])
 def test_refits_that_diverge(solved, monkeypatch, factor):
@@ -271,12 +395,15 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
     Steps are halved until they lead somewhere.
     """
     _, first, _ = solved
+    n_pixels = []
 
     def refit(_, __, table, *___):
+        n_pixels.append(50 + 9 * len(n_pixels))
         fit = table.copy()
         right = STARS['x'] + 0.5
         fit['x_fit'] = right + factor * (table['x_fit'] - right)
         fit['y_fit'], fit['flags'] = fit['y_init'], 0
+        fit['n_pixels_fit'] = n_pixels[-1]
         return fit
 
     monkeypatch.setattr(iteration, '_refit', refit)
@@ -291,6 +418,8 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
         assert np.all(off_by < FWHM + 1)
         return
     assert_array_equal(table['converged'], True)
+    # of the last fit, not of what is between it and the one before
+    assert_array_equal(table['n_pixels_fit'], n_pixels[-1])
     # 0.1 of an error of 1 is 0.001 pixels here, which a whole step is less
     # than: what is left is as much larger as it contracts less
     assert np.all(off_by < 0.001 * max(1, 1 / (1 - factor)) + 1e-9)

@@ -79,16 +79,22 @@ def photometry(local, model=None, **keys):
 
 def test_flux_is_that_of_the_subtracted_image():
     """
-    A constant does to an unweighted fit what the whole prediction does.
+    A constant does to an unweighted fit what the whole prediction does,
+    at the edge of the image and beside masked pixels too.
     """
-    local, model, data = estimator(fixed=True), psf(fixed=True), image()
+    stars = STARS.copy()
+    stars.add_row([2.2, 70.4, 1500.0])
+    local, model = estimator(fixed=True), psf(fixed=True)
+    data, mask = image(stars=stars), np.zeros(SHAPE, dtype=bool)
+    mask[61:65, 86:90] = True
+    data[mask] = 1e3
     ring = LocalBackground(local.inner_radius, local.outer_radius,
                            bkg_estimator=MedianBackground())
-    first = photometry(ring, model)(data, init_params=STARS['x', 'y'])
-    behind = local.corrector.run(data, first).background
-    want = photometry(None, model)(data - behind,
-                                   init_params=STARS['x', 'y'])
-    got = photometry(local, model)(data, init_params=STARS['x', 'y'])
+    keys = {'mask': mask, 'init_params': stars['x', 'y']}
+    first = photometry(ring, model)(data, **keys)
+    behind = local.corrector.run(data, first, mask=mask).background
+    want = photometry(None, model)(data - behind, **keys)
+    got = photometry(local, model)(data, **keys)
     # the fits are iterative, if of one linear parameter
     assert_allclose(got['flux_fit'], want['flux_fit'], rtol=1e-6)
     assert np.all(np.abs(got['flux_fit'] - first['flux_fit']) > 1)
@@ -138,9 +144,15 @@ def test_kinds_of_input():
     spoilt[mask] = 1e5
     masked = local(spoilt, STARS['x'], STARS['y'], mask)
     assert_allclose(masked, many, rtol=0, atol=2)
-    lost = local(data, [np.nan, -60.0, 45.6], [50.0, 50.0, 90.4])
-    assert_array_equal(np.isfinite(lost), [False, False, True])
+    # the last but one has pixels in the image, but it has no prediction
+    lost = local(data, [np.nan, 50.0, -60.0, -2.0, 45.6],
+                 [50.0, np.nan, 50.0, 50.0, 90.4])
+    assert_array_equal(np.isfinite(lost), 4 * [False] + [True])
     assert np.isnan(local(data, np.nan, 3.0))
+    # two pixels are no fit, but LPI predicts them as behind a faint star
+    mask[80:100, 36:56] = True
+    mask[90, 45:47] = False
+    assert np.isfinite(local(data, STARS['x'], STARS['y'], mask)).all()
 
 
 def test_level():

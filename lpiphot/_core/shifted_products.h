@@ -185,7 +185,9 @@ NAME(sum_products)(const REAL *region, long height, long width, long stride,
             }
         if (reach == -nx)
             continue;
-        if (dy == 0)
+        /* a row has its products with itself from each pixel on; and no
+         * lanes are read beyond the zeros after a row */
+        if (dy == 0 || reach < 0)
             reach = 0;
         const long lanes = (reach + ahead + N_VEC) / N_VEC * N_VEC;
         const REAL *shifted = region + dy * stride - reach;

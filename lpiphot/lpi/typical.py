@@ -4,7 +4,9 @@ The typical background, where its mean is not what is typical.
 
 Stars too faint to be found make the background skewed: at most places
 it is a little below its mean, at few far above. Equation 4 predicts the
-mean; a flux corrected by it is too low at most places.
+mean; a flux corrected by it is too low at most places. It is linear in
+the good pixels, too, with a slope that the few places set: where more
+is predicted than usual, it is too much at most places.
 """
 
 import math

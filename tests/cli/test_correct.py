@@ -162,11 +162,45 @@ def test_inputs_in_other_files(correct, scene):
     names = ['--error', 'ERR', '--mask', 'DQ', '--background', '12.5']
     assert main([*correct, *PSF, '--overwrite', *names]) == 0
     assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
-    mask = np.zeros(data.shape, dtype=int)
+    mask = np.where(fits.getdata('image.fits', 'DQ'), -1.0, 0.0)
+    mask[20, 31] = np.nan  # whatever is not 0 is bad
+    fits.writeto('signed.fits', mask)
+    names[3] = 'signed.fits'
+    assert main([*correct, *PSF, '--overwrite', *names]) == 0
+    assert_array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
     mask[:, ::2] = 1
     fits.writeto('DQ', mask)
+    names[3] = 'DQ'
     assert main([*correct, *PSF, '--overwrite', *names]) == 0
     assert np.any(table['cflux'] != QTable.read('out.ecsv')['cflux'])
+
+
+@pytest.mark.parametrize('unit', [None, 'mJy'])
+def test_units_of_others(correct, scene, unit):
+    """
+    Errors have a unit of their own, a background has that of the image,
+    whether the fluxes have one or not.
+    """
+    data, error, catalog = scene
+    error = np.hypot(error, np.sqrt(np.fmax(data, 0) / 2.0))  # of photons
+    fits.writeto('plain.fits', error)
+    assert main([*correct, *PSF, '--unit', 'none', '--error', 'plain.fits',
+                 '--background', '12.5']) == 0
+    plain = QTable.read('out.ecsv')
+    fits.setval('image.fits', 'BUNIT', value='mJy', ext=1)
+    fits.writeto('error.fits', 1e3 * error, fits.Header({'BUNIT': 'uJy'}))
+    if unit is not None:
+        catalog = catalog.copy()
+        catalog['flux_fit'] *= u.Unit(unit)
+        catalog['flux_err'] *= u.Unit(unit)
+        catalog.write('catalog.ecsv', overwrite=True)
+    assert main([*correct, *PSF, '--error', 'error.fits', '--background',
+                 '12.5', '--overwrite']) == 0
+    table = QTable.read('out.ecsv')
+    for name in ('cflux', 'dcflux'):
+        assert table[name].unit == unit
+        assert_allclose(getattr(table[name], 'value', table[name]),
+                        plain[name], rtol=1e-6)
 
 
 def test_all_arguments_are_options():
@@ -242,17 +276,22 @@ def test_oversampling_that_nobody_tells(correct, capsys):
     assert np.array_equal(table['cflux'], QTable.read('out.ecsv')['cflux'])
 
 
-def test_psf_normalization(correct, capsys):
-    fits.writeto('psf.fits', 5 * gaussian_stamp())
-    args = [*correct, '--psf', 'psf.fits', '--overwrite']
+@pytest.mark.parametrize('oversampling', [1, 4])
+def test_psf_normalization(correct, oversampling, capsys):
+    stamp = gaussian_stamp(oversampling, 20 * oversampling + 1)
+    fits.writeto('psf.fits', 5 * stamp)
+    args = [*correct, '--psf', 'psf.fits', '--psf-oversampling',
+            str(oversampling), '--overwrite']
     assert main(args) == 0
     assert 'the stamp has a flux of 5, not 1' in capsys.readouterr().err
     assert main([*args, '--psf-normalize']) == 0
     assert 'stamp' not in capsys.readouterr().err
     table = QTable.read('out.ecsv')
-    fits.writeto('psf.fits', gaussian_stamp(), overwrite=True)
+    fits.writeto('psf.fits', stamp, overwrite=True)
     assert main(args) == 0
-    assert_allclose(table['cflux'], QTable.read('out.ecsv')['cflux'])
+    assert 'stamp' not in capsys.readouterr().err
+    assert_allclose(table['cflux'], QTable.read('out.ecsv')['cflux'],
+                    rtol=1e-5)
 
 
 @pytest.mark.parametrize('form', ['stdpsf', 'webbpsf'])
@@ -322,13 +361,18 @@ def test_images(correct, scene):
         for hdu in hdulist[1:]:
             assert hdu.data.shape == data.shape
             assert hdu.header['CRPIX1'] == 12.5
-        assert set(np.unique(hdulist['MASK'].data)) <= {0, 1}
-        residual = hdulist['RESIDUAL'].data
+        residual, background, mask = (hdu.data for hdu in hdulist[1:])
     yy, xx = np.mgrid[:data.shape[0], :data.shape[1]]
     model = sum(CircularGaussianPRF(flux=row['flux_fit'], x_0=row['x_fit'],
                                     y_0=row['y_fit'], fwhm=FWHM)(xx, yy)
                 for row in catalog)
     assert_allclose(residual, data - model, atol=0.5)
+    # stars are masked, and far from them the background is what is left
+    assert_array_equal(mask[model > 20], 1)
+    assert np.all(background[model > 20] != residual[model > 20])
+    assert np.count_nonzero(model < 1e-6) > 100
+    assert_array_equal(mask[model < 1e-6], 0)
+    assert_array_equal(background[model < 1e-6], residual[model < 1e-6])
 
 
 def test_images_of_a_careless_header(correct, scene):

@@ -130,7 +130,8 @@ def test_clear_compressed_mask(files):
         assert not hdulist[2].data.any()
 
 
-@pytest.mark.parametrize('options', [[], ['--mask', 'mask.fits']])
+@pytest.mark.parametrize('options', [[], ['--mask', 'mask.fits'],
+                                     ['--mask', 'mask.fits[0]']])
 def test_clear_no_mask(files, options, capsys):
     assert main(['impute', 'in.fits', 'out.fits', '--clear-mask',
                  *options]) == 2
@@ -240,7 +241,9 @@ def test_model(files):
                  'kernels.json']) == 0
     assert json.loads(Path('kernels.json').read_text())['kernels']
     assert main(['impute', 'in.fits', 'again.fits', '--mask', 'DQ', '-q',
-                 '--model', 'kernels.json']) == 0
+                 '--model', 'kernels.json', '--save-model',
+                 'same.json']) == 0
+    assert Path('same.json').read_text() == Path('kernels.json').read_text()
     assert_array_equal(fits.getdata('again.fits', 'SCI'),
                        fits.getdata('out.fits', 'SCI'))
     headers = [fits.getheader(name, 'SCI')['GPRIMPUT']

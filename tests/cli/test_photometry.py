@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import QTable
+from numpy.testing import assert_array_equal
+from photutils.psf import CircularGaussianPRF
 
+from lpiphot import LPIBackgroundCorrector
 from lpiphot.cli import main
+from lpiphot.pipeline import PSFPipeline
 
 
 @pytest.fixture
@@ -45,6 +49,37 @@ def test_photometry(photometry, scene, psf, capsys):
     ratio = table['cflux'].value / scene[2]['flux_fit']
     assert abs(np.median(ratio[good]) - 1) < 0.1
     assert 'wrote out.ecsv' in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings('ignore:One or more fit')
+@pytest.mark.parametrize('options', [['--error', 'ERR'], ['--gain', '2']])
+def test_same_as_api(photometry, scene, options):
+    """
+    The correction has the errors, the mask and the sky of the photometry.
+    """
+    data, error, _ = scene
+    data = data + 300 + np.arange(data.shape[1])
+    error = np.hypot(error, np.sqrt(data / 2.0))  # of photons
+    mask = np.zeros(data.shape, dtype='u1')
+    mask[20:22, 30:33] = 1
+    data[mask == 1] = 5e3
+    fits.HDUList([fits.PrimaryHDU(data), fits.ImageHDU(error, name='ERR'),
+                  fits.ImageHDU(mask, name='DQ')]).writeto('sky.fits')
+    photometry[1] = 'sky.fits'
+    assert main([*photometry, '--psf-fwhm', '3.1', *options, '--mask',
+                 'DQ']) == 0
+    table = QTable.read('out.ecsv')
+    gain = 2.0 if '--gain' in options else None
+    error = None if gain else error
+    phot = PSFPipeline(psf_model=CircularGaussianPRF(fwhm=3.1), fwhm=3.1,
+                       box_size=(26, 30))(data, error=error, mask=mask == 1)
+    corrector = LPIBackgroundCorrector(phot.psf_model, stamp_shape=9,
+                                       window_shape=25, gain=gain)
+    expected = corrector(phot.data_subtracted, phot.table, error=error,
+                         mask=phot.mask, background=phot.background)
+    assert table.colnames == expected.colnames
+    for name in expected.colnames:
+        assert_array_equal(table[name], expected[name])
 
 
 def test_other_outputs(photometry):

@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from matplotlib.figure import Figure
+from numpy.testing import assert_array_equal
+from photutils.psf import CircularGaussianPRF
 
+from lpiphot import LPIBackgroundCorrector
 from lpiphot.cli import main
-from lpiphot.validation import Calibration, RecoveryResult
+from lpiphot.pipeline import PSFPipeline
+from lpiphot.validation import (Calibration, RecoveryResult,
+                                check_blank_positions)
 
 
 @pytest.fixture
@@ -89,6 +94,38 @@ def test_blank(blank, no_plots, capsys):
     assert Calibration.load('cal.json').n_stars == 40
     assert Path('page.svg').stat().st_size > 0
     assert 'wrote page.html' in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings('ignore:One or more fit')
+@pytest.mark.parametrize('options', [['--error', 'ERR'], ['--gain', '2']])
+def test_blank_same_as_api(blank, scene, no_plots, options):
+    """
+    Positions are drawn, and predicted, with all that is known.
+    """
+    data, error, _ = scene
+    data = data + 300
+    error = np.hypot(error, np.sqrt(data / 2.0))  # of photons
+    mask = np.zeros(data.shape, dtype='u1')
+    mask[20:32, 30:43] = 1
+    fits.HDUList([fits.PrimaryHDU(data), fits.ImageHDU(error, name='ERR'),
+                  fits.ImageHDU(mask, name='DQ')]).writeto('sky.fits')
+    blank[1] = 'sky.fits'
+    assert main([*blank, *options, '--mask', 'DQ', '--n-stars', '15',
+                 '--quiet']) == 0
+    table = RecoveryResult.read('out.ecsv').table
+    gain = 2.0 if '--gain' in options else None
+    error = None if gain else error
+    phot = PSFPipeline(psf_model=CircularGaussianPRF(fwhm=3.1), fwhm=3.1,
+                       box_size=(26, 30))(data, error=error, mask=mask == 1)
+    corrector = LPIBackgroundCorrector(
+        phot.psf_model, stamp_shape=9, window_shape=25, condition_radius=4,
+        min_mask_flux=60, gain=gain, rng=2)
+    expected = check_blank_positions(
+        corrector, phot.data_subtracted, phot.table, error=error,
+        mask=phot.mask, background=phot.background, rng=2,
+        n_positions=15).table
+    for name in ('x_true', 'y_true', 'z_after', 'dcflux'):
+        assert_array_equal(table[name], expected[name])
 
 
 def test_whole_or_not_at_all(validate, folder, no_plots, monkeypatch):

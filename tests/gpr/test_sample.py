@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lpiphot.gpr.sample import Plane, bright_pixels, noise_of
+from lpiphot.gpr.sample import (SPIKE_RATIO, SPIKE_SHARPNESS, SPIKE_SIGMA,
+                                Plane, bright_pixels, noise_of)
 
 SIGMA = 1.7
 
@@ -82,7 +83,7 @@ def test_noise_of_constant_images():
 
 
 @pytest.mark.parametrize(('halo', 'is_spike'), [
-    (0.05, True), (0.2, True), (0.3, False), (0.6, False)])
+    (0.05, True), (0.2, True), (0.265, True), (0.275, False), (0.6, False)])
 @pytest.mark.parametrize('sign', [1, -1])
 def test_spikes_on_a_halo(halo, is_spike, sign):
     """
@@ -99,3 +100,63 @@ def test_spikes_on_a_halo(halo, is_spike, sign):
     assert spikes[15, 15] == near[0] == is_spike
     assert np.count_nonzero(spikes) == is_spike
     assert plane.near_spikes(y, x, 9, np.array([np.inf]))[0] == is_spike
+
+
+def _is_spike(plane, window, j, i):
+    """
+    Tell whether a good pixel of a window is a spike, by loops.
+    """
+    data, good = plane.data, ~plane.bad
+    value, values = data[j, i], data[window][good[window]]
+    if abs(value - values.mean()) <= SPIKE_SIGMA * plane.noise:
+        return False
+    near = sorted(data[y, x] for y in range(j - 1, j + 2)
+                  for x in range(i - 1, i + 2)
+                  if (y, x) != (j, i) and 0 <= y < data.shape[0]
+                  and 0 <= x < data.shape[1] and good[y, x])
+    if len(near) < 5:
+        return False
+    second = int(len(near) == 8)
+    low, high = near[second], near[-1 - second]
+    rest = (values.sum() - value) / (values.size - 1)
+    spread = SPIKE_SHARPNESS * max(high - low, 3 * plane.noise)
+    return ((value - high > spread
+             and value - rest > SPIKE_RATIO * (high - rest))
+            or (low - value > spread
+                and rest - value > SPIKE_RATIO * (rest - low)))
+
+
+@pytest.mark.parametrize('sign', [1, -1])
+def test_spikes_by_loops(sign):
+    """
+    Pixels that stand out by little or much, beside others that do, in
+    holes and at edges; in one window after the other.
+    """
+    rng = np.random.default_rng(24)
+    shape = 61, 57
+    data = rng.normal(50.0, SIGMA, shape)
+    strange = np.argwhere(rng.random(shape) < 0.02)
+    for j, i in strange:
+        size = sign * 10 ** rng.uniform(1.5, 3)
+        data[max(j - 1, 0):j + 2, max(i - 1, 0):i + 2] += (
+            size * rng.uniform(0, 0.3))
+        data[j, i] += size
+    bad = rng.random(shape) < 0.2
+    edges = (0, 30), (60, 21), (22, 0), (33, 56)
+    for j, i in edges:
+        data[j, i] += sign * 800
+        bad[max(j - 1, 0):j + 2, max(i - 1, 0):i + 2] = False
+    plane = Plane.of(data, bad)
+    y, x = (axis.ravel() for axis in np.indices(shape))
+    found, in_window = np.zeros((2, *shape), dtype=bool)
+    for j, i in zip(y, x, strict=True):
+        window = np.s_[max(j - 3, 0):j + 4, max(i - 3, 0):i + 4]
+        for k, m in np.argwhere(~plane.bad[window]):
+            place = k + window[0].start, m + window[1].start
+            if _is_spike(plane, window, *place):
+                found[place] = in_window[j, i] = True
+    spikes, near = plane.mark_spikes(y, x, 7)
+    assert 20 < np.count_nonzero(found) < len(strange)
+    assert all(found[edge] for edge in edges)
+    assert np.array_equal(spikes, plane.bad | found)
+    assert np.array_equal(near.reshape(shape), in_window)

@@ -18,10 +18,11 @@ from oracles.scenes import catalogue, structured_field
 STAMP, WINDOW = (9, 11), (25, 27)
 
 
+@pytest.mark.parametrize('n_free', [None, 1, 2, 3, 4, 5, 6, 7])
 @pytest.mark.parametrize('dtype', ['float32', 'float64'])
-def test_places(dtype, monkeypatch):
+def test_places(dtype, n_free, monkeypatch):
     """
-    Every place of the grid that is free, and no other.
+    Every place of the grid that is free, many or few, and no other.
     """
     rng = np.random.default_rng(1)
     training = rng.exponential(size=(60, 67))
@@ -32,16 +33,19 @@ def test_places(dtype, monkeypatch):
     n_good = 50
     y, x = np.indices(STAMP) - np.reshape([4, 4], (2, 1, 1))
     psf = np.exp(-0.5 * (y ** 2 + (x - 0.7) ** 2))
-    found = []
-    for j in range(WINDOW[0]):  # so small a window has them all
-        for i in range(WINDOW[1]):
-            place = (slice(corner[0] + j, corner[0] + j + STAMP[0]),
-                     slice(corner[1] + i, corner[1] + i + STAMP[1]))
-            if not mask[place][psf > 0.1 * psf.max()].any():
-                background = training[place].ravel()[order] - mean
-                found.append((weights @ background, -(
-                    weights[:n_good] @ background[:n_good])))
-    assert 200 < len(found) < 600
+    core = psf > 0.1 * psf.max()
+    # so small a window has all places
+    grid = [(slice(corner[0] + j, corner[0] + j + STAMP[0]),
+             slice(corner[1] + i, corner[1] + i + STAMP[1]))
+            for j, i in np.ndindex(WINDOW)]
+    if n_free is not None:
+        mask[:] = True
+        for number in range(n_free):
+            mask[grid[80 * number + 7 * (number % 3)]][core] = False
+    backgrounds = np.array([training[place].ravel()[order] - mean
+                            for place in grid if not mask[place][core].any()])
+    n = len(backgrounds)
+    assert 200 < n < 600 if n_free is None else n == n_free
     places = FreePlaces(training, mask, np.array([[0, 0], corner]), STAMP,
                         WINDOW, np.dtype(dtype))
     good = rng.normal(size=n_good)
@@ -57,13 +61,15 @@ def test_places(dtype, monkeypatch):
     (errors, predictions, prediction, sigma, share, n_apart), = seen
     # sums of 70 products of some 1 in float32
     tolerance = 1e-5 if dtype == 'float32' else 1e-12
-    assert_allclose(np.transpose([errors, predictions]), found,
+    assert_allclose(errors, backgrounds @ weights, atol=tolerance)
+    assert_allclose(predictions,
+                    -backgrounds[:, :n_good] @ weights[:n_good],
                     atol=tolerance)
     assert_allclose(prediction, weights[:n_good] @ (mean[:n_good] - good))
     assert sigma == 2
-    assert share == len(found) / (25 * 27)
+    assert share == n / (25 * 27)
     # a Gaussian of this width covers 4 pi of them
-    assert_allclose(n_apart, len(found) / (4 * np.pi), rtol=1e-3)
+    assert_allclose(n_apart, n / (4 * np.pi), rtol=1e-3)
 
     places = FreePlaces(training, np.ones_like(mask), np.array([[0, 0]]),
                         STAMP, WINDOW, np.dtype(dtype))
