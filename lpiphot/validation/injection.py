@@ -9,6 +9,7 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.table import Table
+from astropy.utils.masked import Masked
 from photutils.datasets import apply_poisson_noise, make_model_image
 from photutils.utils import calc_total_error
 from scipy.spatial import KDTree
@@ -150,8 +151,8 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
 
     Parameters
     ----------
-    data : (ny, nx) array_like, `~astropy.units.Quantity`, or \
-            `~astropy.nddata.NDData`
+    data : (ny, nx) array_like, `~astropy.units.Quantity`, masked array, \
+            or `~astropy.nddata.NDData`
         The image.
 
     psf_model : `~astropy.modeling.Model`
@@ -181,7 +182,7 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
     Returns
     -------
     image : `~numpy.ndarray`, `~astropy.units.Quantity`, or NDData
-        A new image, of the kind and unit of ``data``, in float64. If
+        A new image, of the kind, unit and mask of ``data``, in float64. If
         ``data`` has an uncertainty, then that of the new image includes
         the photons of the stars, as a standard deviation.
 
@@ -204,7 +205,8 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
         raise ValueError(msg)
 
     unit = getattr(data, 'unit', None)
-    values = data.data if isinstance(data, NDData) else data
+    values = data.data if isinstance(data, NDData) else getattr(
+        data, 'unmasked', data)
     values = np.array(getattr(values, 'value', values), dtype=float)
     expected = _star_image(values.shape, psf_model, params, unit,
                            model_shape)
@@ -217,6 +219,10 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
         image = _like(data, image, expected, gain)
     elif unit is not None:
         image = image << unit
+    if isinstance(data, np.ma.MaskedArray):
+        image = np.ma.MaskedArray(image, data.mask)
+    elif isinstance(data, Masked):
+        image = Masked(image, data.mask.copy())
     if error is None:
         return image
     return image, _total_error(expected, error, unit, gain)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 from astropy.table import QTable
+from astropy.utils.masked import Masked
 from astropy.wcs import WCS
 from photutils.psf import CircularGaussianPRF
 from scipy.spatial import KDTree
@@ -160,6 +161,18 @@ class TestInjectStars:
         assert np.array_equal(new.mask, mask)
         assert np.array_equal(ccd.data, self.data)
         assert np.all(ccd.uncertainty.array == value)
+
+    @pytest.mark.parametrize(('kind', 'unit'), [
+        (np.ma.MaskedArray, 1), (Masked, 1), (Masked, u.adu)])
+    def test_masked(self, kind, unit):
+        mask = self.data > 0
+        data = kind(self.data * unit, mask=mask)
+        new = inject_stars(data, PSF, self.params)
+        want = inject_stars(self.data * unit, PSF, self.params)
+        assert type(new) is type(data)
+        assert np.array_equal(new.mask, mask)
+        assert new.mask is not data.mask
+        assert np.all(getattr(new, 'unmasked', new.data) == want)
 
     def test_bad_input(self):
         with pytest.raises(TypeError, match='params must be an astropy'):
