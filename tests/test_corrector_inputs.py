@@ -305,6 +305,17 @@ class TestInputs:
         with pytest.raises(u.UnitsError, match=r'gain .* data have no unit'):
             make(gain=2 * u.electron / u.adu)(scene.data, scene.phot)
 
+    def test_wide_psf(self):
+        """
+        A warning names the flux that a star of 27 times the threshold has.
+        """
+        LPIBackgroundCorrector(CircularGaussianPSF(fwhm=11.0))
+        wide = CircularGaussianPSF(fwhm=12.0)  # peak 0.8825 / 144
+        LPIBackgroundCorrector(wide, min_mask_flux=4400.0)
+        with pytest.warns(AstropyUserWarning,
+                          match=r'peak is 0\.0061 .*4\.4e\+03 times'):
+            LPIBackgroundCorrector(wide)
+
     @pytest.mark.parametrize('dtype', [float, 'float', np.float64, '>f8'])
     def test_dtype(self, dtype):
         """
