@@ -29,8 +29,7 @@ from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.neighbours import Groups, Neighbours
 from lpiphot.lpi.residual import (PSF, Sources, centre_pixels, close_pairs,
                                   psf_stamps)
-from lpiphot.lpi.scene import (MIN_MASK_FLUX, Field, SharedScenes,
-                               Thresholds)
+from lpiphot.lpi.scene import MIN_MASK_FLUX, Field, SharedScenes, Thresholds
 from lpiphot.lpi.solve import solve_stars
 from lpiphot.lpi.tiles import Region, group_stars, region_about
 from lpiphot.results import LPIResult, Prediction
@@ -743,8 +742,8 @@ def _warn_of_low_peak(psf, stamp_shape):
     if 0 < peak < LOW_PEAK / MIN_MASK_FLUX:
         msg = (f'psf_model is wide: its peak is {peak:.2g} for a flux of 1. '
                'Faint stars hide too few pixels, and their dcflux may be too '
-               f'small. Give min_mask_flux, about {HIGH_PEAK / peak:.2g} times '
-               'mask_threshold')
+               'small. Give min_mask_flux, about '
+               f'{HIGH_PEAK / peak:.2g} times mask_threshold')
         warnings.warn(msg, AstropyUserWarning)
 
 
