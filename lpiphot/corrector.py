@@ -740,8 +740,8 @@ def _warn_of_low_peak(psf, stamp_shape):
     one = Sources(np.zeros(1), np.zeros(1), np.ones(1), {})
     peak = np.max(np.abs(psf_stamps(psf, one, stamp_shape)))
     if 0 < peak < LOW_PEAK / MIN_MASK_FLUX:
-        msg = (f'psf_model has a peak of only {peak:.2g} for a flux of 1, as it '
-               'is wide or not normalized. Faint stars hide too few pixels, '
+        msg = (f'psf_model has a peak of only {peak:.2g} for a flux of 1: it '
+               'is wide, or not normalized. Faint stars hide too few pixels, '
                'and their dcflux may be too small. Give min_mask_flux, about '
                f'{HIGH_PEAK / peak:.2g} times mask_threshold')
         warnings.warn(msg, AstropyUserWarning)
