@@ -57,7 +57,8 @@ ALSO = {'lpi/residual.py': {'astropy', 'photutils'},
 RUN_LPI = ['validation/__init__.py', 'validation/blank.py',
            'validation/recovery.py', 'validation/rounds.py']
 # What they import beside each other
-NO_LPI = ['lpiphot._files.', 'lpiphot._positions.', 'lpiphot.flags.']
+NO_LPI = ['lpiphot._files.', 'lpiphot._fwhm.', 'lpiphot._positions.',
+          'lpiphot.flags.']
 # Built with, not run with
 NOT_RUN = ['setup_package.py']
 

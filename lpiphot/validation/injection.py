@@ -14,6 +14,7 @@ from photutils.datasets import apply_poisson_noise, make_model_image
 from photutils.utils import calc_total_error
 from scipy.spatial import KDTree
 
+from lpiphot._fwhm import box_shape, model_fwhm
 from lpiphot._positions import first_of_close
 
 __all__ = ['gain_from_error', 'inject_stars', 'parameter_names',
@@ -25,6 +26,9 @@ _OVERSAMPLE = 5
 _MAX_DRAWS = 200
 _IDLE_DRAWS = 20
 _IDLE_POSITIONS = 1000
+
+# Width in FWHM of the box of a model that has none, as of a Moffat function
+_BOX_FWHM = 20.0
 
 # The gain is told by the brightest pixels, as quantiles; their variance
 # must exceed that of the middle ones by this much, relative
@@ -174,7 +178,8 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
 
     model_shape : int or 2-tuple of int, optional
         The shape ``(ny, nx)`` in pixels within which a star is drawn.
-        If `None`, then the bounding box of the model.
+        If `None`, then the bounding box of the model, or 20 FWHM if it
+        has none.
 
     rng : int or `~numpy.random.Generator`, optional
         The seed of the Poisson noise.
@@ -340,8 +345,22 @@ def _star_image(shape, psf_model, params, unit, model_shape):
     if params[flux_name].unit is not None:
         flux = flux.to(u.dimensionless_unscaled if unit is None else unit)
     params[flux_name] = flux.value
-    return make_model_image(shape, psf_model, params, model_shape=model_shape,
-                            x_name=x_name, y_name=y_name)
+    if model_shape is None and not _has_box(psf_model):
+        model_shape = box_shape(_BOX_FWHM * model_fwhm(psf_model, shape))
+    image = make_model_image(shape, psf_model, params, model_shape=model_shape,
+                             x_name=x_name, y_name=y_name)
+    return getattr(image, 'value', image)  # an angle makes it a Quantity
+
+
+def _has_box(psf_model):
+    """
+    Return whether a model says how far it reaches.
+    """
+    try:
+        _ = psf_model.bounding_box
+    except NotImplementedError:
+        return False
+    return True
 
 
 def _photons(expected, gain, rng):
