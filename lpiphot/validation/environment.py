@@ -6,12 +6,11 @@ What is around a star: structure, other stars, and what was left of both.
 import numpy as np
 from astropy.stats import gaussian_fwhm_to_sigma, mad_std
 from astropy.table import Table
-from photutils.datasets import make_model_image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
 from lpiphot.validation.columns import plain_values
-from lpiphot.validation.injection import parameter_names
+from lpiphot.validation.injection import model_image, parameter_names
 
 __all__ = ['local_density', 'local_roughness', 'residual_around',
            'residual_at', 'subtract_stars']
@@ -245,8 +244,7 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
     if not np.any(finite):
         return data
     params = Table({name: column[finite] for name, column in values.items()})
-    return data - make_model_image(data.shape, psf_model, params,
-                                   x_name=names[0], y_name=names[1])
+    return data - model_image(data.shape, psf_model, params)
 
 
 def _clean(residual, mask):

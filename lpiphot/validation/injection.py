@@ -17,8 +17,8 @@ from scipy.spatial import KDTree
 from lpiphot._fwhm import box_shape, model_fwhm
 from lpiphot._positions import first_of_close
 
-__all__ = ['gain_from_error', 'inject_stars', 'parameter_names',
-           'random_positions']
+__all__ = ['gain_from_error', 'inject_stars', 'model_image',
+           'parameter_names', 'random_positions']
 
 # Positions drawn at once, for each one that is wanted; number of times;
 # number of draws and positions without success that end the search
@@ -308,6 +308,48 @@ def parameter_names(psf_model):
             (('x', 'x_0'), ('y', 'y_0'), ('flux', 'flux'))]
 
 
+def model_image(shape, psf_model, params, model_shape=None):
+    """
+    Return the image of stars, as plain numbers.
+
+    Parameters
+    ----------
+    shape : 2-tuple of int
+        The shape of the image.
+
+    psf_model : `~astropy.modeling.Model`
+        The PSF.
+
+    params : `~astropy.table.Table`
+        Its parameters, without units, a row for every star.
+
+    model_shape : int or 2-tuple of int, optional
+        The shape within which a star is drawn, as for `inject_stars`.
+
+    Returns
+    -------
+    image : (ny, nx) `~numpy.ndarray`
+        The image.
+    """
+    if model_shape is None and not _has_box(psf_model):
+        model_shape = box_shape(_BOX_FWHM * model_fwhm(psf_model, shape))
+    x_name, y_name, _ = parameter_names(psf_model)
+    image = make_model_image(shape, psf_model, params, model_shape=model_shape,
+                             x_name=x_name, y_name=y_name)
+    return getattr(image, 'value', image)  # an angle makes it a Quantity
+
+
+def _has_box(psf_model):
+    """
+    Return whether a model says how far it reaches.
+    """
+    try:
+        _ = psf_model.bounding_box
+    except NotImplementedError:
+        return False
+    return True
+
+
 def _finite_positions(name, xy):
     """
     Return the finite ones of positions as an (n, 2) array.
@@ -345,22 +387,7 @@ def _star_image(shape, psf_model, params, unit, model_shape):
     if params[flux_name].unit is not None:
         flux = flux.to(u.dimensionless_unscaled if unit is None else unit)
     params[flux_name] = flux.value
-    if model_shape is None and not _has_box(psf_model):
-        model_shape = box_shape(_BOX_FWHM * model_fwhm(psf_model, shape))
-    image = make_model_image(shape, psf_model, params, model_shape=model_shape,
-                             x_name=x_name, y_name=y_name)
-    return getattr(image, 'value', image)  # an angle makes it a Quantity
-
-
-def _has_box(psf_model):
-    """
-    Return whether a model says how far it reaches.
-    """
-    try:
-        _ = psf_model.bounding_box
-    except NotImplementedError:
-        return False
-    return True
+    return model_image(shape, psf_model, params, model_shape)
 
 
 def _photons(expected, gain, rng):

@@ -14,7 +14,8 @@ from astropy.wcs import WCS
 from photutils.psf import CircularGaussianPRF, make_psf_model
 from scipy.spatial import KDTree
 
-from lpiphot.validation import gain_from_error, inject_stars, random_positions
+from lpiphot.validation import (gain_from_error, inject_stars,
+                                random_positions, subtract_stars)
 from lpiphot.validation.injection import parameter_names
 
 PSF = CircularGaussianPRF(fwhm=3.1)
@@ -179,6 +180,10 @@ class TestInjectStars:
         assert type(image) is np.ndarray
         assert np.allclose(image - self.data,
                            900.0 * shape / (2 * np.pi * 1.7 * 1.2), atol=1e-4)
+        names = parameter_names(model)
+        left = subtract_stars(image, params, model, positions=names[:2],
+                              flux=names[2])
+        assert np.allclose(left, self.data)
 
     @pytest.mark.parametrize(('kind', 'unit'), [
         (np.ma.MaskedArray, 1), (Masked, 1), (Masked, u.adu)])
