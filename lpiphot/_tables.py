@@ -146,6 +146,11 @@ def flux_unit_of(table, name, data_unit):
         msg = (f'column {name} of phot must have a unit equivalent to that '
                f"of data, '{data_unit}'; got '{unit}'")
         raise u.UnitsError(msg)
+    if isinstance(unit, u.function.FunctionUnitBase):
+        # their errors are no errors of fluxes
+        msg = (f'column {name} of phot must be a flux, no magnitude; got the '
+               f"unit '{unit}'. Convert it with .to({str(data_unit)!r})")
+        raise u.UnitsError(msg)
     return unit
 
 

@@ -29,7 +29,7 @@ from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.neighbours import Groups, Neighbours
 from lpiphot.lpi.psf import (PSF, Sources, centre_pixels, close_pairs,
                              psf_stamps)
-from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
+from lpiphot.lpi.scene import MIN_MASK_FLUX, Field, SharedScenes, Thresholds
 from lpiphot.lpi.solve import solve_stars
 from lpiphot.lpi.tiles import Region, group_stars, region_about
 from lpiphot.results import LPIResult, Prediction
@@ -39,6 +39,11 @@ __all__ = ['LPIBackgroundCorrector']
 # Two PSFs are the same if they differ by less of the peak, as those do
 # whose FWHM differ by a twentieth
 MAX_APART = 0.1
+
+# A star of the default min_mask_flux rises to 27 times mask_threshold with
+# a FWHM of 4 pixels. With one of more than 11 it does to less than 3.5, and
+# hides so little that what is left of it spoils the prediction
+HIGH_PEAK, LOW_PEAK = 27.0, 3.5
 
 
 class LPIBackgroundCorrector:
@@ -81,7 +86,8 @@ class LPIBackgroundCorrector:
     min_mask_flux : float or `~astropy.units.Quantity`, optional
         Fainter stars are masked as if they had this flux, so that the
         background is predicted behind each. By default 500 times
-        ``mask_threshold``.
+        ``mask_threshold``; with a FWHM of more than 11 pixels this is too
+        little, and there is a warning.
 
     residual_threshold : float or `~astropy.units.Quantity`, optional
         The absolute residual in data units beyond which a pixel is
@@ -200,6 +206,8 @@ class LPIBackgroundCorrector:
         self.n_threads = as_count('n_threads', n_threads, 1)
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
+        if self.min_mask_flux is None:
+            _warn_of_low_peak(self._psf, self.stamp_shape)
 
     def __repr__(self):
         names = ('stamp_shape', 'window_shape', 'mask_threshold',
@@ -731,6 +739,20 @@ def _compare_psfs(psf, fitted, source, stamp_shape):
         msg = ('psf_model is not the PSF that phot was fitted with: they are '
                f'apart by {apart:.0%} of its peak. cflux is right only with '
                'the model that was fitted.')
+        warnings.warn(msg, AstropyUserWarning)
+
+
+def _warn_of_low_peak(psf, stamp_shape):
+    """
+    Warn if faint stars would hide too few of the pixels they have.
+    """
+    one = Sources(np.zeros(1), np.zeros(1), np.ones(1), {})
+    peak = np.max(np.abs(psf_stamps(psf, one, stamp_shape)))
+    if 0 < peak < LOW_PEAK / MIN_MASK_FLUX:
+        msg = (f'psf_model has a peak of only {peak:.2g} for a flux of 1: it '
+               'is wide, or not normalized. Faint stars hide too few pixels, '
+               'and their dcflux may be too small. Give min_mask_flux, about '
+               f'{HIGH_PEAK / peak:.2g} times mask_threshold')
         warnings.warn(msg, AstropyUserWarning)
 
 

@@ -35,6 +35,10 @@ __all__ = ['NoSourcesError', 'PSFPipeline', 'PipelineResult']
 # Part of the pixels above which constant ones are taken for padding
 _MAX_FLAT = 0.01
 
+# The fits stop too early, or never start, on numbers that are far from 1: with
+# noise beyond 2 to this power, or below its inverse, they are in its unit
+_MAX_POWER = 16
+
 # Least part of the weights of a smoothed pixel that must not be masked
 _MIN_WEIGHT = 1e-3
 
@@ -300,12 +304,13 @@ class PSFPipeline:
         if error is None:
             error = noise
         mask = mask | ~(error > 0)
+        scale = _scale(noise)
 
         fwhm = self.fwhm
         if fwhm is None and self.psf_model is not None:
             fwhm = model_fwhm(self.psf_model, data.shape)
         if fwhm is None:
-            fwhm = image_fwhm(data, subtracted, mask,
+            fwhm = image_fwhm(data / scale, subtracted / scale, mask,
                               partial(self._find, subtracted, mask))
 
         psf_model = self.psf_model
@@ -329,14 +334,17 @@ class PSFPipeline:
             background, noise, subtracted, error = (
                 array << unit
                 for array in (background, noise, subtracted, error))
-        table = photometry(subtracted, error=error, mask=mask,
-                           init_params=sources)
+        fit = partial(photometry, subtracted / scale, error=error / scale,
+                      mask=mask)
+        table = fit(init_params=sources)
         xy = np.column_stack((table['x_fit'], table['y_fit']))
         keep = first_of_close(xy, 0.5 * (self.min_separation or fwhm))
         if not np.all(keep):
             # The others are fitted as before, each by itself
-            table = photometry(subtracted, error=error, mask=mask,
-                               init_params=sources[keep])
+            table = fit(init_params=sources[keep])
+        for name in table.colnames:
+            if name.startswith('flux_') or name == 'local_bkg':
+                table[name] *= scale
         return PipelineResult(table=table, psf_model=photometry.psf_model,
                               fwhm=float(fwhm), background=background,
                               background_rms=noise,
@@ -425,6 +433,14 @@ def as_psf(psf_model):
         raise TypeError(msg)
     PSFPhotometry(psf_model, 5)  # an error if it is no PSF model
     return psf_model
+
+
+def _scale(noise):
+    """
+    Return a power of 2 near the noise, or 1 if that is not far off.
+    """
+    power = int(np.frexp(np.median(noise[noise > 0]))[1])
+    return 1.0 if abs(power) <= _MAX_POWER else 2.0 ** power
 
 
 def _warn_of_padding(data, mask):

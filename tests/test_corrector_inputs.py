@@ -272,6 +272,30 @@ class TestInputs:
         with pytest.raises(u.UnitsError):
             make()(data, phot, mask=scene.mask)
 
+    def test_magnitudes(self, scene):
+        """
+        Magnitudes are equivalent to fluxes, but their errors are not.
+        """
+        phot = scene.phot.copy()
+        phot['flux_fit'] = (np.abs(phot['flux_fit']) * u.Jy).to(u.ABmag)
+        with pytest.raises(u.UnitsError, match=r'no magnitude; got .*mag'):
+            make()(scene.data * u.Jy, phot, mask=scene.mask)
+
+    @pytest.mark.parametrize(('plain', 'angle'), [
+        (GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=30),
+         GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=np.pi / 6 * u.rad)),
+        tuple(make_psf_model(Gaussian2D(1, 0, 0, 0.9, 1.6, theta),
+                             x_name='x_mean', y_name='y_mean')
+              for theta in (np.pi / 6, 30 * u.deg))])
+    def test_angle_with_unit(self, scene, plain, angle):
+        """
+        Without a unit, angles are in degrees or radians by the model; with
+        one, they are in this unit.
+        """
+        want, out = (make(model)(scene.data, scene.phot, mask=scene.mask)
+                     for model in (plain, angle))
+        same(out, want, rtol=EXACT)
+
     def test_units_are_named(self, scene):
         """
         Dimensionless data, and data without a unit.
@@ -280,6 +304,17 @@ class TestInputs:
             make()(scene.data * u.dimensionless_unscaled, scene.phot)
         with pytest.raises(u.UnitsError, match=r'gain .* data have no unit'):
             make(gain=2 * u.electron / u.adu)(scene.data, scene.phot)
+
+    def test_wide_psf(self):
+        """
+        A warning names the flux that a star of 27 times the threshold has.
+        """
+        LPIBackgroundCorrector(CircularGaussianPSF(fwhm=11.0))
+        wide = CircularGaussianPSF(fwhm=12.0)  # peak 0.8825 / 144
+        LPIBackgroundCorrector(wide, min_mask_flux=4400.0)
+        with pytest.warns(AstropyUserWarning,
+                          match=r'of only 0\.0061 .*4\.4e\+03 times'):
+            LPIBackgroundCorrector(wide)
 
     @pytest.mark.parametrize('dtype', [float, 'float', np.float64, '>f8'])
     def test_dtype(self, dtype):

@@ -57,8 +57,8 @@ ALSO = {'lpi/psf.py': {'astropy', 'photutils'},
 RUN_LPI = ['validation/__init__.py', 'validation/blank.py',
            'validation/recovery.py', 'validation/rounds.py']
 # What they import beside each other
-NO_LPI = ['lpiphot._files.', 'lpiphot._noise.', 'lpiphot._positions.',
-          'lpiphot._psf_names.', 'lpiphot.flags.']
+NO_LPI = ['lpiphot._files.', 'lpiphot._fwhm.', 'lpiphot._noise.',
+          'lpiphot._positions.', 'lpiphot._psf_names.', 'lpiphot.flags.']
 # Built with, not run with
 NOT_RUN = ['setup_package.py']
 

@@ -202,6 +202,25 @@ def test_units_and_ccddata(scene, result):
     assert len(plain.table) < len(result.table)
 
 
+@pytest.mark.parametrize('unit', [1e-20, 1e13 * u.Jy])
+def test_far_from_one(scene, result, unit):
+    """
+    Fits end at a part of some 1e-6, whatever the numbers; by themselves, they
+    would be off by 1e-2 and more here.
+    """
+    data = scene[0] * unit
+    out = PSFPipeline()(data)
+    assert np.isclose(out.fwhm, result.fwhm, rtol=1e-4)
+    assert np.allclose(out.table['x_fit'], result.table['x_fit'], atol=1e-3)
+    for name in ('flux_init', 'flux_fit', 'flux_err', 'local_bkg'):
+        assert np.allclose(out.table[name] / unit, result.table[name],
+                           rtol=1e-3, atol=1e-3), name
+    assert np.allclose(out.error / unit, result.error)
+    residual = out.photometry.make_residual_image(out.data_subtracted)
+    want = result.photometry.make_residual_image(result.data_subtracted)
+    assert np.allclose(residual / unit, want, atol=0.01 * SIGMA)
+
+
 def test_holes(scene):
     """
     NaN, and errors of zero, hide only the pixels that they are in.

@@ -3,7 +3,8 @@
 The sources of a catalogue, and their unit-flux PSFs on stamps.
 
 The one module of `lpiphot.lpi` that knows of astropy models; it calls
-their ``evaluate`` with plain numbers, so that units play no part.
+their ``evaluate`` with plain numbers, so that units play no part, but for
+those of angles.
 """
 
 import copy
@@ -115,6 +116,11 @@ class PSF:
         self._values = {
             name: np.asarray(getattr(model, name).value, dtype=float).item()
             for name in model.param_names}
+        # models take an angle without a unit for degrees, or for radians
+        self._angles = {
+            name: getattr(model, name).unit for name in model.param_names
+            if getattr(model, name).unit is not None
+            and getattr(model, name).unit.is_equivalent('rad')}
         self._broadcasts = self._check_broadcasting()
 
     def with_templates(self, templates):
@@ -148,9 +154,13 @@ class PSF:
         values.update(sources.extra)
         values.update(zip(self._names, (sources.x, sources.y, sources.flux),
                           strict=True))
-        return self._model.evaluate(
-            x, y, *(np.reshape(values[name], shape if np.ndim(values[name])
-                               else ()) for name in self._model.param_names))
+        values = {name: np.reshape(value, shape if np.ndim(value) else ())
+                  for name, value in values.items()}
+        for name, unit in self._angles.items():
+            values[name] = values[name] * unit
+        result = self._model.evaluate(
+            x, y, *(values[name] for name in self._model.param_names))
+        return getattr(result, 'value', result)
 
     def _check_broadcasting(self):
         """

@@ -6,13 +6,13 @@ What is around a star: structure, other stars, and what was left of both.
 import numpy as np
 from astropy.stats import gaussian_fwhm_to_sigma, mad_std
 from astropy.table import Table
-from photutils.datasets import make_model_image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
 from lpiphot._noise import NOISE_STEP
 from lpiphot._psf_names import psf_names
 from lpiphot.validation.columns import plain_values
+from lpiphot.validation.injection import model_image
 
 __all__ = ['BLEND_FWHM', 'add_environment', 'local_density',
            'local_roughness', 'residual_around', 'residual_at',
@@ -254,8 +254,7 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
     if not np.any(finite):
         return data
     params = Table({name: column[finite] for name, column in values.items()})
-    return data - make_model_image(data.shape, psf_model, params,
-                                   x_name=names[0], y_name=names[1])
+    return data - model_image(data.shape, psf_model, params)
 
 
 def add_environment(table, residual, mask, sources, *, fwhm, blend_radius,

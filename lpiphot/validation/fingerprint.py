@@ -217,7 +217,9 @@ def _model_contents(model):
         description[name] = describe(dict(getattr(model, name)))
     for name, number in zip(model.param_names, model.parameters,
                             strict=False):
-        description[name] = float(number)
+        unit = getattr(model, name).unit
+        description[name] = (float(number) if unit is None
+                             else f'{float(number)} {unit}')
     for name in ('data', 'oversampling', 'origin', 'grid_xypos',
                  'fill_value'):
         if hasattr(model, name):

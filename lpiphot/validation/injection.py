@@ -9,14 +9,17 @@ import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
 from astropy.table import Table
+from astropy.utils.masked import Masked
 from photutils.datasets import apply_poisson_noise, make_model_image
 from photutils.utils import calc_total_error
 
+from lpiphot._fwhm import box_shape, model_fwhm
 from lpiphot._positions import first_of_close
 from lpiphot._psf_names import psf_names
 from lpiphot.validation.matching import finite_positions, nearest_distance
 
-__all__ = ['gain_from_error', 'inject_stars', 'random_positions']
+__all__ = ['gain_from_error', 'inject_stars', 'model_image',
+           'random_positions']
 
 # Positions drawn at once, for each one that is wanted; number of times;
 # number of draws and positions without success that end the search
@@ -24,6 +27,9 @@ _OVERSAMPLE = 5
 _MAX_DRAWS = 200
 _IDLE_DRAWS = 20
 _IDLE_POSITIONS = 1000
+
+# Width in FWHM of the box of a model that has none, as of a Moffat function
+_BOX_FWHM = 20.0
 
 # The gain is told by the brightest pixels, as quantiles; their variance
 # must exceed that of the middle ones by this much, relative
@@ -150,8 +156,8 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
 
     Parameters
     ----------
-    data : (ny, nx) array_like, `~astropy.units.Quantity`, or \
-            `~astropy.nddata.NDData`
+    data : (ny, nx) array_like, `~astropy.units.Quantity`, masked array, \
+            or `~astropy.nddata.NDData`
         The image.
 
     psf_model : `~astropy.modeling.Model`
@@ -173,7 +179,8 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
 
     model_shape : int or 2-tuple of int, optional
         The shape ``(ny, nx)`` in pixels within which a star is drawn.
-        If `None`, then the bounding box of the model.
+        If `None`, then the bounding box of the model, or 20 FWHM if it
+        has none.
 
     rng : int or `~numpy.random.Generator`, optional
         The seed of the Poisson noise.
@@ -181,7 +188,7 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
     Returns
     -------
     image : `~numpy.ndarray`, `~astropy.units.Quantity`, or NDData
-        A new image, of the kind and unit of ``data``, in float64. If
+        A new image, of the kind, unit and mask of ``data``, in float64. If
         ``data`` has an uncertainty, then that of the new image includes
         the photons of the stars, as a standard deviation.
 
@@ -205,7 +212,8 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
         raise ValueError(msg)
 
     unit = getattr(data, 'unit', None)
-    values = data.data if isinstance(data, NDData) else data
+    values = data.data if isinstance(data, NDData) else getattr(
+        data, 'unmasked', data)
     values = np.array(getattr(values, 'value', values), dtype=float)
     expected = _star_image(values.shape, psf_model, params, unit,
                            model_shape)
@@ -218,6 +226,10 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
         image = _like(data, image, expected, gain)
     elif unit is not None:
         image = image << unit
+    if isinstance(data, np.ma.MaskedArray):
+        image = np.ma.MaskedArray(image, data.mask)
+    elif isinstance(data, Masked):
+        image = Masked(image, data.mask.copy())
     if error is None:
         return image
     return image, _total_error(expected, error, unit, gain)
@@ -280,6 +292,48 @@ def gain_from_error(data, error, *, mask=None):
     return float(np.nanmedian((data[bright] - level) / excess))
 
 
+def model_image(shape, psf_model, params, model_shape=None):
+    """
+    Return the image of stars, as plain numbers.
+
+    Parameters
+    ----------
+    shape : 2-tuple of int
+        The shape of the image.
+
+    psf_model : `~astropy.modeling.Model`
+        The PSF.
+
+    params : `~astropy.table.Table`
+        Its parameters, without units, a row for every star.
+
+    model_shape : int or 2-tuple of int, optional
+        The shape within which a star is drawn, as for `inject_stars`.
+
+    Returns
+    -------
+    image : (ny, nx) `~numpy.ndarray`
+        The image.
+    """
+    if model_shape is None and not _has_box(psf_model):
+        model_shape = box_shape(_BOX_FWHM * model_fwhm(psf_model, shape))
+    x_name, y_name, _ = psf_names(psf_model)
+    image = make_model_image(shape, psf_model, params, model_shape=model_shape,
+                             x_name=x_name, y_name=y_name)
+    return getattr(image, 'value', image)  # an angle makes it a Quantity
+
+
+def _has_box(psf_model):
+    """
+    Return whether a model says how far it reaches.
+    """
+    try:
+        _ = psf_model.bounding_box
+    except NotImplementedError:
+        return False
+    return True
+
+
 def _star_image(shape, psf_model, params, unit, model_shape):
     """
     Return the (ny, nx) image of the stars as plain numbers.
@@ -295,8 +349,7 @@ def _star_image(shape, psf_model, params, unit, model_shape):
     if params[flux_name].unit is not None:
         flux = flux.to(u.dimensionless_unscaled if unit is None else unit)
     params[flux_name] = flux.value
-    return make_model_image(shape, psf_model, params, model_shape=model_shape,
-                            x_name=x_name, y_name=y_name)
+    return model_image(shape, psf_model, params, model_shape)
 
 
 def _photons(expected, gain, rng):

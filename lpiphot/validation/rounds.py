@@ -109,8 +109,11 @@ def measure(pipeline, data, error=None, mask=None):
         if error is None and data.uncertainty is not None:
             error = std_of(data)
         mask = data.mask if mask is None else mask
+    elif mask is None and not hasattr(fitted, 'mask') and isinstance(
+            getattr(data, 'mask', None), np.ndarray):
+        mask = data.mask
     own_mask = getattr(found, 'mask', None)
-    if isinstance(own_mask, np.ndarray) and not isinstance(fitted, NDData):
+    if isinstance(own_mask, np.ndarray) and not hasattr(fitted, 'mask'):
         mask = own_mask
     return Measurement(QTable(table), fitted, error, mask,
                        getattr(found, 'background', None),

@@ -17,7 +17,7 @@ import pytest
 from astropy.modeling.models import Const2D, Gaussian2D
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
-from photutils.psf import CircularGaussianPRF, ImagePSF
+from photutils.psf import CircularGaussianPRF, GaussianPRF, ImagePSF
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.pipeline import PSFPipeline
@@ -181,6 +181,8 @@ def of_itself(model):
     (CCDData(ARRAY, unit='adu'), CCDData(ARRAY, unit='adu'),
      CCDData(ARRAY, unit='adu', uncertainty=StdDevUncertainty(ARRAY))),
     (QTable({'a': [1.0]}), QTable({'a': [1.0]}), QTable({'a': [2.0]})),
+    (GaussianPRF(theta=0.5 * u.rad), GaussianPRF(theta=0.5 * u.rad),
+     GaussianPRF(theta=0.5)),
     (CircularGaussianPRF(fwhm=3.0), CircularGaussianPRF(fwhm=3.0),
      CircularGaussianPRF(fwhm=3.1)),
     (ImagePSF(STAMP), ImagePSF(STAMP), ImagePSF(STAMP.T)),

@@ -6,13 +6,17 @@ Tests for the injection module.
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.modeling.models import Gaussian2D
 from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 from astropy.table import QTable
+from astropy.utils.masked import Masked
 from astropy.wcs import WCS
-from photutils.psf import CircularGaussianPRF
+from photutils.psf import CircularGaussianPRF, make_psf_model
 from scipy.spatial import KDTree
 
-from lpiphot.validation import gain_from_error, inject_stars, random_positions
+from lpiphot._psf_names import psf_names
+from lpiphot.validation import (gain_from_error, inject_stars,
+                                random_positions, subtract_stars)
 
 PSF = CircularGaussianPRF(fwhm=3.1)
 
@@ -160,6 +164,38 @@ class TestInjectStars:
         assert np.array_equal(new.mask, mask)
         assert np.array_equal(ccd.data, self.data)
         assert np.all(ccd.uncertainty.array == value)
+
+    @pytest.mark.parametrize('theta', [0.4, 0.4 * u.rad])
+    def test_model_of_astropy(self, theta):
+        """
+        No bounding box, and an angle with a unit.
+        """
+        model = make_psf_model(Gaussian2D(1, 0, 0, 1.7, 1.2, theta),
+                               x_name='x_mean', y_name='y_mean')
+        params = QTable({parameter: [value] for parameter, value in zip(
+            psf_names(model), (20.3, 15.0, 900.0), strict=True)})
+        image = inject_stars(self.data, model, params)
+        y, x = np.mgrid[:45, :70]
+        shape = Gaussian2D(1, 20.3, 15.0, 1.7, 1.2, 0.4)(x, y)
+        assert type(image) is np.ndarray
+        assert np.allclose(image - self.data,
+                           900.0 * shape / (2 * np.pi * 1.7 * 1.2), atol=1e-4)
+        names = psf_names(model)
+        left = subtract_stars(image, params, model, positions=names[:2],
+                              flux=names[2])
+        assert np.allclose(left, self.data)
+
+    @pytest.mark.parametrize(('kind', 'unit'), [
+        (np.ma.MaskedArray, 1), (Masked, 1), (Masked, u.adu)])
+    def test_masked(self, kind, unit):
+        mask = self.data > 0
+        data = kind(self.data * unit, mask=mask)
+        new = inject_stars(data, PSF, self.params)
+        want = inject_stars(self.data * unit, PSF, self.params)
+        assert type(new) is type(data)
+        assert np.array_equal(new.mask, mask)
+        assert new.mask is not data.mask
+        assert np.all(getattr(new, 'unmasked', new.data) == want)
 
     def test_bad_input(self):
         with pytest.raises(TypeError, match='params must be an astropy'):

@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import time
+from types import SimpleNamespace
 
 import astropy.units as u
 import numpy as np
@@ -16,6 +17,7 @@ from astropy.modeling.models import Gaussian1D
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
 from astropy.utils.exceptions import AstropyUserWarning
+from astropy.utils.masked import Masked
 from photutils.psf import CircularGaussianPRF, ImagePSF
 from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, STAMP,
                             PeakPipeline, double_errors, make_data)
@@ -24,6 +26,7 @@ from lpiphot import LPIBackgroundCorrector, flags
 from lpiphot.pipeline import PSFPipeline
 from lpiphot.validation import InjectionRecovery, RecoveryResult
 from lpiphot.validation.html import recovery_page
+from lpiphot.validation.rounds import measure
 
 KEYS = {'corrector': double_errors, 'n_stars': 20, 'fluxes': 800.0,
         'integer': True, 'min_separation': 14.0, 'rng': 5}
@@ -286,6 +289,29 @@ def test_lpi():
     assert result.table.meta['lpiphot_stamp_shape'] == '(11, 11)'
     setup = make_tool(corrector='lpi')
     assert setup.corrector == 'lpi'
+
+
+@pytest.mark.parametrize('kind', [np.ma.MaskedArray, Masked])
+def test_masked_array(kind):
+    """
+    The mask of the image is that of the images with stars.
+    """
+    data, mask = make_data(), np.zeros(SHAPE, dtype=bool)
+    mask[50:60] = True
+    data[mask] = -999.0
+    tool = InjectionRecovery(
+        PSFPipeline(psf_model=PSF), corrector=LPIBackgroundCorrector(
+            PSF, stamp_shape=11, window_shape=31, condition_radius=5),
+        n_rounds=1, n_stars=8, fluxes=800.0, rng=2)
+    out, want = tool(kind(data, mask=mask)), tool(data, mask=mask)
+    assert np.isfinite(want.table['cflux']).any()
+    same(out, want)
+
+    def pipeline(image):
+        return SimpleNamespace(table=PeakPipeline()(data),
+                               data_subtracted=data - 1.0)
+
+    assert np.array_equal(measure(pipeline, kind(data, mask=mask)).mask, mask)
 
 
 def recording_pipeline(data):
