@@ -31,8 +31,8 @@ from lpiphot.lpi import loudness, masks, typical
 from lpiphot.pipeline import PSFPipeline
 from lpiphot.validation import InjectionRecovery, robust_width
 
-MEAN = (typical, 'typical_error', lambda *args: 0.0)
-MEDIAN = (typical, 'line_slope', lambda *args: 0.0)
+MEAN = (typical, 'typical_error', lambda *_: 0.0)
+MEDIAN = (typical, 'line_slope', lambda *_: 0.0)
 NOT_CALMED = (loudness, 'LIMIT', np.inf)
 WAYS = {
     'default': [],

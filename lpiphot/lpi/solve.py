@@ -217,8 +217,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
     for i, (centre, order, covariance) in enumerate(
             zip(centres, orders, covariances, strict=True)):
         conditional = correction = None
-        n_good = np.count_nonzero(classes[i] == GOOD)
-        hidden = order[n_good:]
+        good, hidden = np.split(order, [np.count_nonzero(classes[i] == GOOD)])
         if math.prod(window_shape) < MIN_SHIFTS * order.size:
             dnt[i] |= flags.FEW_SHIFTS
         if not dnt[i] & flags.NO_HIDDEN_PIXELS:
@@ -226,8 +225,8 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
             if neighbours is not None:
                 terms = neighbours.terms(templates[i].rows, centre,
                                          stamp_shape, order) / scale
-            mean, good = means[i][order], known[i].flat[order[:n_good]]
-            given = variances[i].flat[order], terms, mean, good
+            mean, values = means[i][order], known[i].flat[good]
+            given = variances[i].flat[order], terms, mean, values
             if in_float64 or np.abs(terms).max(initial=0) < float32_limit:
                 conditional = _condition(covariance, *given)
             if conditional is None and not in_float64:
@@ -247,7 +246,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
                     conditional, correction = _predict_typical(
                         conditional, correction, covariance, on_hidden,
                         partial(free_places.typical_errors, i, order,
-                                mean, good, templates[i].stamps))
+                                mean, values, templates[i].stamps))
                 conditional = conditional.times(scale)
                 correction = correction.times(scale)
                 dnt[i] |= _misfit(correction, hidden.size, sources.flux[i])

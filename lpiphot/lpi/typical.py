@@ -27,9 +27,10 @@ CORE = 0.1
 # them would be next to each other, and tell the same.
 N_PLACES = 1000
 
-# A slope is that of the outer two of three parts of the places, and is used
-# no farther than so many times the scatter of what is predicted at them.
-N_PARTS, REACH = 3, 3.0
+# A slope is that of the outer two of three parts of the places, and counts
+# no more so many times the scatter of their predictions away: the usual
+# constant of Tukey's biweight.
+N_PARTS, REACH = 3, 4.685
 
 # As in ``filtered_places.h``: sums are made four at a time.
 N_AT_A_TIME = 4
@@ -170,7 +171,10 @@ def typical_error(errors, predictions, prediction, sigma, share, n_apart):
         \beta = \frac{m_3(e) - m_1(e)}{m_3(g) - m_1(g)}, \qquad
         e_0 = m(e - \beta g) ,
 
-    and the error of the star is :math:`e_0 + \beta g_*`.
+    and the error of the star is :math:`e_0 + \beta \psi(g_*)`. Tukey's
+    biweight :math:`\psi(g) = g (1 - (g / 4.685 s)^2)^2`, with the scatter
+    :math:`s` of the predictions, ends at 0: where far more than usual is
+    predicted, as on a filament, the line of usual places says nothing.
 
     Of a Gaussian background, both are 0 but for chance: the median of
     :math:`n` independent places of :math:`N` differs from the mean of all
@@ -206,9 +210,9 @@ def typical_error(errors, predictions, prediction, sigma, share, n_apart):
     slope = line_slope(errors, predictions, sigma, n_apart)
     error = _shrunk(_median(errors - slope * predictions),
                     sigma ** 2 * (np.pi / 2 - share) / n_apart)
-    if slope != 0:
-        reach = REACH * MAD_TO_SIGMA * _median(np.abs(predictions))
-        error += slope * min(max(prediction, -reach), reach)
+    reach = REACH * MAD_TO_SIGMA * _median(np.abs(predictions))
+    if abs(prediction) < reach:
+        error += slope * prediction * (1 - (prediction / reach) ** 2) ** 2
     return error
 
 

@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.lpi import correction, typical
-from lpiphot.lpi.typical import FreePlaces, typical_error
+from lpiphot.lpi.typical import FreePlaces, line_slope, typical_error
 from oracles.scenes import catalogue, structured_field
 
 STAMP, WINDOW = (9, 11), (25, 27)
@@ -87,33 +87,37 @@ def test_line():
     noise = rng.normal(0, 1, 1000)
     errors = -0.5 - 0.3 * predictions + noise
     n_apart = 1000
-    # The slope is uncertain by 0.03 or so, and shrunk by 0.003
+    scatter = np.median(np.abs(predictions)) / norm.ppf(0.75)
+    # The median is uncertain by 0.04 and the slope by 0.025, and what counts
+    # is up to 2.4: three times 0.07
     for prediction in (-3, 0, 4):
+        counts = prediction * (1 - (prediction / (4.685 * scatter)) ** 2) ** 2
         assert_allclose(
             typical_error(errors, predictions, prediction, 1.0, 0.5, n_apart),
-            -0.5 - 0.3 * prediction, atol=0.2)
-    # nothing is extrapolated
-    scatter = np.median(np.abs(predictions)) / norm.ppf(0.75)
-    assert (typical_error(errors, predictions, 50, 1.0, 0.5, n_apart)
-            == typical_error(errors, predictions, 3 * scatter, 1.0, 0.5,
-                             n_apart))
+            -0.5 - 0.3 * counts, atol=0.22)
+    # where the prediction is unlike all others, no line says what is typical
+    for prediction in (-50, 4.7 * scatter, 50):
+        assert_allclose(
+            typical_error(errors, predictions, prediction, 1.0, 0.5, n_apart),
+            -0.5, atol=0.1)
     # bumps on some per cent of the places change nothing
     bumps = rng.random(1000) < 0.03
     bumped = [values + np.where(bumps, rng.exponential(50, 1000), 0)
               for values in (errors, predictions)]
-    assert_allclose(typical_error(*bumped, 4, 1.0, 0.5, n_apart), -1.7,
-                    atol=0.2)
+    assert_allclose(typical_error(*bumped, 4, 1.0, 0.5, n_apart),
+                    typical_error(errors, predictions, 4, 1.0, 0.5, n_apart),
+                    atol=0.1)
     # twice as far off as by chance, as a median or a slope: 3/4 is left
     flat = np.sort(noise) + 2 * (np.pi / 2 - 0.5) ** 0.5 / 1000 ** 0.5
     flat -= np.median(noise)
     assert_allclose(typical_error(flat, np.zeros(1000), 4, 1.0, 0.5, 1000),
                     0.75 * np.median(flat))
     assert typical_error(flat, np.zeros(1000), 4, 2.5, 0.5, 1000) == 0
-    steps = np.repeat([-1.0, 0.0, 1.0], 333)
+    steps = np.repeat([-0.5, 0.0, 0.5], 333)
     for slope, part in ((1, 0.75), (0.4, 0)):
-        chance = slope * (3 * np.pi / 1000) ** 0.5 * steps
-        assert_allclose(typical_error(chance, steps, 1.0, 1.0, 0.5, 1000),
-                        part * chance[-1], atol=1e-12)
+        chance = slope * (3 * np.pi / 1000) ** 0.5
+        assert_allclose(line_slope(chance * steps, steps, 1.0, 1000),
+                        part * chance, atol=1e-12)
     # no three places, no line
     assert typical_error(np.array([3.0, 3.0]), np.array([1.0, 2.0]), 1, 1e-3,
                          0.5, 2) == pytest.approx(3)

@@ -294,8 +294,8 @@ def typical_error(filled, mask, iy, ix, psf, weights, mean, good, x_good,
     masked of those in which the PSF has a tenth of its peak or more. Errors
     and what the good pixels predict there are on a line through the medians
     of the outer thirds, by prediction. Slope and median that chance explains
-    are shrunk towards 0; the prediction of the star counts up to 3 times
-    the scatter of the others.
+    are shrunk towards 0; the prediction of the star counts by Tukey's
+    biweight, in units of the scatter of the others.
     """
     step = max(round(np.sqrt(window_shape[0] * window_shape[1] / 1000)), 1)
     grid = np.zeros(window_shape, dtype=bool)
@@ -325,9 +325,10 @@ def typical_error(filled, mask, iy, ix, psf, weights, mean, good, x_good,
             slope = rise / run * max(1 - variance / rise ** 2, 0)
     median = np.median(error - slope * predicted)
     variance = sigma ** 2 * (np.pi / 2 - n / n_grid) / n_independent
-    reach = 3 * 1.482602218505602 * np.median(np.abs(predicted))
+    reach = 4.685 * 1.482602218505602 * np.median(np.abs(predicted))
+    inside = np.clip(at_star / reach, -1, 1)
     return (median * max(1 - variance / median ** 2, 0)
-            + slope * np.clip(at_star, -reach, reach))
+            + slope * at_star * (1 - inside ** 2) ** 2)
 
 
 def psf_bits(psf):
