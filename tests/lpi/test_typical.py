@@ -114,7 +114,7 @@ def test_line():
                     0.75 * np.median(flat))
     assert typical_error(flat, np.zeros(1000), 4, 2.5, 0.5, 1000) == 0
     steps = np.repeat([-0.5, 0.0, 0.5], 333)
-    for slope, part in ((1, 0.75), (0.4, 0)):
+    for slope, part in ((2, 0.75), (0.8, 0)):
         chance = slope * (3 * np.pi / 1000) ** 0.5
         assert_allclose(line_slope(chance * steps, steps, 1.0, 1000),
                         part * chance, atol=1e-12)
