@@ -27,9 +27,9 @@ CORE = 0.1
 # them would be next to each other, and tell the same.
 N_PLACES = 1000
 
-# A slope is that of the outer two of three parts of the places, and counts
-# no more so many times the scatter of their predictions away: the usual
-# constant of Tukey's biweight.
+# The slope is that between the outer two of three parts of the places. So
+# many times the scatter of their predictions away it no longer counts: the
+# usual constant of Tukey's biweight.
 N_PARTS, REACH = 3, 4.685
 
 # As in ``filtered_places.h``: sums are made four at a time.

@@ -8,11 +8,14 @@ from corrector_cases import EXACT, PSF, agree, make, no_outliers, oracle_rows
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import CircularGaussianPRF
 from scipy.spatial import KDTree
-from scipy.stats import norm
+from scipy.stats import norm, spearmanr
 
 from lpiphot import LPIBackgroundCorrector
+from lpiphot.datasets import load_m67
 from lpiphot.lpi import correction, typical
 from lpiphot.lpi.typical import FreePlaces, line_slope, typical_error
+from lpiphot.pipeline import PSFPipeline
+from lpiphot.validation.environment import residual_around
 from oracles.scenes import catalogue, structured_field
 
 STAMP, WINDOW = (9, 11), (25, 27)
@@ -189,6 +192,41 @@ def test_median(monkeypatch):
     # By chance 0.03, as n = 1500.
     assert abs(z) < 0.1
     assert z_of_mean < -0.1
+
+
+def test_slope(monkeypatch):
+    """
+    Where more or less light than usual is about a place of a real cluster,
+    fluxes are right as well: the aim is a rank correlation of less than 0.1.
+    """
+    data = load_m67().data
+    found = PSFPipeline(fwhm=2.3)(data)
+    stars = np.transpose([found.table['x_fit'], found.table['y_fit']])
+    places = np.random.default_rng(1).uniform(10, 229, (2000, 2))
+    places = places[KDTree(stars).query(places)[0] > 3][:1200]
+    n = len(places)
+    assert n == 1200
+    phot = catalogue(*np.concatenate([places, stars]).T,
+                     np.append(np.zeros(n), found.table['flux_fit']), 1)
+    corrector = LPIBackgroundCorrector(found.psf_model, n_threads=2)
+
+    def correlations():
+        result = corrector.run(found.data_subtracted, phot, mask=found.mask)
+        table = result.table[:n]
+        around = residual_around(result.residual, places, fwhm=found.fwhm,
+                                 mask=result.mask)
+        return [spearmanr(table['cflux'] / table['dcflux'], other,
+                          nan_policy='omit')[0]
+                for other in (around, -table['fdb_pred'])]
+
+    with_slope = correlations()
+    monkeypatch.setattr(typical, 'line_slope', lambda *_: 0.0)
+    without = correlations()
+    print(f'\ncorrelation of z with the residual around, {with_slope[0]:+.2f}, '
+          f'without slope {without[0]:+.2f}; with what is predicted, '
+          f'{with_slope[1]:+.2f}, {without[1]:+.2f}')
+    assert np.max(np.abs(with_slope)) < 0.1
+    assert np.max(without) < -0.1
 
 
 def test_gaussian():
