@@ -222,8 +222,8 @@ def test_slope(monkeypatch):
     with_slope = correlations()
     monkeypatch.setattr(typical, 'line_slope', lambda *_: 0.0)
     without = correlations()
-    print(f'\ncorrelation of z with the residual around, {with_slope[0]:+.2f}, '
-          f'without slope {without[0]:+.2f}; with what is predicted, '
+    print(f'\ncorrelation of z with the residual around, {with_slope[0]:+.2f}'
+          f', without slope {without[0]:+.2f}; with what is predicted, '
           f'{with_slope[1]:+.2f}, {without[1]:+.2f}')
     assert np.max(np.abs(with_slope)) < 0.1
     assert np.max(without) < -0.1
