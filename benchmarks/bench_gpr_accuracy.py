@@ -10,9 +10,13 @@ import warnings
 
 import numpy as np
 from imputation_peers import available_peers
-from imputation_scenes import MASKS, make_images, make_mask
+from imputation_scenes import MASKS, add_cosmic_rays, make_images, make_mask
+from scipy.ndimage import binary_dilation
 
 from lpiphot import GPRImputer
+
+# Neighbours of a pixel, as by default
+WINDOW = 9
 
 # Statistics of fewer pixels are not shown
 MIN_PIXELS = 20
@@ -43,10 +47,10 @@ def fill_gpr(data, mask):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         result = GPRImputer().run(data, mask=mask)
-    return result.image, result.std[mask]
+    return result.image, result.std
 
 
-def measure(image, kind, methods, n_seeds):
+def measure(image, kind, methods, n_seeds, rays=0.0):
     """
     Fill the bad pixels of some seeds.
 
@@ -64,6 +68,10 @@ def measure(image, kind, methods, n_seeds):
     n_seeds : int
         The number of seeds.
 
+    rays : float, optional
+        The share of cosmic rays that are not masked. Bad pixels in whose
+        windows there are some do not count.
+
     Returns
     -------
     errors : dict of str to 1-D `~numpy.ndarray`
@@ -80,16 +88,18 @@ def measure(image, kind, methods, n_seeds):
     for seed in range(1, n_seeds + 1):
         image = whole.cropped(seed) if kind == 'corners' else whole
         mask = make_mask(kind, image, seed)
-        noise, true = image.noise[mask], image.data[mask]
-        spoilt = np.where(mask, 1e4 * np.max(image.data), image.data)
+        data, hit = add_cosmic_rays(image, rays, seed)
+        clear = mask & ~binary_dilation(hit, np.ones((WINDOW, WINDOW)))
+        noise, true = image.noise[clear], image.data[clear]
+        spoilt = np.where(mask, 1e4 * np.max(data), data)
         filled, sigma = fill_gpr(spoilt, mask)
-        errors['lpiphot'].append((filled[mask] - true) / noise)
-        facts['z'].append((filled[mask] - true) / sigma)
-        facts['bright'].append(image.bright[mask])
-        truth = true if image.truth is None else image.truth[mask]
+        errors['lpiphot'].append((filled[clear] - true) / noise)
+        facts['z'].append((filled[clear] - true) / sigma[clear])
+        facts['bright'].append(image.bright[clear])
+        truth = true if image.truth is None else image.truth[clear]
         facts['truth'].append((truth - true) / noise)
         for name, fill in methods.items():
-            errors[name].append((fill(image.data, mask)[mask] - true) / noise)
+            errors[name].append((fill(data, mask)[clear] - true) / noise)
     return tuple({name: np.concatenate(parts)
                   for name, parts in group.items()}
                  for group in (errors, facts))
@@ -101,7 +111,7 @@ def _row(head, values):
     print(f'{head:>25s} {cells}', flush=True)
 
 
-def report(name, image, methods, kinds, n_seeds):
+def report(name, image, methods, kinds, n_seeds, rays):
     """
     Print the table of one image; return its numbers.
     """
@@ -111,7 +121,7 @@ def report(name, image, methods, kinds, n_seeds):
                                   for head in ('lpiphot', *methods)))
     numbers = {}
     for kind in kinds:
-        errors, facts = measure(image, kind, methods, n_seeds)
+        errors, facts = measure(image, kind, methods, n_seeds, rays)
         bright = facts['bright']
         values = {
             (group, label): [_if_enough(function, error[chosen])
@@ -180,6 +190,9 @@ def main():
     parser.add_argument('--which', nargs='+', metavar='IMAGE')
     parser.add_argument('--masks', nargs='+', metavar='KIND', default=MASKS)
     parser.add_argument('--seeds', type=int, default=4)
+    parser.add_argument('--cosmic-rays', type=float, default=0.0,
+                        metavar='SHARE', help='the share of cosmic rays that '
+                        'nobody masked; bad pixels near them do not count')
     parser.add_argument('--peers', nargs='+', metavar='METHOD')
     arguments = parser.parse_args()
     methods = available_peers()
@@ -189,7 +202,7 @@ def main():
     numbers = {}
     for name, image in make_images(arguments.data, arguments.which).items():
         numbers |= report(name, image, methods, arguments.masks,
-                          arguments.seeds)
+                          arguments.seeds, arguments.cosmic_rays)
     summarize(numbers, methods)
 
 

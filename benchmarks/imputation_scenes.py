@@ -233,6 +233,49 @@ def _draw_tracks(mask, starts, rng):
         mask[y[inside], x[inside]] = True
 
 
+def add_cosmic_rays(image, share, seed):
+    """
+    Let cosmic rays hit an image, and nobody mask them.
+
+    They are 2 to 6 pixels long, in any direction, and 20 to 2000 times as
+    bright as the noise.
+
+    Parameters
+    ----------
+    image : `Image`
+        The image.
+
+    share : float
+        Their number, as a share of that of the pixels.
+
+    seed : int
+        The seed.
+
+    Returns
+    -------
+    data : 2-D `~numpy.ndarray`
+        The image with cosmic rays.
+
+    hit : 2-D bool `~numpy.ndarray`
+        Their pixels.
+    """
+    rng = np.random.default_rng(seed)
+    data, hit = image.data.copy(), np.zeros(image.data.shape, dtype=bool)
+    for _ in range(round(share * data.size)):
+        along = np.arange(rng.integers(2, 7))
+        angle = rng.uniform(0, np.pi)
+        y, x = (np.rint(rng.integers(size) + along * step).astype(int)
+                for size, step in zip(data.shape, (np.sin(angle),
+                                                   np.cos(angle)),
+                                      strict=True))
+        inside = (y < data.shape[0]) & (x >= 0) & (x < data.shape[1])
+        place = y[inside], x[inside]
+        data[place] += (image.noise[place] * 10 ** rng.uniform(1.3, 3.3)
+                        * rng.uniform(0.3, 1, len(place[0])))
+        hit[place] = True
+    return data, hit
+
+
 def make_mask(kind, image, seed):
     """
     Choose bad pixels.
