@@ -30,23 +30,29 @@ cdef extern from *:
     #include "filtered_places.h"
     """
     long filter_places_float(
-        float *sums, const float *region, const unsigned char *mask,
-        long stride, long height, long width, long step, const int *core,
-        long n_core, const float *weights, long ny,
-        long lanes) noexcept nogil
+        float *sums, float *part_sums, const float *region,
+        const unsigned char *mask, long stride, long height, long width,
+        long step, const int *core, long n_core, const float *weights,
+        long ny, long lanes, const float *part, long part_ny,
+        long part_lanes, long part_first) noexcept nogil
     long filter_places_double(
-        double *sums, const double *region, const unsigned char *mask,
-        long stride, long height, long width, long step, const int *core,
-        long n_core, const double *weights, long ny,
-        long lanes) noexcept nogil
+        double *sums, double *part_sums, const double *region,
+        const unsigned char *mask, long stride, long height, long width,
+        long step, const int *core, long n_core, const double *weights,
+        long ny, long lanes, const double *part, long part_ny,
+        long part_lanes, long part_first) noexcept nogil
 
 
-def filter_places(floating[::1] sums, const floating[:, ::1] region,
+def filter_places(floating[:, ::1] sums, const floating[:, ::1] region,
                   const unsigned char[:, ::1] mask, long first_y,
                   long first_x, window_shape, long step, const int[::1] core,
-                  const floating[:, ::1] weights):
+                  const floating[:, ::1] weights,
+                  const floating[:, ::1] part, long part_y, long part_x):
     """
     Apply weights to a region at the places whose core is not masked.
+
+    ``part`` holds those weights of ``weights`` that are at ``part_y`` and
+    ``part_x`` and beyond; the second row of ``sums`` is for them alone.
 
     Returns
     -------
@@ -54,15 +60,20 @@ def filter_places(floating[::1] sums, const floating[:, ::1] region,
         The number of places.
     """
     cdef long wy = window_shape[0], wx = window_shape[1], n
+    cdef long stride = region.shape[1], part_first = part_y * stride + part_x
     with nogil:
         if floating is float:
             n = filter_places_float(
-                &sums[0], &region[first_y, first_x], &mask[first_y, first_x],
-                region.shape[1], wy, wx, step, &core[0], core.shape[0],
-                &weights[0, 0], weights.shape[0], weights.shape[1])
+                &sums[0, 0], &sums[1, 0], &region[first_y, first_x],
+                &mask[first_y, first_x], stride, wy, wx, step, &core[0],
+                core.shape[0], &weights[0, 0], weights.shape[0],
+                weights.shape[1], &part[0, 0], part.shape[0], part.shape[1],
+                part_first)
         else:
             n = filter_places_double(
-                &sums[0], &region[first_y, first_x], &mask[first_y, first_x],
-                region.shape[1], wy, wx, step, &core[0], core.shape[0],
-                &weights[0, 0], weights.shape[0], weights.shape[1])
+                &sums[0, 0], &sums[1, 0], &region[first_y, first_x],
+                &mask[first_y, first_x], stride, wy, wx, step, &core[0],
+                core.shape[0], &weights[0, 0], weights.shape[0],
+                weights.shape[1], &part[0, 0], part.shape[0], part.shape[1],
+                part_first)
     return n

@@ -63,9 +63,9 @@ class FreePlaces:
         self._corners = corners.tolist()
         self._stamp_shape = stamp_shape
         self._window_shape = window_shape
-        # rows of weights are filled up to vectors
+        self._lanes = _to_vectors(stamp_shape[1])
         height, width = training.shape
-        shape = height, width + VECTOR
+        shape = height, width + VECTOR  # no vector reaches over the end
         self._pixels = np.zeros(shape, dtype=dtype)
         self._pixels[:, :width] = training
         self._mask = np.zeros(shape, dtype=np.uint8)
@@ -120,42 +120,51 @@ class FreePlaces:
         """
         n_good = len(good)
         predicted = weights[:, :n_good] @ (mean[:n_good] - good)
+        of_good = weights[:, :n_good] @ mean[:n_good]
+        of_all = of_good + weights[:, n_good:] @ mean[n_good:]
         errors = np.zeros(len(psfs))
         for j, psf in enumerate(psfs):
-            core = psf > CORE * psf.max()
-            on_hidden = self._sums(number, core, order[n_good:],
-                                   weights[j, n_good:])
-            if on_hidden.size == 0:
+            off, on_hidden = self._sums(number, psf, order, n_good,
+                                        weights[j])
+            if off.size == 0:
                 continue
-            off = self._sums(number, core, order, weights[j])
             # as many pixels as the PSF covers are one place
-            area = psf.sum() ** 2 / np.sum(psf ** 2)
+            area = psf.sum() ** 2 / np.vdot(psf, psf)
             errors[j] = typical_error(
-                off - weights[j] @ mean,
-                on_hidden - off + weights[j, :n_good] @ mean[:n_good],
+                off - float(of_all[j]), on_hidden - off + float(of_good[j]),
                 predicted[j], dcflux[j], off.size / self._n_grid,
                 off.size * min(self._step ** 2 / area, 1.0))
         return errors
 
-    def _sums(self, number, core, pixels, weights):
+    def _sums(self, number, psf, order, n_good, weights):
         """
         Return the sums of weights times pixels of the stamp at the places
-        that are free.
+        that are free, of all pixels and of the hidden ones.
         """
-        rows, columns = np.divmod(pixels, self._stamp_shape[1])
+        rows, columns = np.divmod(order, self._stamp_shape[1])
+        stamp = np.zeros((self._stamp_shape[0], self._lanes),
+                         dtype=self._pixels.dtype)
+        stamp[rows, columns] = weights
+        rows, columns = rows[n_good:], columns[n_good:]
         top, left = rows.min(), columns.min()
-        box = np.zeros((np.ptp(rows) + 1,
-                        VECTOR * -(-(np.ptp(columns) + 1) // VECTOR)),
-                       dtype=self._pixels.dtype)
-        box[rows - top, columns - left] = weights
-        below = np.argwhere(core) - (top, left)
-        below = below @ (self._pixels.shape[1], 1)
-        first_y, first_x = self._corners[number]
-        sums = np.empty(self._n_grid + N_AT_A_TIME, dtype=box.dtype)
-        n = filter_places(
-            sums, self._pixels, self._mask, first_y + top, first_x + left,
-            self._window_shape, self._step, below.astype(np.intc), box)
-        return sums[:n]
+        n_columns = columns.max() + 1 - left
+        box = np.zeros((rows.max() + 1 - top, _to_vectors(n_columns)),
+                       dtype=stamp.dtype)
+        box[rows - top, columns - left] = weights[n_good:]
+        y, x = np.nonzero(psf > CORE * psf.max())
+        core = (y * self._pixels.shape[1] + x).astype(np.intc)
+        sums = np.empty((2, self._n_grid + N_AT_A_TIME), dtype=stamp.dtype)
+        n = filter_places(sums, self._pixels, self._mask,
+                          *self._corners[number], self._window_shape,
+                          self._step, core, stamp, box, top, left)
+        return sums[:, :n]
+
+
+def _to_vectors(n):
+    """
+    Return a number of columns, filled up to vectors.
+    """
+    return VECTOR * -(-n // VECTOR)
 
 
 def typical_error(errors, predictions, prediction, sigma, share, n_apart):
