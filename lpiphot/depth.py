@@ -13,8 +13,7 @@ from lpiphot._tables import column_values, find_column
 
 __all__ = ['DepthMap', 'append_nodes', 'grid_nodes', 'interpolate_nodes']
 
-# Columns of the catalogue that nodes have too, with no flux and no error,
-# each in a group of its own
+# Columns of the catalogue that nodes have too: no error, no group
 _ERROR = 'flux_err'
 _GROUP = 'group_id'
 
@@ -156,15 +155,14 @@ def append_nodes(table, x, y, extra_names):
                                                           indexing='ij'))
     nodes = {find_column(table, 'x'): columns, find_column(table, 'y'): rows,
              find_column(table, 'flux'): 0.0, _ERROR: 0.0,
-             _GROUP: -1.0 - np.arange(rows.size)}
-    for name in extra_names:
-        nodes[f'{name}_fit'] = np.nan
+             _GROUP: np.nan}
+    nodes |= {f'{name}_fit': None for name in extra_names}
     catalogue = QTable()
     for name, node in nodes.items():
         if name not in table.colnames:
             continue
         values = column_values(table, name)
-        if np.all(np.isnan(node)):
+        if node is None:
             if not np.isfinite(values).any():
                 continue
             node = np.median(values[np.isfinite(values)])

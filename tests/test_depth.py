@@ -235,7 +235,7 @@ def test_neighbours(neighbours):
     """
     scene = structured_field(PSF)
     scene.phot['flux_err'] = 300.0
-    scene.phot['group_id'] = 1
+    scene.phot['group_id'] = -1 - np.arange(len(scene.phot))
     keys = {'mask': scene.mask, 'step': 6}  # nodes on the stamps of others
     depth = make(neighbours=neighbours).depth(scene.data, scene.phot, **keys)
     want = make().depth(scene.data, scene.phot, **keys)
