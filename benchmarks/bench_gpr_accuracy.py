@@ -9,14 +9,11 @@ import argparse
 import warnings
 
 import numpy as np
-from imputation_peers import available_peers
+from imputation_peers import WIDTH, available_peers
 from imputation_scenes import MASKS, add_cosmic_rays, make_images, make_mask
 from scipy.ndimage import binary_dilation
 
 from lpiphot import GPRImputer
-
-# Neighbours of a pixel, as by default
-WINDOW = 9
 
 # Statistics of fewer pixels are not shown
 MIN_PIXELS = 20
@@ -89,7 +86,7 @@ def measure(image, kind, methods, n_seeds, rays=0.0):
         image = whole.cropped(seed) if kind == 'corners' else whole
         mask = make_mask(kind, image, seed)
         data, hit = add_cosmic_rays(image, rays, seed)
-        clear = mask & ~binary_dilation(hit, np.ones((WINDOW, WINDOW)))
+        clear = mask & ~binary_dilation(hit, np.ones((WIDTH, WIDTH)))
         noise, true = image.noise[clear], image.data[clear]
         spoilt = np.where(mask, 1e4 * np.max(data), data)
         filled, sigma = fill_gpr(spoilt, mask)

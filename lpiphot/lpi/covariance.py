@@ -12,7 +12,7 @@ import numpy as np
 from lpiphot._core.moments import make_covariance, sum_products
 from lpiphot.lpi.tiles import mirror
 
-__all__ = ['Workspace', 'joint_covariances', 'training_index',
+__all__ = ['Workspace', 'joint_covariances', 'to_vectors', 'training_index',
            'training_region']
 
 # The numbers of a vector of a kernel are at most 8 (``lpiphot/_core/simd.h``),
@@ -181,7 +181,7 @@ def joint_covariances(training, corners, places, stamp_shape, window_shape,
     means = means.reshape(-1, ny * nx) / (window_shape[0] * window_shape[1])
 
     height, width = training.shape
-    lanes = VECTOR * -(-(2 * nx - 1) // VECTOR)
+    lanes = to_vectors(2 * nx - 1)
     padded = np.zeros((height, nx - 1 + width + lanes), dtype=dtype)
     padded[:, nx - 1:nx - 1 + width] = training
     places = np.ascontiguousarray(places, dtype=np.intc)
@@ -248,3 +248,20 @@ def _window_sums(array, window_shape):
         array = (np.take(total, np.arange(size, size + n_windows), axis)
                  - np.take(total, np.arange(n_windows), axis))
     return array
+
+
+def to_vectors(n):
+    """
+    Return a number of columns, filled up to vectors.
+
+    Parameters
+    ----------
+    n : int
+        The number.
+
+    Returns
+    -------
+    n : int
+        The least multiple of ``VECTOR`` that is no less.
+    """
+    return VECTOR * -(-n // VECTOR)

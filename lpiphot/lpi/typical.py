@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from lpiphot._core.places import filter_places
-from lpiphot.lpi.covariance import VECTOR
+from lpiphot.lpi.covariance import VECTOR, to_vectors
 from lpiphot.lpi.noise import MAD_TO_SIGMA
 
 __all__ = ['FreePlaces', 'line_slope', 'typical_error']
@@ -63,7 +63,7 @@ class FreePlaces:
         self._corners = corners.tolist()
         self._stamp_shape = stamp_shape
         self._window_shape = window_shape
-        self._lanes = _to_vectors(stamp_shape[1])
+        self._lanes = to_vectors(stamp_shape[1])
         height, width = training.shape
         shape = height, width + VECTOR  # no vector reaches over the end
         self._pixels = np.zeros(shape, dtype=dtype)
@@ -148,7 +148,7 @@ class FreePlaces:
         rows, columns = rows[n_good:], columns[n_good:]
         top, left = rows.min(), columns.min()
         n_columns = columns.max() + 1 - left
-        box = np.zeros((rows.max() + 1 - top, _to_vectors(n_columns)),
+        box = np.zeros((rows.max() + 1 - top, to_vectors(n_columns)),
                        dtype=stamp.dtype)
         box[rows - top, columns - left] = weights[n_good:]
         y, x = np.nonzero(psf > CORE * psf.max())
@@ -158,13 +158,6 @@ class FreePlaces:
                           *self._corners[number], self._window_shape,
                           self._step, core, stamp, box, top, left)
         return sums[:, :n]
-
-
-def _to_vectors(n):
-    """
-    Return a number of columns, filled up to vectors.
-    """
-    return VECTOR * -(-n // VECTOR)
 
 
 def typical_error(errors, predictions, prediction, sigma, share, n_apart):
