@@ -3,6 +3,7 @@
 The conditional Gaussian, from one Cholesky factorisation.
 """
 
+import math
 from functools import cache
 from typing import NamedTuple
 
@@ -54,8 +55,9 @@ class Conditional(NamedTuple):
         """
         Return the distribution of the values times a number, in float64.
         """
-        return self._replace(mean=self.mean.astype(float) * scale,
-                             factor=self.factor.astype(float) * scale)
+        return self._replace(
+            mean=np.multiply(self.mean, scale, dtype=float),
+            factor=np.multiply(self.factor, scale, dtype=float))
 
 
 def condition(covariance, mean, known):
@@ -100,7 +102,7 @@ def condition(covariance, mean, known):
     predicted = mean[n_known:].astype(dtype)
     chi2 = factor_and_predict(covariance, white, predicted,
                               _factor_by_products())
-    if np.isnan(chi2):
+    if math.isnan(chi2):
         return None
     factor = np.empty((predicted.size, predicted.size), dtype=dtype)
     hidden_factor(covariance, factor)

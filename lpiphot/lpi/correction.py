@@ -97,18 +97,16 @@ def correct(conditional, templates, residual, level):
     """
     # products of these are the quadratic forms of C^-1
     m = len(templates)
-    white = whiten(conditional, [*templates, residual, conditional.mean,
-                                 np.ones_like(residual)])
+    sides = np.ones((m + 3, residual.size), conditional.factor.dtype)
+    sides[:m], sides[m], sides[m + 1] = templates, residual, conditional.mean
+    white = whiten(conditional, sides)
     products = white[:m] @ white.T
-    on_residual, on_mean, on_level = products[:, m:].T
+    on_level = products[:, m + 2:]
 
-    solved = _solve(products[:, :m], np.column_stack([
-        on_residual + level * on_level, on_mean + level * on_level]))
-    variance = np.sum(conditional.factor ** 2, axis=1, dtype=float)
-    diagonal = _solve(np.array([
-        np.sum(templates * template / variance, axis=1)
-        for template in templates]), np.empty((m, 0)))
-    (fdb_res, fdb_pred), dcflux, covariance = solved
+    (fdb_res, fdb_pred), dcflux, covariance = _solve(
+        products[:, :m], products[:, m:m + 2] + level * on_level)
+    variance = np.einsum('ij,ij->i', conditional.factor, conditional.factor)
+    diagonal = _solve(templates / variance @ templates.T, np.empty((m, 0)))
     # the fluxes change by the difference; the level is in neither
     left = white[m] - white[m + 1] - (fdb_res - fdb_pred) @ white[:m]
     return Correction(-fdb_res, -fdb_pred, dcflux, diagonal[1], covariance,

@@ -242,11 +242,10 @@ def _window_sums(array, window_shape):
     """
     Sum an array over all windows that fit inside it.
     """
-    for axis, size in enumerate(window_shape):
-        total = np.insert(np.cumsum(array, axis=axis), 0, 0.0, axis=axis)
-        n_windows = array.shape[axis] - size + 1
-        array = (np.take(total, np.arange(size, size + n_windows), axis)
-                 - np.take(total, np.arange(n_windows), axis))
+    for size in window_shape:  # along the columns, then along the rows
+        total = np.zeros((len(array) + 1, array.shape[1]))
+        np.cumsum(array, axis=0, out=total[1:])
+        array = (total[size:] - total[:-size]).T
     return array
 
 

@@ -201,7 +201,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
     if training.values.std() > float32_limit:
         dtype = np.dtype(float)
     in_float64 = dtype == np.dtype(float)
-    places, orders = _places(classes)
+    places, orders, n_good = _places(classes)
     means, covariances = joint_covariances(
         training.values, training.corners, places, stamp_shape, window_shape,
         dtype, workspace)
@@ -217,7 +217,7 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
     for i, (centre, order, covariance) in enumerate(
             zip(centres, orders, covariances, strict=True)):
         conditional = correction = None
-        good, hidden = np.split(order, [np.count_nonzero(classes[i] == GOOD)])
+        good, hidden = order[:n_good[i]], order[n_good[i]:]
         if math.prod(window_shape) < MIN_SHIFTS * order.size:
             dnt[i] |= flags.FEW_SHIFTS
         if not dnt[i] & flags.NO_HIDDEN_PIXELS:
@@ -225,8 +225,8 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
             if neighbours is not None:
                 terms = neighbours.terms(templates[i].rows, centre,
                                          stamp_shape, order) / scale
-            mean, values = means[i][order], known[i].flat[good]
-            given = variances[i].flat[order], terms, mean, values
+            mean, values = means[i][order], known[i].ravel()[good]
+            given = variances[i].ravel()[order], terms, mean, values
             if in_float64 or np.abs(terms).max(initial=0) < float32_limit:
                 conditional = _condition(covariance, *given)
             if conditional is None and not in_float64:
@@ -240,8 +240,9 @@ def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
                 dnt[i] |= flags.NOT_POSITIVE_DEFINITE
             else:
                 on_hidden = templates[i].values(hidden)
-                correction = correct(conditional, on_hidden,
-                                     residuals[i].flat[hidden], level / scale)
+                correction = correct(
+                    conditional, on_hidden, residuals[i].ravel()[hidden],
+                    level / scale)
                 if field.robust:
                     conditional, correction = _predict_typical(
                         conditional, correction, covariance, on_hidden,
@@ -292,24 +293,27 @@ def _training(scene, centres, limit, shapes):
 
 def _places(classes):
     """
-    Return the places of pixels in the order (good, hidden), and the order.
+    Return the places of pixels in the order (good, hidden), the order, and
+    how many are good.
     """
     flat = classes.reshape(len(classes), -1)
     places = np.full(flat.shape, -1)
-    orders = []
+    orders, n_good = [], []
     for place, stamp in zip(places, flat, strict=True):
-        order = np.concatenate([np.flatnonzero(stamp == GOOD),
-                                np.flatnonzero(stamp == HIDDEN)])
+        good = np.flatnonzero(stamp == GOOD)
+        order = np.concatenate([good, np.flatnonzero(stamp == HIDDEN)])
         place[order] = np.arange(len(order))
         orders.append(order)
-    return places, orders
+        n_good.append(len(good))
+    return places, orders, n_good
 
 
 def _condition(covariance, variance, terms, mean, values):
     """
     Condition the hidden pixels on the good ones, with the stars' noise.
     """
-    covariance.flat[::len(covariance) + 1] += variance
+    diagonal = covariance.reshape(-1)[::len(covariance) + 1]
+    diagonal += variance
     add_terms(covariance, terms)
     return condition(covariance, mean, values)
 

@@ -54,7 +54,7 @@ class Templates(NamedTuple):
         """
         shapes = self.stamps if self.gradients is None else np.concatenate(
             [self.stamps, *self.gradients])
-        return shapes.reshape(len(shapes), -1)[:, pixels]
+        return shapes.reshape(len(shapes), -1).take(pixels, axis=1)
 
 
 def star_templates(psf, sources, centres, stamps, rows, *, groups=None,

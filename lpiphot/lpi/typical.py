@@ -64,12 +64,17 @@ class FreePlaces:
         self._stamp_shape = stamp_shape
         self._window_shape = window_shape
         self._lanes = to_vectors(stamp_shape[1])
+        # where the pixels of a stamp are in one of so many columns, and in
+        # the mask
+        y, x = np.ogrid[:stamp_shape[0], :stamp_shape[1]]
+        self._in_lanes = np.ravel(y * self._lanes + x)
         height, width = training.shape
         shape = height, width + VECTOR  # no vector reaches over the end
         self._pixels = np.zeros(shape, dtype=dtype)
         self._pixels[:, :width] = training
         self._mask = np.zeros(shape, dtype=np.uint8)
         self._mask[:, :width] = mask
+        self._in_mask = (y * shape[1] + x).astype(np.intc)
         self._step = max(round(math.sqrt(math.prod(window_shape)
                                          / N_PLACES)), 1)
         self._n_grid = math.prod(-(-size // self._step)
@@ -141,18 +146,16 @@ class FreePlaces:
         Return the sums of weights times pixels of the stamp at the places
         that are free, of all pixels and of the hidden ones.
         """
-        rows, columns = np.divmod(order, self._stamp_shape[1])
         stamp = np.zeros((self._stamp_shape[0], self._lanes),
                          dtype=self._pixels.dtype)
-        stamp[rows, columns] = weights
-        rows, columns = rows[n_good:], columns[n_good:]
+        stamp.ravel()[self._in_lanes[order]] = weights
+        rows, columns = np.divmod(order[n_good:], self._stamp_shape[1])
         top, left = rows.min(), columns.min()
         n_columns = columns.max() + 1 - left
         box = np.zeros((rows.max() + 1 - top, to_vectors(n_columns)),
                        dtype=stamp.dtype)
         box[rows - top, columns - left] = weights[n_good:]
-        y, x = np.nonzero(psf > CORE * psf.max())
-        core = (y * self._pixels.shape[1] + x).astype(np.intc)
+        core = self._in_mask[psf > CORE * psf.max()]
         sums = np.empty((2, self._n_grid + N_AT_A_TIME), dtype=stamp.dtype)
         n = filter_places(sums, self._pixels, self._mask,
                           *self._corners[number], self._window_shape,
@@ -225,12 +228,13 @@ def line_slope(errors, predictions, sigma, n_apart):
     third = errors.size // N_PARTS
     if third == 0:
         return 0.0
-    order = np.argpartition(predictions, (third, -third - 1))
-    low, high = order[:third], order[-third:]
-    run = _median(predictions[high]) - _median(predictions[low])
+    ordered = np.sort(predictions)
+    run = _middle(ordered[-third:]) - _middle(ordered[:third])
     if run <= 0:
         return 0.0
-    return _shrunk((_median(errors[high]) - _median(errors[low])) / run,
+    low, high = (_median(errors[predictions <= ordered[third - 1]]),
+                 _median(errors[predictions >= ordered[-third]]))
+    return _shrunk((high - low) / run,
                    N_PARTS * np.pi * sigma ** 2 / (n_apart * run ** 2))
 
 
@@ -245,6 +249,12 @@ def _median(values):
     """
     Return the median of numbers, much quicker than numpy does.
     """
-    values = np.sort(values)
-    n = values.size
-    return 0.5 * float(values[(n - 1) // 2] + values[n // 2])
+    return _middle(np.sort(values))
+
+
+def _middle(ordered):
+    """
+    Return the median of numbers in order.
+    """
+    n = ordered.size
+    return 0.5 * float(ordered[(n - 1) // 2] + ordered[n // 2])
