@@ -30,8 +30,8 @@ from lpiphot.lpi.neighbours import Groups, Neighbours
 from lpiphot.lpi.psf import (PSF, Sources, centre_pixels, close_pairs,
                              psf_stamps)
 from lpiphot.lpi.scene import MIN_MASK_FLUX, Field, SharedScenes, Thresholds
-from lpiphot.lpi.solve import solve_stars
-from lpiphot.lpi.tiles import Region, group_stars, region_about
+from lpiphot.lpi.solve import StarSolver
+from lpiphot.lpi.tiles import Region, group_stars
 from lpiphot.results import LPIResult, Prediction
 
 __all__ = ['LPIBackgroundCorrector']
@@ -412,8 +412,14 @@ class LPIBackgroundCorrector:
                                         image.shape, field.noise)
             else:
                 groups = Groups(sources, values)
+        solver = StarSolver(
+            field, psf, sources, stamp_shape=self.stamp_shape,
+            window_shape=self.window_shape,
+            condition_radius=self.condition_radius,
+            dtype=np.dtype(self.dtype), neighbours=neighbours, groups=groups,
+            positions=self.positions)
         return _Call(image, table, flux_unit, psf, sources, valid, field,
-                     neighbours, groups)
+                     solver)
 
     def _jobs(self, call):
         """
@@ -440,16 +446,16 @@ class LPIBackgroundCorrector:
         values['dnt'][~call.valid] = flags.NO_POSITION
 
         jobs = self._jobs(call)
-        scenes = SharedScenes(call.field, [self._region(call, job)
-                                           for job in jobs])
+        scenes = SharedScenes(call.field,
+                              [call.solver.region(job) for job in jobs])
         local = threading.local()
 
-        def solve(index):
+        def solve(job):
             if not hasattr(local, 'workspace'):
                 local.workspace = Workspace()
-            scene = scenes.scene(self._region(call, index))
+            scene = scenes.scene(call.solver.region(job))
             return [_Row(solution, images) for solution in
-                    self._solve(call, index, scene, local.workspace)]
+                    call.solver(job, scene, local.workspace)]
 
         order = scenes.staggered(self.n_threads)
         results = run_jobs(solve, [jobs[i] for i in order],
@@ -526,7 +532,7 @@ class LPIBackgroundCorrector:
                        'not finite or which is outside the image')
                 raise ValueError(msg)
         solutions = run_jobs(
-            lambda job: self._solve(call, job)[0],
+            lambda job: call.solver(job)[0],
             [np.array([row]) for row in rows], n_threads=self.n_threads,
             progress_bar=self.progress_bar)
         predictions = []
@@ -614,23 +620,6 @@ class LPIBackgroundCorrector:
             call.table[is_node], x, y, n_sigma,
             with_unit(call.image.read().data, call.image.unit))
 
-    def _region(self, call, index):
-        """
-        Return the region that some sources need.
-        """
-        return region_about(centre_pixels(call.sources.take(index)),
-                            self.stamp_shape, self.window_shape,
-                            call.image.shape)
-
-    def _solve(self, call, index, scene=None, workspace=None):
-        return solve_stars(
-            call.field, call.psf, call.sources.take(index),
-            stamp_shape=self.stamp_shape, window_shape=self.window_shape,
-            condition_radius=self.condition_radius,
-            dtype=np.dtype(self.dtype), rows=index, scene=scene,
-            workspace=workspace, neighbours=call.neighbours,
-            groups=call.groups, positions=self.positions)
-
     def _parameters(self, call):
         """
         Return the parameters as used, as numbers and strings.
@@ -672,8 +661,7 @@ class _Call(NamedTuple):
     sources: Sources
     valid: np.ndarray
     field: Field
-    neighbours: Neighbours
-    groups: Groups
+    solver: StarSolver
 
 
 class _Row:

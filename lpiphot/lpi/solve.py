@@ -22,7 +22,7 @@ from lpiphot.lpi.templates import star_templates
 from lpiphot.lpi.tiles import region_about, stamp_pixels
 from lpiphot.lpi.typical import FreePlaces
 
-__all__ = ['StarSolution', 'solve_stars']
+__all__ = ['StarSolution', 'StarSolver']
 
 # Sums of squares in float32 are good to some 1e-6. Where the structure is
 # stronger than the noise by more than this, that is no longer far below
@@ -97,9 +97,7 @@ class StarSolution(NamedTuple):
         return self.conditional.mean + self.level
 
 
-def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
-                condition_radius, dtype, rows, scene=None, workspace=None,
-                neighbours=None, groups=None, positions=False):
+class StarSolver:
     """
     Predict the background behind stars and correct their fluxes.
 
@@ -112,7 +110,7 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         The PSF model.
 
     sources : `~lpiphot.lpi.psf.Sources`
-        The stars to solve, all inside the image.
+        All sources of the table.
 
     stamp_shape, window_shape : 2-tuple of int
         The shapes of the stamp and of the training window.
@@ -124,17 +122,6 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
         The dtype of products and factorisation; float32 gives way to
         float64 where its digits do not suffice.
 
-    rows : (n,) `~numpy.ndarray` of int
-        The rows of the stars, by which ``neighbours`` and ``groups`` know
-        them.
-
-    scene : `~lpiphot.lpi.scene.Scene`, optional
-        The planes of a region with all that the stars need; they are
-        made if not given.
-
-    workspace : `~lpiphot.lpi.covariance.Workspace`, optional
-        Memory to use, of this thread alone.
-
     neighbours : `~lpiphot.lpi.neighbours.Neighbours`, optional
         The stars whose uncertain fluxes enter the covariance.
 
@@ -143,119 +130,236 @@ def solve_stars(field, psf, sources, *, stamp_shape, window_shape,
 
     positions : bool, optional
         Whether positions are solved for.
-
-    Returns
-    -------
-    solutions : list of `StarSolution`
-        One for each star.
     """
-    centres = centre_pixels(sources)
-    if scene is None:
-        scene = field.scene(region_about(centres, stamp_shape, window_shape,
-                                         field.image_shape))
-    limits = np.full(len(centres), np.inf)
-    if field.robust:
-        limits = scene.loudness.limits(centres, stamp_shape, window_shape)
-    solutions = [None] * len(centres)
-    for limit in np.unique(limits):
-        alike = np.flatnonzero(limits == limit)
-        for i, solution in zip(alike, _solve_alike(
-                field, psf, sources.take(alike), centres[alike], scene,
-                limit, rows[alike],
-                stamp_shape=stamp_shape, window_shape=window_shape,
-                condition_radius=condition_radius, dtype=dtype,
-                workspace=workspace, neighbours=neighbours, groups=groups,
-                positions=positions), strict=True):
-            solutions[i] = solution
-    return solutions
 
+    def __init__(self, field, psf, sources, *, stamp_shape, window_shape,
+                 condition_radius, dtype, neighbours=None, groups=None,
+                 positions=False):
+        self._field = field
+        self._psf = psf
+        self._sources = sources
+        self._stamp_shape = stamp_shape
+        self._window_shape = window_shape
+        self._condition_radius = condition_radius
+        self._dtype = dtype
+        self._neighbours = neighbours
+        self._groups = groups
+        self._positions = positions
 
-def _solve_alike(field, psf, sources, centres, scene, limit, rows, *,
-                 stamp_shape, window_shape, condition_radius, dtype, workspace,
-                 neighbours, groups, positions):
-    """
-    Solve stars whose training pixels may be equally loud.
-    """
-    shapes = stamp_shape, window_shape, field.image_shape
-    pixels, outside = stamp_pixels(centres, stamp_shape, field.image_shape,
-                                   scene.region)
-    signed = psf_stamps(psf, sources, stamp_shape)
-    stamps = np.abs(signed)
-    templates = star_templates(psf, sources, centres, stamps, rows,
-                               groups=groups, positions=positions)
-    no_data = outside | scene.no_data[pixels]
-    classes, n_good_first, dnt = classify_stamps(
-        stamps, sources.flux, outside | scene.mask[pixels], no_data,
-        mask_threshold=field.thresholds.mask_threshold,
-        min_mask_flux=field.thresholds.min_mask_flux,
-        condition_radius=condition_radius,
-        others=[(i, *other) for i, here in enumerate(templates)
-                for other in zip(here.flux[1:], here.stamps[1:],
-                                 strict=True)])
-    dnt |= psf_flags(signed)
-    dnt[_near_fallback(scene, centres, *shapes)] |= flags.INFILL_MEDIAN
+    def region(self, rows):
+        """
+        Return the region of the image that some stars need.
 
-    training = _training(scene, centres, limit, shapes)
-    level, scale = training.level, training.scale
-    float32_limit = FLOAT32_RANGE * training.noise
-    if training.values.std() > float32_limit:
-        dtype = np.dtype(float)
-    in_float64 = dtype == np.dtype(float)
-    places, orders, n_good = _places(classes)
-    means, covariances = joint_covariances(
-        training.values, training.corners, places, stamp_shape, window_shape,
-        dtype, workspace)
-    if field.robust:
-        free_places = FreePlaces(training.values, training.mask,
-                                 training.corners, stamp_shape, window_shape,
-                                 dtype)
-    known = (scene.filled[pixels] - level) / scale
-    residuals = (scene.residual[pixels] - level) / scale
-    variances = star_variances(scene, pixels, classes == HIDDEN) / scale ** 2
+        Parameters
+        ----------
+        rows : (n,) `~numpy.ndarray` of int
+            Their rows in the table.
 
-    solutions = []
-    for i, (centre, order, covariance) in enumerate(
-            zip(centres, orders, covariances, strict=True)):
-        conditional = correction = None
-        good, hidden = order[:n_good[i]], order[n_good[i]:]
-        if math.prod(window_shape) < MIN_SHIFTS * order.size:
-            dnt[i] |= flags.FEW_SHIFTS
-        if not dnt[i] & flags.NO_HIDDEN_PIXELS:
-            terms = np.empty((0, order.size))
-            if neighbours is not None:
-                terms = neighbours.terms(templates[i].rows, centre,
-                                         stamp_shape, order) / scale
-            mean, values = means[i][order], known[i].ravel()[good]
-            given = variances[i].ravel()[order], terms, mean, values
-            if in_float64 or np.abs(terms).max(initial=0) < float32_limit:
-                conditional = _condition(covariance, *given)
-            if conditional is None and not in_float64:
-                # again, from the products on
-                _, (covariance,) = joint_covariances(
-                    training.values, training.corners[i:i + 1],
-                    places[i:i + 1], stamp_shape, window_shape,
-                    np.dtype(float))
-                conditional = _condition(covariance, *given)
-            if conditional is None:
-                dnt[i] |= flags.NOT_POSITIVE_DEFINITE
-            else:
-                on_hidden = templates[i].values(hidden)
-                correction = correct(
-                    conditional, on_hidden, residuals[i].ravel()[hidden],
-                    level / scale)
-                if field.robust:
+        Returns
+        -------
+        region : `~lpiphot.lpi.tiles.Region`
+            The region.
+        """
+        return region_about(centre_pixels(self._sources.take(rows)),
+                            *self._shapes)
+
+    def __call__(self, rows, scene=None, workspace=None):
+        """
+        Solve stars that are near each other.
+
+        Parameters
+        ----------
+        rows : (n,) `~numpy.ndarray` of int
+            Their rows in the table; all are inside the image.
+
+        scene : `~lpiphot.lpi.scene.Scene`, optional
+            The planes of a region with all that the stars need; they are
+            made if not given.
+
+        workspace : `~lpiphot.lpi.covariance.Workspace`, optional
+            Memory to use, of this thread alone.
+
+        Returns
+        -------
+        solutions : list of `StarSolution`
+            One for each star.
+        """
+        if scene is None:
+            scene = self._field.scene(self.region(rows))
+        centres = centre_pixels(self._sources.take(rows))
+        limits = np.full(len(centres), np.inf)
+        if self._field.robust:
+            limits = scene.loudness.limits(centres, self._stamp_shape,
+                                           self._window_shape)
+        solutions = [None] * len(centres)
+        for limit in np.unique(limits):
+            alike = np.flatnonzero(limits == limit)
+            solved = self._solve_alike(rows[alike], scene, limit, workspace)
+            for i, solution in zip(alike, solved, strict=True):
+                solutions[i] = solution
+        return solutions
+
+    @property
+    def _shapes(self):
+        """
+        The shapes of stamp, window and image.
+        """
+        return self._stamp_shape, self._window_shape, self._field.image_shape
+
+    def _solve_alike(self, rows, scene, limit, workspace):
+        """
+        Solve stars whose training pixels may be equally loud.
+        """
+        stamps = self._stamps(rows, scene)
+        training = _training(scene, stamps.centres, limit, self._shapes)
+        dtype = self._dtype
+        if training.values.std() > FLOAT32_RANGE * training.noise:
+            dtype = np.dtype(float)
+        places, orders = _places(stamps.classes)
+
+        def learn(some, dtype, workspace=None):
+            """
+            Return means and covariances of some of the stamps.
+            """
+            return joint_covariances(
+                training.values, training.corners[some], places[some],
+                self._stamp_shape, self._window_shape, dtype, workspace)
+
+        means, covariances = learn(slice(None), dtype, workspace)
+        if self._field.robust:
+            free_places = FreePlaces(
+                training.values, training.mask, training.corners,
+                self._stamp_shape, self._window_shape, dtype)
+        solutions = []
+        for i, (order, covariance) in enumerate(
+                zip(orders, covariances, strict=True)):
+            dnt = int(stamps.dnt[i])
+            if math.prod(self._window_shape) < MIN_SHIFTS * order.size:
+                dnt |= flags.FEW_SHIFTS
+            conditional = correction = None
+            if not dnt & flags.NO_HIDDEN_PIXELS:
+                star = self._star(stamps, i, order, means[i], training)
+                conditional, factored = _condition(
+                    star, covariance, FLOAT32_RANGE * training.noise,
+                    partial(learn, slice(i, i + 1), np.dtype(float)))
+                if conditional is None:
+                    dnt |= flags.NOT_POSITIVE_DEFINITE
+            if conditional is not None:
+                correction = correct(conditional, star.templates,
+                                     star.residual,
+                                     training.level / training.scale)
+                if self._field.robust:
                     conditional, correction = _predict_typical(
-                        conditional, correction, covariance, on_hidden,
+                        conditional, correction, factored, star.templates,
                         partial(free_places.typical_errors, i, order,
-                                mean, values, templates[i].stamps))
-                conditional = conditional.times(scale)
-                correction = correction.times(scale)
-                dnt[i] |= _misfit(correction, hidden.size, sources.flux[i])
-        solutions.append(StarSolution(
-            centre, classes[i], int(n_good_first[i]), stamps[i],
-            np.where(no_data[i], known[i], residuals[i]) * scale + level,
-            level, conditional, templates[i].rows, correction, int(dnt[i])))
-    return solutions
+                                star.mean, star.known,
+                                stamps.templates[i].stamps))
+                conditional = conditional.times(training.scale)
+                correction = correction.times(training.scale)
+                dnt |= _misfit(correction, star.residual.size,
+                               self._sources.flux[rows[i]])
+            solutions.append(StarSolution(
+                stamps.centres[i], stamps.classes[i],
+                int(stamps.n_good_first[i]), stamps.psf[i], stamps.values[i],
+                training.level, conditional, stamps.templates[i].rows,
+                correction, dnt))
+        return solutions
+
+    def _stamps(self, rows, scene):
+        """
+        Return what is known of the pixels of stars.
+        """
+        sources = self._sources.take(rows)
+        centres = centre_pixels(sources)
+        pixels, outside = stamp_pixels(
+            centres, self._stamp_shape, self._field.image_shape, scene.region)
+        signed = psf_stamps(self._psf, sources, self._stamp_shape)
+        psf = np.abs(signed)
+        templates = star_templates(self._psf, sources, centres, psf, rows,
+                                   groups=self._groups,
+                                   positions=self._positions)
+        no_data = outside | scene.no_data[pixels]
+        thresholds = self._field.thresholds
+        classes, n_good_first, dnt = classify_stamps(
+            psf, sources.flux, outside | scene.mask[pixels], no_data,
+            mask_threshold=thresholds.mask_threshold,
+            min_mask_flux=thresholds.min_mask_flux,
+            condition_radius=self._condition_radius,
+            others=[(i, *other) for i, here in enumerate(templates)
+                    for other in zip(here.flux[1:], here.stamps[1:],
+                                     strict=True)])
+        dnt |= psf_flags(signed)
+        dnt[_near_fallback(scene, centres, *self._shapes)] |= (
+            flags.INFILL_MEDIAN)
+        filled, residual = scene.filled[pixels], scene.residual[pixels]
+        return _Stamps(
+            centres, psf, templates, classes, n_good_first,
+            np.count_nonzero(classes == GOOD, axis=(1, 2)), dnt,
+            np.where(no_data, filled, residual), filled, residual,
+            star_variances(scene, pixels, classes == HIDDEN))
+
+    def _star(self, stamps, i, order, mean, training):
+        """
+        Return the pixels of one of the stars that are used.
+        """
+        level, scale = training.level, training.scale
+        good, hidden = order[:stamps.n_good[i]], order[stamps.n_good[i]:]
+        templates = stamps.templates[i]
+        terms = np.empty((0, order.size))
+        if self._neighbours is not None:
+            terms = self._neighbours.terms(
+                templates.rows, stamps.centres[i], self._stamp_shape,
+                order) / scale
+        return _Star(
+            mean[order], (stamps.filled[i].ravel()[good] - level) / scale,
+            (stamps.residual[i].ravel()[hidden] - level) / scale,
+            stamps.variance[i].ravel()[order] / scale ** 2, terms,
+            templates.values(hidden))
+
+
+class _Stamps(NamedTuple):
+    """
+    The pixels of some stars: the absolute values of the unit-flux PSFs, the
+    residual where there are data, with infill elsewhere (``values``) or for
+    all that is masked (``filled``), and the variance by photons of stars.
+    """
+
+    centres: np.ndarray
+    psf: np.ndarray
+    templates: list
+    classes: np.ndarray
+    n_good_first: np.ndarray
+    n_good: np.ndarray
+    dnt: np.ndarray
+    values: np.ndarray
+    filled: np.ndarray
+    residual: np.ndarray
+    variance: np.ndarray
+
+
+class _Star(NamedTuple):
+    """
+    The pixels of a star that are used, in units of its training pixels:
+    the mean of all, the good ones, the residual of the hidden ones,
+    variances and terms to add to the covariance of all, and templates on
+    the hidden ones.
+    """
+
+    mean: np.ndarray
+    known: np.ndarray
+    residual: np.ndarray
+    variance: np.ndarray
+    terms: np.ndarray
+    templates: np.ndarray
+
+    def condition(self, covariance):
+        """
+        Condition the hidden pixels on the good ones, with the stars' noise.
+        """
+        diagonal = covariance.reshape(-1)[::len(covariance) + 1]
+        diagonal += self.variance
+        add_terms(covariance, self.terms)
+        return condition(covariance, self.mean, self.known)
 
 
 class _Training(NamedTuple):
@@ -293,29 +397,31 @@ def _training(scene, centres, limit, shapes):
 
 def _places(classes):
     """
-    Return the places of pixels in the order (good, hidden), the order, and
-    how many are good.
+    Return the places of pixels in the order (good, hidden), and the order.
     """
     flat = classes.reshape(len(classes), -1)
     places = np.full(flat.shape, -1)
-    orders, n_good = [], []
+    orders = []
     for place, stamp in zip(places, flat, strict=True):
-        good = np.flatnonzero(stamp == GOOD)
-        order = np.concatenate([good, np.flatnonzero(stamp == HIDDEN)])
+        order = np.concatenate([np.flatnonzero(stamp == GOOD),
+                                np.flatnonzero(stamp == HIDDEN)])
         place[order] = np.arange(len(order))
         orders.append(order)
-        n_good.append(len(good))
-    return places, orders, n_good
+    return places, orders
 
 
-def _condition(covariance, variance, terms, mean, values):
+def _condition(star, covariance, float32_limit, learn_again):
     """
-    Condition the hidden pixels on the good ones, with the stars' noise.
+    Condition the hidden pixels on the good ones; in float64 and from the
+    products on if float32 does not do. Return the factored covariance, too.
     """
-    diagonal = covariance.reshape(-1)[::len(covariance) + 1]
-    diagonal += variance
-    add_terms(covariance, terms)
-    return condition(covariance, mean, values)
+    in_float64 = covariance.dtype == float
+    if in_float64 or np.abs(star.terms).max(initial=0) < float32_limit:
+        conditional = star.condition(covariance)
+        if in_float64 or conditional is not None:
+            return conditional, covariance
+    _, (covariance,) = learn_again()
+    return star.condition(covariance), covariance
 
 
 def _predict_typical(conditional, correction, factored, templates,

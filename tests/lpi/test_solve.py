@@ -60,11 +60,12 @@ class TestTiling:
         monkeypatch.setattr(tiles, 'MAX_BYTES', max_bytes)
         sizes = []
 
-        def counted(field, psf, sources, **keys):
-            sizes.append(len(sources.x))
-            return solve.solve_stars(field, psf, sources, **keys)
+        def counted(solver, rows, *args):
+            sizes.append(len(rows))
+            return solve_stars(solver, rows, *args)
 
-        monkeypatch.setattr('lpiphot.corrector.solve_stars', counted)
+        solve_stars = solve.StarSolver.__call__
+        monkeypatch.setattr(solve.StarSolver, '__call__', counted)
         out = make()(scene.data, scene.phot, mask=scene.mask)
         assert sum(sizes) == len(scene.phot)
         if n_groups is None:
