@@ -5,6 +5,7 @@ The FWHM of the stars of an image, and of a PSF model, in pixels.
 
 import warnings
 from functools import cache
+from itertools import product
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
@@ -29,6 +30,11 @@ _ROUNDS = 4
 _TOLERANCE = 0.02
 _MAX_STARS = 50
 _MIN_STARS = 3
+
+# Of a larger image, so many parts along each side are searched, evenly spread
+# and so many pixels in all: the search takes seconds for a million, and a few
+# million have stars enough
+_PARTS, _MAX_PIXELS = 3, 2 ** 22
 
 # What is found is stars' if so many of them, and this part of all, agree
 # within this factor; else it is the width on which most agree that are found
@@ -85,8 +91,9 @@ def image_fwhm(data, subtracted, mask, find):
         `True` for pixels to leave out.
 
     find : callable
-        Gives, for a FWHM, a table of sources with columns ``x``, ``y``,
-        which may have no rows.
+        Gives, for ``subtracted`` and ``mask`` or the same part of both, and
+        a FWHM, a table of sources with columns ``x``, ``y``, which may have
+        no rows.
 
     Returns
     -------
@@ -140,6 +147,7 @@ class _Widths:
 
     def __init__(self, data, subtracted, mask, find):
         self._subtracted, self._mask, self._find = subtracted, mask, find
+        self._parts = _parts(mask)
         self._clean = np.where(mask, 0.0, subtracted)
         highest = maximum_filter(np.where(mask, -np.inf, data), size=3)
         low, high = np.min(data[~mask]), np.max(data[~mask])
@@ -149,8 +157,13 @@ class _Widths:
         """
         Return the widths of stars that are found with a FWHM.
         """
-        sources = self._find(fwhm)
-        xy = np.column_stack((sources['x'], sources['y']))
+        found = []
+        for part in self._parts:
+            sources = self._find(self._subtracted[part], self._mask[part],
+                                 fwhm)
+            found.append(np.column_stack((sources['x'] + part[1].start,
+                                          sources['y'] + part[0].start)))
+        xy = np.concatenate(found)
         if len(xy) == 0:
             return np.empty(0)
         pixel = _pixels(xy, self._mask.shape)
@@ -162,6 +175,25 @@ class _Widths:
         chosen = chosen[order[:_MAX_STARS]]
         return _fit_widths(self._subtracted, xy[chosen], self._mask, fwhm,
                            minimum=_MIN_FWHM)
+
+
+def _parts(mask):
+    """
+    Return the parts of an image that are searched, all of a small one.
+    """
+    whole = [tuple(slice(0, size) for size in mask.shape)]
+    share = np.sqrt(_MAX_PIXELS / mask.size)
+    if share >= 1:
+        return whole
+    along = []
+    for size in mask.shape:
+        width = int(share * size / _PARTS)
+        starts = (np.arange(_PARTS) + 0.5) * size / _PARTS - width / 2
+        along.append([slice(start, start + width)
+                      for start in starts.astype(int).tolist()])
+    # of a part with less there may be no box with a background
+    return [part for part in product(*along)
+            if mask[part].mean() <= 0.5] or whole
 
 
 def model_fwhm(psf_model, shape):

@@ -223,7 +223,8 @@ class PSFPipeline:
     of 1.4, as among hot pixels or knots of a nebula, or where stars are
     much wider, then 1.5 to 17 pixels are tried. The FWHM is that of the
     stars found with the width with which most of them agree: three at
-    least, or else it must be given.
+    least, or else it must be given. Of an image of more than 4 million
+    pixels, nine parts with as many in all are searched.
 
     Examples
     --------
@@ -311,7 +312,7 @@ class PSFPipeline:
             fwhm = model_fwhm(self.psf_model, data.shape)
         if fwhm is None:
             fwhm = image_fwhm(data / scale, subtracted / scale, mask,
-                              partial(self._find, subtracted, mask))
+                              self._find)
 
         psf_model = self.psf_model
         if psf_model is None:

@@ -15,7 +15,7 @@ from photutils.datasets import make_model_image, make_model_params
 from photutils.psf import CircularGaussianPRF, ImagePSF, MoffatPSF
 from scipy.spatial import KDTree
 
-from lpiphot import LPIBackgroundCorrector
+from lpiphot import LPIBackgroundCorrector, _fwhm
 from lpiphot._fwhm import model_fwhm
 from lpiphot._positions import first_of_close
 from lpiphot.datasets import (load_horsehead, make_cloud_image,
@@ -299,6 +299,49 @@ def test_star_of_two_peaks():
                         fit_shape=9)(data).table
     assert len(table) == 1
     assert abs(table['x_fit'][0] - 30.0) < 0.5
+
+
+@pytest.mark.parametrize('n_lost', [0, 7])
+def test_fwhm_of_large_image(monkeypatch, n_lost):
+    """
+    Nine parts of a large image are searched, a quarter of its pixels; not
+    those without data.
+    """
+    shape = (480, 630)
+    params = make_model_params(shape, 150, min_separation=14, border_size=9,
+                               flux=(2000, 6000), seed=3)
+    data = make_model_image(shape, PSF, params, model_shape=(31, 31))
+    data += np.random.default_rng(4).normal(0.0, SIGMA, shape)
+    for i in range(n_lost):
+        y, x = 160 * (i // 3), 210 * (i % 3)
+        data[y:y + 160, x:x + 210] = np.nan
+    monkeypatch.setattr(_fwhm, '_MAX_PIXELS', data.size // 4)
+    shapes = []
+
+    def find(self, subtracted, mask, fwhm):
+        shapes.append(subtracted.shape)
+        return search(self, subtracted, mask, fwhm)
+
+    search = PSFPipeline._find
+    monkeypatch.setattr(PSFPipeline, '_find', find)
+    result = PSFPipeline()(data)
+    assert np.isclose(result.fwhm, PSF.fwhm, rtol=0.02)
+    assert shapes.pop() == shape
+    assert set(shapes) == {(80, 105)}
+    assert len(shapes) % (9 - n_lost) == 0
+
+
+def test_fwhm_of_what_is_left_of_a_large_image(monkeypatch):
+    """
+    If no part has data, then all of the image is searched.
+    """
+    data, _ = make_scene()
+    mask = np.zeros(SHAPE, dtype=bool)
+    for y in (38, 115, 192):  # the middles of the parts
+        mask[y - 17:y + 17] = True
+    monkeypatch.setattr(_fwhm, '_MAX_PIXELS', data.size // 4)
+    result = PSFPipeline()(data, mask=mask)
+    assert np.isclose(result.fwhm, PSF.fwhm, rtol=0.02)
 
 
 def test_fwhm_among_knots():
