@@ -347,13 +347,18 @@ def as_count(name, value, smallest=0):
     return int(value)
 
 
-def as_number(name, value, unit=None):
+def as_number(name, value, unit=False):
     """
     Return a positive number in the unit of the data.
 
-    A plain number is taken to be in that unit already.
+    A plain number is taken to be in that unit already. With `False`, none
+    has a unit: numbers of pixels, and of other things.
     """
     if isinstance(value, u.Quantity):
+        if unit is False:
+            msg = (f"{name} must be a plain number; got the unit "
+                   f"'{value.unit}'")
+            raise u.UnitsError(msg)
         value = _without_unit(name, value, unit)
     try:
         number = float(value)

@@ -636,6 +636,7 @@ class LPIBackgroundCorrector:
         Return the parameters as used, as numbers and strings.
         """
         thresholds = call.field.thresholds
+        gain = as_gain(self.gain, call.image.unit)
         star_noise = ('gain' if self.gain is not None else
                       'error' if call.image.has_error else 'none')
         return {
@@ -648,8 +649,7 @@ class LPIBackgroundCorrector:
                 thresholds.residual_threshold
                 if thresholds.residual_threshold is not None else 'robust'),
             'condition_radius': self.condition_radius,
-            'gain': 'none' if self.gain is None else float(
-                getattr(self.gain, 'value', self.gain)),
+            'gain': 'none' if gain is None else float(gain),
             'star_noise_from': star_noise,
             'neighbours': self.neighbours or 'none',
             'positions': self.positions,

@@ -304,6 +304,20 @@ class TestInputs:
             make()(scene.data * u.dimensionless_unscaled, scene.phot)
         with pytest.raises(u.UnitsError, match=r'gain .* data have no unit'):
             make(gain=2 * u.electron / u.adu)(scene.data, scene.phot)
+        with pytest.raises(u.UnitsError, match='mask_threshold and data must'):
+            make(mask_threshold=3 * u.adu)(scene.data, scene.phot)
+        with pytest.raises(u.UnitsError, match="plain number; got .* 'pix'"):
+            make(condition_radius=7 * u.pix)
+
+    def test_gain_in_meta(self, scene):
+        """
+        The gain as used: electrons per unit of the data.
+        """
+        phot = scene.phot.copy()
+        phot['flux_fit'] = phot['flux_fit'] * u.Jy
+        for gain in 1.7, 1.7 * u.electron / u.Jy, 0.0017 * u.electron / u.mJy:
+            meta = make(gain=gain)(scene.data * u.Jy, phot).meta
+            assert abs(meta['lpiphot_gain'] - 1.7) < 1e-12
 
     def test_wide_psf(self):
         """
