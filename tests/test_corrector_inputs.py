@@ -306,7 +306,7 @@ class TestInputs:
             make(gain=2 * u.electron / u.adu)(scene.data, scene.phot)
         with pytest.raises(u.UnitsError, match='mask_threshold and data must'):
             make(mask_threshold=3 * u.adu)(scene.data, scene.phot)
-        with pytest.raises(u.UnitsError, match="plain number; got .* 'pix'"):
+        with pytest.raises(u.UnitsError, match=r"plain number; got .* 'pix'"):
             make(condition_radius=7 * u.pix)
 
     def test_gain_in_meta(self, scene):
