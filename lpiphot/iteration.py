@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from astropy.table import QTable
 from astropy.utils.exceptions import AstropyUserWarning
 from photutils.datasets import make_model_image
 from photutils.psf import IterativePSFPhotometry, PSFPhotometry
@@ -16,7 +17,7 @@ from scipy.spatial import KDTree
 from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import ImageReader, as_count, as_number
 from lpiphot._psf_names import psf_names
-from lpiphot._tables import catalogue_of, column_values
+from lpiphot._tables import catalogue_of, column_values, parameter_values
 from lpiphot.corrector import LPIBackgroundCorrector
 
 __all__ = ['lpi_photometry']
@@ -267,15 +268,16 @@ def _stars_of(psf_model, table, shape, model_shape):
     """
     Return the image of the stars of a table, as it is now.
     """
-    x_name, y_name, flux_name = psf_names(psf_model)
-    columns = {name: f'{name}_fit' for name in psf_model.param_names
-               if f'{name}_fit' in table.colnames}
-    columns |= {x_name: 'x_fit', y_name: 'y_fit', flux_name: 'flux_fit'}
-    finite = np.all([np.isfinite(column_values(table, name))
-                     for name in columns.values()], axis=0)
+    names = psf_names(psf_model)
+    params = QTable({name: table[f'{axis}_fit'] for name, axis in
+                     zip(names, ('x', 'y', 'flux'), strict=True)})
+    params.update(parameter_values(table, psf_model, [
+        name for name in psf_model.param_names if name not in names]))
+    finite = np.all([np.isfinite(column_values(params, name))
+                     for name in params.colnames], axis=0)
     return make_model_image(
-        shape, psf_model, table[finite], params_map=columns,
-        model_shape=model_shape, x_name=x_name, y_name=y_name)
+        shape, psf_model, params[finite], model_shape=model_shape,
+        x_name=names[0], y_name=names[1])
 
 
 def _refit(photometry, result, table, error):
