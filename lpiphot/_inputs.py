@@ -240,11 +240,14 @@ def _as_plain_image(name, image, *, cube=False):
     """
     Return a two-dimensional numeric array, without its unit, or a cube.
     """
-    image = np.asanyarray(image)
+    given, image = image, np.asanyarray(image)
     if isinstance(image, u.Quantity):
         image = image.value
     if image.dtype.kind not in 'iuf':
         msg = f'{name} must be real numbers; got dtype {image.dtype}'
+        if image.ndim == 0 and hasattr(given, 'data'):  # an HDU, a Cutout2D
+            msg = (f'{name} must be real numbers; got '
+                   f'{type(given).__name__}. Give its .data')
         raise TypeError(msg)
     if image.ndim not in ((2, 3) if cube else (2,)) or image.size == 0:
         msg = (f'{name} must be a two-dimensional image'

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.modeling.models import Const2D, Gaussian2D
-from astropy.nddata import (CCDData, InverseVariance, NDData,
+from astropy.nddata import (CCDData, Cutout2D, InverseVariance, NDData,
                             StdDevUncertainty, VarianceUncertainty)
 from astropy.table import QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
@@ -334,6 +334,18 @@ class TestInputs:
         phot['theta_fit'] = np.full(len(phot), 30.0)
         want = make(model)(scene.data, phot, mask=scene.mask)
         same(out, want, rtol=EXACT)
+
+    def test_things_with_data(self, scene):
+        """
+        What is no image but has one is named.
+        """
+        for thing in (fits.ImageHDU(scene.data),
+                      Cutout2D(scene.data, (40, 40), 60)):
+            with pytest.raises(TypeError, match=f'got {type(thing).__name__}. '
+                               'Give its .data'):
+                make()(thing, scene.phot)
+        with pytest.raises(TypeError, match='got dtype object'):
+            make()(scene.data.astype(object), scene.phot)
 
     def test_units_are_named(self, scene):
         """
