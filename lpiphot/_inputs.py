@@ -341,7 +341,7 @@ def as_count(name, value, smallest=0):
     """
     Return a number of things, not below the smallest.
     """
-    if isinstance(value, bool) or not hasattr(value, '__index__'):
+    if isinstance(value, bool | u.Quantity) or not hasattr(value, '__index__'):
         msg = f'{name} must be an integer; got {value!r}'
         raise TypeError(msg)
     if value < smallest:
