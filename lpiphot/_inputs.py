@@ -240,11 +240,14 @@ def _as_plain_image(name, image, *, cube=False):
     """
     Return a two-dimensional numeric array, without its unit, or a cube.
     """
-    image = np.asanyarray(image)
+    given, image = image, np.asanyarray(image)
     if isinstance(image, u.Quantity):
         image = image.value
     if image.dtype.kind not in 'iuf':
         msg = f'{name} must be real numbers; got dtype {image.dtype}'
+        if image.ndim == 0 and hasattr(given, 'data'):  # an HDU, a Cutout2D
+            msg = (f'{name} must be real numbers; got '
+                   f'{type(given).__name__}. Give its .data')
         raise TypeError(msg)
     if image.ndim not in ((2, 3) if cube else (2,)) or image.size == 0:
         msg = (f'{name} must be a two-dimensional image'
@@ -338,7 +341,7 @@ def as_count(name, value, smallest=0):
     """
     Return a number of things, not below the smallest.
     """
-    if isinstance(value, bool) or not hasattr(value, '__index__'):
+    if isinstance(value, bool | u.Quantity) or not hasattr(value, '__index__'):
         msg = f'{name} must be an integer; got {value!r}'
         raise TypeError(msg)
     if value < smallest:
@@ -347,13 +350,18 @@ def as_count(name, value, smallest=0):
     return int(value)
 
 
-def as_number(name, value, unit=None):
+def as_number(name, value, unit=False):
     """
     Return a positive number in the unit of the data.
 
-    A plain number is taken to be in that unit already.
+    A plain number is taken to be in that unit already. With `False`, none
+    has a unit: numbers of pixels, and of other things.
     """
     if isinstance(value, u.Quantity):
+        if unit is False:
+            msg = (f"{name} must be a plain number; got the unit "
+                   f"'{value.unit}'")
+            raise u.UnitsError(msg)
         value = _without_unit(name, value, unit)
     try:
         number = float(value)

@@ -13,7 +13,7 @@ from lpiphot._inputs import unit_name
 
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
            'column_values', 'find_column', 'flux_unit_of', 'neighbour_values',
-           'pair_table', 'rows_of', 'versions']
+           'pair_table', 'parameter_values', 'rows_of', 'versions']
 
 # Names under which photutils, now and earlier, and its users have the
 # fitted position and flux.
@@ -127,6 +127,53 @@ def column_values(table, name, unit=None):
         raise ValueError(msg)
     if mask is not None:
         values[np.asarray(mask)] = np.nan
+    return values
+
+
+def parameter_values(table, psf_model, names):
+    """
+    Return the fitted values of further parameters of the PSF model.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The table.
+
+    psf_model : `~astropy.modeling.Model`
+        The PSF model.
+
+    names : list of str
+        Its parameters beside position and flux.
+
+    Returns
+    -------
+    values : dict of (n,) `~numpy.ndarray`
+        Those of which the table has the column ``<parameter>_fit``, in
+        the unit of the parameter, and those that are tied to them, which
+        photutils leaves out.
+    """
+    values = {}
+    for name in names:
+        column = f'{name}_fit'
+        if column not in table.colnames:
+            continue
+        unit, own = getattr(psf_model, name).unit, table[column].unit
+        if unit is None and own is not None and own.is_equivalent('rad'):
+            # degrees to some models, radians to others
+            msg = (f'column {column} of phot must have no unit, as {name} of '
+                   f"psf_model has none; got '{own}'")
+            raise u.UnitsError(msg)
+        values[name] = column_values(table, column, unit)
+    tied = [name for name in names
+            if name not in values and psf_model.tied[name]]
+    if values and tied:
+        model = psf_model.copy()
+        rows = []
+        for row in zip(*values.values(), strict=True):
+            for name, value in zip(values, row, strict=True):
+                getattr(model, name).value = value
+            rows.append([float(model.tied[name](model)) for name in tied])
+        values |= zip(tied, np.reshape(rows, (-1, len(tied))).T, strict=True)
     return values
 
 

@@ -22,7 +22,7 @@ from lpiphot._outputs import with_unit
 from lpiphot._parallel import run_jobs
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
                              find_column, flux_unit_of, neighbour_values,
-                             pair_table, rows_of)
+                             pair_table, parameter_values, rows_of)
 from lpiphot.depth import DepthMap, append_nodes, grid_nodes
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
@@ -236,8 +236,9 @@ class LPIBackgroundCorrector:
             a `~photutils.psf.PSFPhotometry` or
             `~photutils.psf.IterativePSFPhotometry` that has been run.
             Columns ``<parameter>_fit`` of further parameters of the PSF
-            model are used too. It must have every star that was fitted:
-            stars left out are taken for background.
+            model are used too, and by parameters that are tied. It must
+            have every star that was fitted: stars left out are taken for
+            background.
 
         error : 2-D array_like or `~astropy.units.Quantity`, optional
             The 1-sigma errors of the data. Only what they have in
@@ -376,9 +377,7 @@ class LPIBackgroundCorrector:
             column_values(table, find_column(table, 'x'), u.pix),
             column_values(table, find_column(table, 'y'), u.pix),
             column_values(table, flux_name, image.unit),
-            {name: column_values(table, f'{name}_fit')
-             for name in self._psf.extra_names
-             if f'{name}_fit' in table.colnames})
+            parameter_values(table, self.psf_model, self._psf.extra_names))
         psf = self._psf
         if templates is not None:
             psf, numbers = _with_templates(psf, table, templates)
@@ -625,6 +624,7 @@ class LPIBackgroundCorrector:
         Return the parameters as used, as numbers and strings.
         """
         thresholds = call.field.thresholds
+        gain = as_gain(self.gain, call.image.unit)
         star_noise = ('gain' if self.gain is not None else
                       'error' if call.image.has_error else 'none')
         return {
@@ -637,8 +637,7 @@ class LPIBackgroundCorrector:
                 thresholds.residual_threshold
                 if thresholds.residual_threshold is not None else 'robust'),
             'condition_radius': self.condition_radius,
-            'gain': 'none' if self.gain is None else float(
-                getattr(self.gain, 'value', self.gain)),
+            'gain': 'none' if gain is None else float(gain),
             'star_noise_from': star_noise,
             'neighbours': self.neighbours or 'none',
             'positions': self.positions,

@@ -674,8 +674,9 @@ def _as_scales(value):
         msg = ('length_scale must be one number or two (y, x); got '
                f'{value!r}')
         raise ValueError(msg)
-    pair = tuple(as_number('length_scale', scale)
-                 for scale in np.atleast_1d(values).tolist())
+    # the parts of a Quantity have its unit, and are refused
+    pair = tuple(as_number('length_scale', scale) for scale in (
+        value if values.shape else [value]))
     return pair if len(pair) == 2 else pair * 2
 
 

@@ -4,15 +4,20 @@ PSF photometry and LPI in turn: the fit gets the predicted background.
 """
 
 import warnings
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+from astropy.table import QTable
 from astropy.utils.exceptions import AstropyUserWarning
+from photutils.datasets import make_model_image
 from photutils.psf import IterativePSFPhotometry, PSFPhotometry
 from scipy.spatial import KDTree
 
 from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import ImageReader, as_count, as_number
-from lpiphot._tables import catalogue_of, column_values
+from lpiphot._psf_names import psf_names
+from lpiphot._tables import catalogue_of, column_values, parameter_values
 from lpiphot.corrector import LPIBackgroundCorrector
 
 __all__ = ['lpi_photometry']
@@ -108,7 +113,9 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     data minus background would be the star as it was fitted before. A
     star keeps its former fit where the new one fails, moves farther
     from its beginning than one FWHM (and than the former), or comes
-    within half a FWHM of another star.
+    within half a FWHM of another star. The mode ``'new'`` of
+    `~photutils.psf.IterativePSFPhotometry` fits what is left after its
+    former rounds: so do the refits, round by round.
 
     A first fit that failed, ended at a bound or has a negative flux
     went astray. LPI then looks for the background where the fit began,
@@ -130,7 +137,7 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         raise TypeError(msg)
     tolerance = as_number('tolerance', tolerance)
     max_iterations = as_count('max_iterations', max_iterations)
-    photometry, table = _take_apart(photometry)
+    photometry, table, rounds = _take_apart(photometry)
     reader = ImageReader(data, error=error, mask=mask)
     image, error, mask = reader.read()
     if reader.unit is not None:
@@ -159,10 +166,9 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         limit = np.where(back, _BACK, 1.0) * np.abs(last)
         step[moving & (np.abs(change) > limit)] *= 0.5
         former, last = cflux, change
-        fit = _refit(photometry, result, table, error)
-        taken = _accepted(fit, table, fwhm)
+        table, taken = _refit_rounds(photometry, rounds, result, table, error,
+                                     fwhm, astray & (n_iter == 0), step)
         part = np.where(taken, step, 1.0)
-        table = _updated(table, fit, taken, step)
         n_iter += taken
     lost = astray & (n_iter == 0)
     if lost.any():
@@ -176,23 +182,39 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     }, {'tolerance': tolerance, 'max_iterations': max_iterations})
 
 
+class _Rounds(NamedTuple):
+    """
+    The rows that are fitted together, and how far their stars reach.
+    """
+
+    rows: list
+    shape: tuple
+
+
 def _take_apart(photometry):
     """
-    Return a photometry without its local background, and its table.
+    Return a photometry without its local background, its table and rounds.
     """
     if not isinstance(photometry, PSFPhotometry | IterativePSFPhotometry):
         msg = ('photometry must be a PSFPhotometry or IterativePSFPhotometry '
                f'object; got {type(photometry).__name__}')
         raise TypeError(msg)
     table = catalogue_of(photometry)
+    rounds = _Rounds([slice(None)], None)
     if isinstance(photometry, IterativePSFPhotometry):
+        if photometry.mode == 'new':
+            number = np.asarray(table['iter_detected'])
+            rounds = _Rounds([np.flatnonzero(number == one)
+                              for one in np.unique(number)],
+                             photometry.sub_shape)
         photometry = photometry.fit_results[0]
-    return PSFPhotometry(
+    photometry = PSFPhotometry(
         photometry.psf_model, photometry.fit_shape,
         fitter=photometry.fitter, fitter_maxiters=photometry.fitter_maxiters,
         xy_bounds=photometry.xy_bounds,
         aperture_radius=photometry.aperture_radius,
-        group_warning_threshold=photometry.group_warning_threshold), table
+        group_warning_threshold=photometry.group_warning_threshold)
+    return photometry, table, rounds
 
 
 def _begun_again(table):
@@ -207,9 +229,60 @@ def _begun_again(table):
     return new, astray
 
 
+def _refit_rounds(photometry, rounds, result, table, error, fwhm, begun,
+                  step):
+    """
+    Fit all stars, those of each round without the stars of rounds before.
+
+    ``begun`` are the stars that began again and have no fit since. Return
+    the table after the steps of the fits that are taken, and which are.
+    """
+    taken = np.zeros(len(table), dtype=bool)
+    for i, rows in enumerate(rounds.rows):
+        some = _refit(photometry, result, table[rows], error)
+        fit = table.copy()
+        for name in _results_of(some, table):
+            fit[name][rows] = some[name]
+        now = np.zeros(len(table), dtype=bool)
+        now[rows] = True
+        now &= _accepted(fit, table, fwhm, begun & ~taken)
+        table = _updated(table, fit, now, step)
+        taken |= now
+        if i + 1 < len(rounds.rows):
+            result = replace(result, data=result.data - _stars_of(
+                photometry.psf_model, table[rows], result.data.shape,
+                rounds.shape))
+    return table, taken
+
+
+def _results_of(fit, table):
+    """
+    Return the names of the columns of a fit that change with it.
+    """
+    return [name for name in fit.colnames
+            if name in table.colnames and name not in _GIVEN
+            and not name.endswith('_init')]
+
+
+def _stars_of(psf_model, table, shape, model_shape):
+    """
+    Return the image of the stars of a table, as it is now.
+    """
+    names = psf_names(psf_model)
+    params = QTable({name: table[f'{axis}_fit'] for name, axis in
+                     zip(names, ('x', 'y', 'flux'), strict=True)})
+    params.update(parameter_values(table, psf_model, [
+        name for name in psf_model.param_names if name not in names]))
+    finite = np.all([np.isfinite(column_values(params, name))
+                     for name in params.colnames], axis=0)
+    return make_model_image(
+        shape, psf_model, params[finite], model_shape=model_shape,
+        x_name=names[0], y_name=names[1])
+
+
 def _refit(photometry, result, table, error):
     """
-    Fit all stars on the data minus the predicted background.
+    Fit some stars on the data minus the predicted background.
     """
     # groups and beginnings as they were; fluxes measured again, if they can
     # be: from a flux of the wrong sign, a fit hardly finds its way
@@ -224,9 +297,11 @@ def _refit(photometry, result, table, error):
                           mask=~result.hidden, init_params=init)
 
 
-def _accepted(fit, table, fwhm):
+def _accepted(fit, table, fwhm, begun):
     """
     Return which fits are taken, others keeping their former one.
+
+    ``begun`` are the stars that began again and have no fit since.
     """
     new, old, start = (
         np.column_stack([column_values(one, f'{axis}_{end}')
@@ -236,14 +311,19 @@ def _accepted(fit, table, fwhm):
     taken = (np.asarray(fit['flags']) & _FAILED) == 0
     taken &= distance <= np.fmax(former, fwhm)
 
-    # pairs that are new, with all that keep their place
+    # pairs that are new, with all that keep their place; those that only
+    # began near a star are not two of it yet
     xy = np.where(taken[:, np.newaxis], new, old)
     index = np.flatnonzero(np.isfinite(xy).all(axis=1))
     pairs = index[KDTree(xy[index]).query_pairs(_SAME * fwhm,
                                                 output_type='ndarray')]
     apart = ~(np.hypot(*(old[pairs[:, 0]] - old[pairs[:, 1]]).T)
-              <= _SAME * fwhm)
-    taken[pairs[apart].ravel()] = False
+              <= _SAME * fwhm) | begun[pairs].any(axis=1)
+    pairs = pairs[apart]
+    lost = np.ones(pairs.shape, dtype=bool)
+    alone = begun[pairs].sum(axis=1) == 1
+    lost[alone] = begun[pairs[alone]]
+    taken[pairs[lost]] = False
     return taken
 
 
@@ -252,10 +332,7 @@ def _updated(table, fit, taken, step):
     Return the table after the steps of the fits that are taken.
     """
     new = table.copy()
-    for name in fit.colnames:
-        if (name not in table.colnames or name in _GIVEN
-                or name.endswith('_init')):
-            continue
+    for name in _results_of(fit, table):
         new[name][taken] = fit[name][taken]
         if name.endswith('_fit') and name not in _COUNTS:
             part = taken & (step < 1) & np.isfinite(

@@ -15,6 +15,7 @@ from photutils.psf import PSFPhotometry
 from lpiphot._fwhm import BOX, RING, box_shape, model_fwhm
 from lpiphot._inputs import ImageReader
 from lpiphot._psf_names import psf_names
+from lpiphot._tables import parameter_values
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.lpi.psf import PSF, Sources
 
@@ -161,8 +162,8 @@ class LPILocalBackground(LocalBackground):
         pixels = np.where(inside, rows, 0), np.where(inside, columns, 0)
         sources = Sources(
             table['x_fit'], table['y_fit'], np.ones(len(table)),
-            {name: table[f'{name}_fit'] for name in self._psf.extra_names
-             if f'{name}_fit' in table.colnames})
+            parameter_values(table, self.corrector.psf_model,
+                             self._psf.extra_names))
         weights = np.abs(self._psf(columns.astype(float),
                                    rows.astype(float), sources))
         weights[~inside | no_data[pixels]] = 0.0

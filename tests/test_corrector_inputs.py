@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.modeling.models import Const2D, Gaussian2D
-from astropy.nddata import (CCDData, InverseVariance, NDData,
+from astropy.nddata import (CCDData, Cutout2D, InverseVariance, NDData,
                             StdDevUncertainty, VarianceUncertainty)
 from astropy.table import QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
@@ -22,6 +22,7 @@ from photutils.psf import (CircularGaussianPSF, GaussianPSF, GriddedPSFModel,
                            make_psf_model)
 
 from lpiphot import LPIBackgroundCorrector
+from lpiphot.validation import check_blank_positions
 from oracles.scenes import star_image, structured_field
 
 
@@ -296,6 +297,56 @@ class TestInputs:
                      for model in (plain, angle))
         same(out, want, rtol=EXACT)
 
+    def test_tied_parameters(self, scene):
+        """
+        Those that photutils leaves out of its table follow the others.
+        """
+        phot = scene.phot.copy()
+        rng = np.random.default_rng(3)
+        phot['y_fwhm_fit'] = rng.uniform(2.2, 2.8, len(phot))
+        phot['y_fwhm_fit'][3] = np.nan
+        model = GaussianPSF(x_fwhm=5, y_fwhm=5)
+        model.x_fwhm.tied = lambda psf: 0.8 * psf.y_fwhm
+        out = make(model)(scene.data, phot, mask=scene.mask)
+        phot['x_fwhm_fit'] = 0.8 * phot['y_fwhm_fit']
+        want = make(GaussianPSF())(scene.data, phot, mask=scene.mask)
+        same(out, want, rtol=EXACT)
+        assert np.isnan(out['cflux'][3])
+        assert len(make(model)(scene.data, phot[:0])) == 0
+        image = make(model).run(scene.data, phot, mask=scene.mask).residual
+        blank = check_blank_positions(make(model), scene.data, phot[
+            'x_fit', 'y_fit', 'flux_fit', 'y_fwhm_fit'], n_positions=1)
+        some = scene.mask | ~np.isfinite(image)
+        # stars of some 1000 in the middle are cut where they are faint
+        assert_allclose(blank.residual[~some], image[~some], atol=0.1)
+
+    def test_angle_of_another_unit(self, scene):
+        """
+        Of a model without units, nobody knows which unit is meant.
+        """
+        phot = scene.phot.copy()
+        phot['theta_fit'] = np.zeros(len(phot)) * u.rad
+        with pytest.raises(u.UnitsError, match=r"theta_fit .* no unit.*'rad'"):
+            make()(scene.data, phot)
+        model = GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=0 * u.deg)
+        phot['theta_fit'] = np.full(len(phot), np.pi / 6) * u.rad
+        out = make(model)(scene.data, phot, mask=scene.mask)
+        phot['theta_fit'] = np.full(len(phot), 30.0)
+        want = make(model)(scene.data, phot, mask=scene.mask)
+        same(out, want, rtol=EXACT)
+
+    def test_things_with_data(self, scene):
+        """
+        What is no image but has one is named.
+        """
+        for thing in (fits.ImageHDU(scene.data),
+                      Cutout2D(scene.data, (40, 40), 60)):
+            with pytest.raises(TypeError, match=f'got {type(thing).__name__}. '
+                               'Give its .data'):
+                make()(thing, scene.phot)
+        with pytest.raises(TypeError, match='got dtype object'):
+            make()(scene.data.astype(object), scene.phot)
+
     def test_units_are_named(self, scene):
         """
         Dimensionless data, and data without a unit.
@@ -304,6 +355,20 @@ class TestInputs:
             make()(scene.data * u.dimensionless_unscaled, scene.phot)
         with pytest.raises(u.UnitsError, match=r'gain .* data have no unit'):
             make(gain=2 * u.electron / u.adu)(scene.data, scene.phot)
+        with pytest.raises(u.UnitsError, match='mask_threshold and data must'):
+            make(mask_threshold=3 * u.adu)(scene.data, scene.phot)
+        with pytest.raises(u.UnitsError, match=r"plain number; got .* 'pix'"):
+            make(condition_radius=7 * u.pix)
+
+    def test_gain_in_meta(self, scene):
+        """
+        The gain as used: electrons per unit of the data.
+        """
+        phot = scene.phot.copy()
+        phot['flux_fit'] = phot['flux_fit'] * u.Jy
+        for gain in 1.7, 1.7 * u.electron / u.Jy, 0.0017 * u.electron / u.mJy:
+            meta = make(gain=gain)(scene.data * u.Jy, phot).meta
+            assert abs(meta['lpiphot_gain'] - 1.7) < 1e-12
 
     def test_wide_psf(self):
         """

@@ -491,6 +491,66 @@ def test_iterative_photometry():
     assert np.all(np.isfinite(table['cflux']) == np.isfinite(once['cflux']))
 
 
+def test_rounds():
+    """
+    Stars of a later round are fitted without those before: no star twice.
+    """
+    y, x = np.indices(SHAPE)
+    data = 20 * np.sin(x / 11) * np.cos(y / 13)
+    data += np.random.default_rng(4).normal(0, 1.7, SHAPE)
+    stars = STARS.copy()
+    stars.add_row([92.2 - 5.5, 91.9, 700.0])  # is not found at first
+    for star in stars.iterrows():
+        data += star_image(psf(), *star[:2], SHAPE, star[2])
+    data <<= u.Jy
+    fit = IterativePSFPhotometry(
+        psf(), 9, DAOStarFinder(8 * u.Jy, FWHM, sharpness_range=None,
+                                roundness_range=None),
+        aperture_radius=FWHM, maxiters=3, sub_shape=25)
+    phot = fit(data)
+    assert np.all(np.isin([1, 2], phot['iter_detected']))
+    table = lpi_photometry(data, fit, corrector()).table
+    distance = np.hypot(table['x_fit'] - stars['x'][:, np.newaxis],
+                        table['y_fit'] - stars['y'][:, np.newaxis])
+    nearest = np.argmin(distance, axis=1)
+    assert np.all(distance[np.arange(7), nearest] < 0.25)
+    assert table['iter_detected'][nearest[-1]] == 2
+    found = table[nearest]
+    assert np.all(found['n_iter'] > 0)
+    assert_allclose(found['cflux'].value, stars['flux'], rtol=0.1)
+    # what else was found is no star once more
+    others = np.delete(np.arange(len(table)), nearest)
+    assert others.size
+    assert np.all(table['flux_fit'][others].value < 150)
+
+
+def test_began_near_a_star(solved, monkeypatch):
+    """
+    A fit that went astray, and ends on the star that it began near, is not
+    taken; that of the star is.
+    """
+    _, first, _ = solved
+
+    def refit(_, __, table, *___):
+        fit = table.copy()
+        fit['x_fit'], fit['y_fit'] = fit['x_init'], fit['y_init']
+        fit['x_fit'][1], fit['y_fit'][1] = (fit[name][0] for name in
+                                            ('x_fit', 'y_fit'))
+        fit['flags'] = 0
+        return fit
+
+    monkeypatch.setattr(iteration, '_refit', refit)
+    start = begun_at(first, STARS['x'] + 0.2)
+    for axis, offset in (('x', 0.4 * FWHM), ('y', 0.0)):
+        start.results[f'{axis}_init'][1] = (
+            start.results[f'{axis}_init'][0] + offset)
+    start.results['y_fit'][1] += 5.0
+    start.results['flags'] = np.where(np.arange(6) == 1, 8, 0)
+    table = lpi_photometry(np.zeros(SHAPE), start, Linear(psf())).table
+    assert_array_equal(table['n_iter'] > 0, np.arange(6) != 1)
+    assert table['x_fit'][1] == start.results['x_fit'][1]
+
+
 @pytest.mark.parametrize(('args', 'keys', 'error', 'text'), [
     ((None, 'c'), {}, TypeError, 'photometry must be a PSFPhotometry'),
     (('p', None), {}, TypeError, 'corrector must be an LPIBackground'),

@@ -298,15 +298,36 @@ def _read_plane(args, name, **options):
     if spec is None and ext is None:
         return None
     path = split_spec(args.image)[0]
-    if spec is None:
-        return read_image(path, ext=ext, what=name, **options)
-    if os.path.exists(split_spec(spec)[0]):
-        return read_image(spec, what=name, **options)
+    if spec is not None:
+        if os.path.exists(split_spec(spec)[0]):
+            path, ext = split_spec(spec)
+        else:
+            ext = spec
     try:
-        return read_image(path, ext=spec, what=name, **options)
+        plane = read_image(path, ext=ext, what=name, **options)
     except _NoExtensionError as exc:
+        if ext != spec:
+            raise
         msg = f'{name} not found: there is no file {spec}, and {exc}'
         raise CLIError(msg) from exc
+    _check_other(args, path, ext, name)
+    return plane
+
+
+def _check_other(args, path, ext, name):
+    """
+    Raise an error if the errors or the mask are the image itself.
+    """
+    image, image_ext = split_image(args.image, args.ext)
+    if not os.path.samefile(path, image):
+        return
+    with open_fits(path, name) as hdulist:
+        if (find_image(hdulist, ext, path)
+                is find_image(hdulist, image_ext, path)):
+            msg = (f'{name} {ext or path} is the image itself, as the '
+                   'extension that --ext tells, or else the first image of '
+                   f'{path}')
+            raise CLIError(msg)
 
 
 def mask_extension(args):

@@ -89,7 +89,10 @@ def _in_options(text, args):
 
     def rename(match):
         word = _RENAMED.get(match[0], match[0])
-        known = word in vars(args) and ('_' in word or word != match[0])
+        # a word without hyphen is an argument where the message begins
+        begins = match.start() == 0 and text.startswith(f'{word} must ')
+        known = word in vars(args) and ('_' in word or word != match[0]
+                                        or begins)
         return '--' + word.replace('_', '-') if known else match[0]
 
     return re.sub(r'\b[a-z_]+\b', rename, text)

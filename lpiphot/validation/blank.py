@@ -12,7 +12,7 @@ from lpiphot._inputs import ImageReader, as_count, as_gain, as_seed
 from lpiphot._outputs import with_unit
 from lpiphot._psf_names import psf_names
 from lpiphot._tables import (catalogue_of, column_values, find_column,
-                             flux_unit_of, neighbour_values)
+                             flux_unit_of, neighbour_values, parameter_values)
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.validation.environment import (BLEND_FWHM, add_environment,
                                             subtract_stars)
@@ -190,10 +190,11 @@ def _short_catalogue(table, corrector, unit):
     for name in ('x', 'y', 'flux'):
         short[f'{name}_fit'] = column_values(
             table, find_column(table, name), unit if name == 'flux' else None)
-    for name in corrector.psf_model.param_names:
-        column = f'{name}_fit'
-        if column in table.colnames and column not in short.colnames:
-            short[column] = column_values(table, column)
+    model = corrector.psf_model
+    names = [name for name in model.param_names
+             if name not in psf_names(model)]
+    for name, values in parameter_values(table, model, names).items():
+        short[f'{name}_fit'] = values
     finite = np.all([np.isfinite(short[name]) for name in short.colnames],
                     axis=0)
     name = corrector.neighbours

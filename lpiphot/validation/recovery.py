@@ -3,6 +3,7 @@
 Stars of known flux, injected into an image and measured again.
 """
 
+import copy
 import json
 import multiprocessing
 import os
@@ -205,7 +206,8 @@ class InjectionRecovery:
             min_separation = as_number('min_separation', min_separation)
         border = as_count('border', border)
         gain = as_optional('gain', gain)
-        match_radius = as_optional('match_radius', match_radius)
+        if match_radius is not None:
+            match_radius = as_number('match_radius', match_radius)
         if isinstance(fluxes, str) and fluxes != 'catalogue':
             msg = ("fluxes must be 'catalogue', numbers or a Quantity; got "
                    f'{fluxes!r}.')
@@ -286,7 +288,8 @@ class InjectionRecovery:
         described = None if self.folder is None else describe(self.pipeline)
         with one_blas_thread:
             if catalogue is None:
-                baseline = measure(self.pipeline, data, error, mask)
+                baseline = measure(self.pipeline, copy.deepcopy(data), error,
+                                   mask)
             else:
                 baseline = _known(catalogue, data, error, mask)
         psf_model = self._psf_of(baseline)

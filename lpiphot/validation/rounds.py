@@ -3,6 +3,7 @@
 One round: inject, measure, correct, match.
 """
 
+import copy
 import os
 import time
 import warnings
@@ -67,7 +68,7 @@ def measure(pipeline, data, error=None, mask=None):
         The pipeline.
 
     data : array_like, `~astropy.units.Quantity` or NDData
-        The image.
+        The image, which the pipeline may change: no one else's.
 
     error, mask : array_like, optional
         Given to the pipeline as keywords, if there are any.
@@ -83,7 +84,9 @@ def measure(pipeline, data, error=None, mask=None):
         If the pipeline does not return a table, `None`, or an object
         with a ``table`` or ``results``.
     """
-    given = {name: value for name, value in (('error', error), ('mask', mask))
+    # copies, for a pipeline may change what it is given
+    given = {name: copy.deepcopy(value)
+             for name, value in (('error', error), ('mask', mask))
              if value is not None}
     with warnings.catch_warnings():
         # of fits that fail; their flags tell

@@ -18,6 +18,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.table import QTable
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.utils.masked import Masked
+from numpy.testing import assert_array_equal
 from photutils.psf import CircularGaussianPRF, ImagePSF
 from recovery_cases import (FLUX_ERR, KNOWN, PSF, SHAPE, SIGMA, STAMP,
                             PeakPipeline, double_errors, make_data)
@@ -596,8 +597,38 @@ def test_html(result):
     assert 'recovery_seed' in page
 
 
+def in_place(image, *, error, mask):
+    """
+    A pipeline that changes all that it is given.
+    """
+    table = PeakPipeline()(image, error=error, mask=mask)
+    for value in image, error, mask:
+        value[:] = 0
+    return table
+
+
+def test_pipeline_that_changes_its_input():
+    """
+    It changes neither the user's arrays nor those of other rounds.
+    """
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[:, 100] = True
+    given = make_data(), np.full(SHAPE, SIGMA), mask
+    before = [value.copy() for value in given]
+    keys = {'corrector': None, 'n_rounds': 2, 'n_stars': 8, 'fluxes': 800.0}
+    result = InjectionRecovery(in_place, PSF, **keys)(
+        given[0], error=given[1], mask=mask)
+    for value, old in zip(given, before, strict=True):
+        assert_array_equal(value, old)
+    want = InjectionRecovery(PeakPipeline(), PSF, **keys)(
+        given[0], error=given[1], mask=mask)
+    assert_array_equal(result.table['flux_fit'], want.table['flux_fit'])
+
+
 def test_bad_input(tmp_path):
     data = make_data()
+    with pytest.raises(u.UnitsError, match='match_radius must be a plain'):
+        InjectionRecovery(PeakPipeline(), PSF, match_radius=3 * u.pix)
     with pytest.raises(TypeError, match='pipeline must be callable'):
         InjectionRecovery(3, PSF)
     with pytest.raises(TypeError, match="corrector must be 'lpi', a call"):
