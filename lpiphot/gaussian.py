@@ -54,6 +54,16 @@ class Conditional(NamedTuple):
     def times(self, scale):
         """
         Return the distribution of the values times a number, in float64.
+
+        Parameters
+        ----------
+        scale : float
+            The number.
+
+        Returns
+        -------
+        conditional : `Conditional`
+            The distribution.
         """
         return self._replace(
             mean=np.multiply(self.mean, scale, dtype=float),

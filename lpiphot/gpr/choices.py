@@ -126,8 +126,11 @@ def single_kernel(pixels, search):
 
     Parameters
     ----------
-    pixels, search
-        As for `choices`.
+    pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
+        Those of each image.
+
+    search : `~lpiphot.gpr.training.Search`
+        What there is to choose.
 
     Returns
     -------

@@ -77,6 +77,16 @@ class TrainingPixels(NamedTuple):
 def count(pixels):
     """
     Return the number of training pixels of all images.
+
+    Parameters
+    ----------
+    pixels : list of `TrainingPixels`
+        Those of each image.
+
+    Returns
+    -------
+    n : int
+        The number.
     """
     return sum(len(some.y) for some in pixels)
 
@@ -183,11 +193,17 @@ def any_windows(plane, candidates, width, rng):
 
     Parameters
     ----------
-    plane, candidates, rng
+    plane : `~lpiphot.gpr.sample.Plane`
+        The image.
+
+    candidates : list of tuple
         As for `whole_windows`.
 
     width : int
         The width of the window in pixels.
+
+    rng : `~numpy.random.Generator`
+        The generator.
 
     Returns
     -------
@@ -244,8 +260,14 @@ def single_pixels(plane, settings, rng):
 
     Parameters
     ----------
-    plane, settings, rng
-        As for `class_candidates`.
+    plane : `~lpiphot.gpr.sample.Plane`
+        The image.
+
+    settings : `~lpiphot.gpr.learn.Settings`
+        How many pixels there shall be, and which are bright.
+
+    rng : `~numpy.random.Generator`
+        The generator.
 
     Returns
     -------

@@ -60,14 +60,37 @@ class WholeRows:
     def cost(self, chosen):
         """
         Return the mean absolute residual of some pixels, of all kernels.
+
+        Parameters
+        ----------
+        chosen : `~numpy.ndarray`
+            The pixels, as an index.
+
+        Returns
+        -------
+        cost : (n_kernels,) `~numpy.ndarray`
+            The residuals.
         """
         return mean_residuals(self._sums[chosen],
                               self._weights)[:len(self.found.kernels)]
 
     def take(self, chosen, kernel):
         """
-        Return residuals (filled less measured) and variances of some
-        pixels, of one kernel.
+        Return residuals and variances of some pixels, of one kernel.
+
+        Parameters
+        ----------
+        chosen : `~numpy.ndarray`
+            The pixels, as an index.
+
+        kernel : int
+            The number of the kernel.
+
+        Returns
+        -------
+        residuals, variances : `~numpy.ndarray`
+            What is filled less what was measured, and the variance of it,
+            of all pixels alike or of each.
         """
         weights = self._weights[0, :, kernel]
         return self._sums[chosen] @ weights, self.found.variance[kernel]
@@ -81,8 +104,11 @@ class HurtRows:
 
     Parameters
     ----------
-    pixels, found
-        As for `WholeRows`.
+    pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
+        Those of each image.
+
+    found : `~lpiphot.gpr.training.Grid`
+        The kernels.
 
     width : int
         The width of the window in pixels.
@@ -100,12 +126,35 @@ class HurtRows:
     def cost(self, chosen):
         """
         Return the mean absolute residual of some pixels, of all kernels.
+
+        Parameters
+        ----------
+        chosen : `~numpy.ndarray`
+            The pixels, as an index.
+
+        Returns
+        -------
+        cost : (n_kernels,) `~numpy.ndarray`
+            The residuals.
         """
         return np.abs(self._residuals[chosen]).mean(axis=0)
 
     def take(self, chosen, kernel):
         """
         Return residuals and variances of some pixels, of one kernel.
+
+        Parameters
+        ----------
+        chosen : `~numpy.ndarray`
+            The pixels, as an index.
+
+        kernel : int
+            The number of the kernel.
+
+        Returns
+        -------
+        residuals, variances : (n,) `~numpy.ndarray`
+            What is filled less what was measured, and the variance of it.
         """
         return self._residuals[chosen, kernel], self._variance[chosen, kernel]
 
@@ -118,8 +167,11 @@ class LostRows:
 
     Parameters
     ----------
-    pixels, found
-        As for `WholeRows`; the neighbours of all pixels are good.
+    pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
+        Those of each image; the neighbours of all are good.
+
+    found : `~lpiphot.gpr.training.Grid`
+        The kernels.
 
     key : tuple
         Width, least and largest share that is lost, and symmetry, as for
@@ -168,6 +220,16 @@ class LostRows:
     def cost(self, chosen):
         """
         Return the mean absolute residual of some pixels, of all kernels.
+
+        Parameters
+        ----------
+        chosen : `~numpy.ndarray`
+            The pixels, as an index.
+
+        Returns
+        -------
+        cost : (n_kernels,) `~numpy.ndarray`
+            The residuals.
         """
         return mean_residuals(self._values[chosen], self._weights,
                               self._which[chosen])[:len(self.found.kernels)]
@@ -175,6 +237,19 @@ class LostRows:
     def take(self, chosen, kernel):
         """
         Return residuals and variances of some pixels, of one kernel.
+
+        Parameters
+        ----------
+        chosen : `~numpy.ndarray`
+            The pixels, as an index.
+
+        kernel : int
+            The number of the kernel.
+
+        Returns
+        -------
+        residuals, variances : (n,) `~numpy.ndarray`
+            What is filled less what was measured, and the variance of it.
         """
         which = self._which[chosen]
         weights = np.ascontiguousarray(self._weights[:, :, kernel])
@@ -189,8 +264,14 @@ def rows_of(pixels, found, width):
 
     Parameters
     ----------
-    pixels, found, width
-        As for `HurtRows`.
+    pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
+        Those of each image.
+
+    found : `~lpiphot.gpr.training.Grid`
+        The kernels.
+
+    width : int
+        The width of the window in pixels.
 
     Returns
     -------

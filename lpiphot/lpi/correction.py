@@ -51,6 +51,16 @@ class Correction(NamedTuple):
     def times(self, scale):
         """
         Return the corrections of fluxes times a number.
+
+        Parameters
+        ----------
+        scale : float
+            The number.
+
+        Returns
+        -------
+        correction : `Correction`
+            The corrections.
         """
         return Correction(*(value * scale for value in self[:4]),
                           self.covariance * scale ** 2, self.chi2)

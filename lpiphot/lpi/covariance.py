@@ -66,8 +66,14 @@ def training_index(region, centres, stamp_shape, window_shape, image_shape):
 
     Parameters
     ----------
-    region, centres, stamp_shape, window_shape, image_shape
-        As of `training_region`.
+    region : `~lpiphot.lpi.tiles.Region`
+        This region, as of `~lpiphot.lpi.tiles.region_about`.
+
+    centres : (n, 2) `~numpy.ndarray` of int
+        The centre pixels ``(y, x)`` of the stamps.
+
+    stamp_shape, window_shape, image_shape : 2-tuple of int
+        The shapes of stamp, window of shifts and image.
 
     Returns
     -------

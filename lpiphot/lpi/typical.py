@@ -224,6 +224,23 @@ def typical_error(errors, predictions, prediction, sigma, share, n_apart):
 def line_slope(errors, predictions, sigma, n_apart):
     """
     Return the slope of `typical_error`; 0 if chance explains it.
+
+    Parameters
+    ----------
+    errors, predictions : (n,) `~numpy.ndarray`
+        The errors of the flux at free places, and the parts of it that
+        are predicted there.
+
+    sigma : float
+        The scatter of the errors, if they were Gaussian.
+
+    n_apart : float
+        The number of places that are independent.
+
+    Returns
+    -------
+    slope : float
+        The slope.
     """
     third = errors.size // N_PARTS
     if third == 0:
