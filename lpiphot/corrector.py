@@ -45,6 +45,9 @@ MAX_APART = 0.1
 # hides so little that what is left of it spoils the prediction
 HIGH_PEAK, LOW_PEAK = 27.0, 3.5
 
+# Fewer sources than this outside the image are no reason to warn
+N_OUTSIDE = 10
+
 
 class LPIBackgroundCorrector:
     """
@@ -184,8 +187,8 @@ class LPIBackgroundCorrector:
                  residual_threshold=None, condition_radius=16, gain=None,
                  neighbours=None, positions=False, dtype='float32',
                  n_threads=1, progress_bar=False, rng=None):
-        self._psf = PSF(psf_model)
-        self.psf_model = psf_model
+        psf = PSF(psf_model)
+        self.psf_model = psf_model.copy()
         self.stamp_shape = as_shape('stamp_shape', stamp_shape, smallest=5)
         self.window_shape = as_shape('window_shape', window_shape)
         if any(np.less(self.window_shape, self.stamp_shape)):
@@ -207,7 +210,7 @@ class LPIBackgroundCorrector:
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
         if self.min_mask_flux is None:
-            _warn_of_low_peak(self._psf, self.stamp_shape)
+            _warn_of_low_peak(psf, self.stamp_shape)
 
     def __repr__(self):
         names = ('stamp_shape', 'window_shape', 'mask_threshold',
@@ -371,17 +374,14 @@ class LPIBackgroundCorrector:
                 raise ValueError(msg)
 
         table = catalogue_of(phot)
+        psf = PSF(self.psf_model)
         flux_name = find_column(table, 'flux')
         flux_unit = flux_unit_of(table, flux_name, image.unit)
         sources = Sources(
             column_values(table, find_column(table, 'x'), u.pix),
             column_values(table, find_column(table, 'y'), u.pix),
             column_values(table, flux_name, image.unit),
-            parameter_values(table, self.psf_model, self._psf.extra_names))
-        psf = self._psf
-        if templates is not None:
-            psf, numbers = _with_templates(psf, table, templates)
-            sources = sources._replace(template=numbers)
+            parameter_values(table, self.psf_model, psf.extra_names))
         finite = np.all(np.isfinite(
             [*sources[:3], *sources.extra.values()]), axis=0)
         valid = finite.copy()
@@ -389,9 +389,14 @@ class LPIBackgroundCorrector:
         valid[finite] = np.all((centres >= 0) & (centres < image.shape),
                                axis=1)
 
+        _warn_of_sources_outside(np.count_nonzero(finite),
+                                 np.count_nonzero(valid), image.shape)
         if fitted is not None and valid.any():
-            _compare_psfs(self._psf, PSF(fitted), sources.take(
+            _compare_psfs(psf, PSF(fitted), sources.take(
                 np.flatnonzero(valid)[:1]), self.stamp_shape)
+        if templates is not None:
+            psf, numbers = _with_templates(psf, table, templates)
+            sources = sources._replace(template=numbers)
 
         thresholds = {name: getattr(self, name)
                       for name in Thresholds._fields}
@@ -608,7 +613,7 @@ class LPIBackgroundCorrector:
             templates = _by_row(table, templates)
         x, y = grid_nodes(ImageReader(data).shape, step)
         call = self._open(data, append_nodes(table, x, y,
-                                             self._psf.extra_names),
+                                             PSF(self.psf_model).extra_names),
                           error, mask, background, templates,
                           fitted=getattr(phot, 'psf_model', None))
         is_node = np.arange(len(call.table)) >= len(table)
@@ -726,6 +731,17 @@ def _compare_psfs(psf, fitted, source, stamp_shape):
         msg = ('psf_model is not the PSF that phot was fitted with: they are '
                f'apart by {apart:.0%} of its peak. cflux is right only with '
                'the model that was fitted.')
+        warnings.warn(msg, AstropyUserWarning)
+
+
+def _warn_of_sources_outside(n_finite, n_inside, image_shape):
+    """
+    Warn if most sources are outside the image.
+    """
+    if n_finite - n_inside > max(n_inside, N_OUTSIDE):
+        msg = (f'{n_finite - n_inside} of the {n_finite} sources of phot are '
+               f'outside the image of {image_shape} pixels. Of a cutout, '
+               'positions are counted from its own first pixel.')
         warnings.warn(msg, AstropyUserWarning)
 
 

@@ -6,6 +6,7 @@ The local covariance of an image, for its own sake.
 import numpy as np
 
 from lpiphot._inputs import as_image, as_positions, as_shapes
+from lpiphot._outputs import with_unit
 from lpiphot.lpi.covariance import joint_covariances, training_region
 from lpiphot.lpi.tiles import Region
 
@@ -30,7 +31,7 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
 
     Parameters
     ----------
-    image : (ny, nx) array_like
+    image : (ny, nx) array_like or `~astropy.units.Quantity`
         The image to learn from, without holes: all values finite.
 
     positions : (n, 2) array_like
@@ -46,12 +47,14 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
 
     Returns
     -------
-    mean : (n, n_pix) `~numpy.ndarray`
+    mean : (n, n_pix) `~numpy.ndarray` or `~astropy.units.Quantity`
         The mean of each pixel of the stamp, ``n_pix = ny * nx``, in C
-        order.
+        order; with the unit of the image, if it has one.
 
-    covariance : (n, n_pix, n_pix) `~numpy.ndarray`
-        The covariance of the pixels of the stamp, float64.
+    covariance : (n, n_pix, n_pix) `~numpy.ndarray` or \
+            `~astropy.units.Quantity`
+        The covariance of the pixels of the stamp, float64; with the
+        square of this unit.
 
     Raises
     ------
@@ -72,6 +75,7 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
     at the edge. The result takes ``8 * n * n_pix**2`` bytes: 9.5 MB
     for each stamp of 33 x 33 pixels.
     """
+    unit = getattr(image, 'unit', None)
     image = as_image('image', image)
     stamp_shape, window_shape = as_shapes(
         stamp_shape, window_shape, image.shape)
@@ -91,4 +95,5 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
             np.dtype(float))
         means[i] = mean[0] + level
         covariances[i] = np.triu(upper) + np.triu(upper, 1).T
-    return means, covariances
+    return (with_unit(means, unit),
+            with_unit(covariances, None if unit is None else unit ** 2))

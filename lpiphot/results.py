@@ -201,7 +201,7 @@ class Prediction:
             The number of draws.
 
         rng : int or `~numpy.random.Generator`, optional
-            A seed or a generator.
+            A seed or a generator; by default each call has other draws.
 
         Returns
         -------

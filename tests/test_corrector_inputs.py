@@ -455,6 +455,26 @@ class TestInputs:
         same(out, make()(data, results))
         assert out.colnames[:len(results.colnames)] == results.colnames
 
+    def test_cutout(self, scene):
+        """
+        A catalogue in the coordinates of a larger image.
+        """
+        phot = scene.phot.copy()
+        phot['x_fit'] += scene.data.shape[1]
+        with pytest.warns(AstropyUserWarning,
+                          match=r'of the \d+ sources of phot are outside'):
+            make()(scene.data, phot, mask=scene.mask)
+
+    def test_psf_model_is_a_copy(self, scene, table):
+        """
+        What happens to the model later changes nothing.
+        """
+        model = PSF.copy()
+        corrector = make(model)
+        model.x_fwhm = 9.0
+        same(corrector(scene.data, scene.phot, mask=scene.mask), table)
+        assert corrector.psf_model.x_fwhm == PSF.x_fwhm
+
     def test_other_psf(self, scene):
         """
         A photometry that was fitted with another PSF, whose peak is lower

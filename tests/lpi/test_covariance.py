@@ -2,6 +2,7 @@
 The local mean and covariance against V^T V, built whole.
 """
 
+import astropy.units as u
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -160,6 +161,17 @@ def test_order_and_repeats(field):
     # tiles may be laid differently around other positions: to rounding
     assert_allclose(cov_r[::-1], cov, rtol=0, atol=RTOL * np.ptp(cov))
     assert_allclose(mean_r[::-1], mean, rtol=RTOL)
+
+
+def test_unit(field):
+    """
+    That of the image, and its square.
+    """
+    keys = {'stamp_shape': (5, 7), 'window_shape': (25, 21)}
+    mean, cov = local_covariance(field * u.Jy, [(37, 45)], **keys)
+    plain_mean, plain_cov = local_covariance(field, [(37, 45)], **keys)
+    assert_array_equal(mean, plain_mean * u.Jy)
+    assert_array_equal(cov, plain_cov * u.Jy ** 2)
 
 
 def test_input_unchanged(field):
