@@ -113,7 +113,9 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     data minus background would be the star as it was fitted before. A
     star keeps its former fit where the new one fails, moves farther
     from its beginning than one FWHM (and than the former), or comes
-    within half a FWHM of another star. The mode ``'new'`` of
+    within half a FWHM of another star. All stars are corrected again each
+    time, but only those whose flux changed by the tolerance or more, or that
+    have no new fit yet, are fitted again. The mode ``'new'`` of
     `~photutils.psf.IterativePSFPhotometry` fits what is left after its
     former rounds: so do the refits, round by round.
 
@@ -165,11 +167,13 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         back = np.signbit(change) != np.signbit(last)
         limit = np.where(back, _BACK, 1.0) * np.abs(last)
         step[moving & (np.abs(change) > limit)] *= 0.5
-        former, last = cflux, change
-        table, taken = _refit_rounds(photometry, rounds, result, table, error,
-                                     fwhm, astray & (n_iter == 0), step)
-        part = np.where(taken, step, 1.0)
-        n_iter += taken
+        again = _with_groups(moving | ~taken, table)
+        former, last = cflux, np.where(again, change, np.inf)
+        table, new = _refit_rounds(photometry, rounds, result, table, error,
+                                   fwhm, astray & (n_iter == 0), step, again)
+        part = np.where(new, step, 1.0)
+        taken = np.where(again, new, taken)
+        n_iter += new
     lost = astray & (n_iter == 0)
     if lost.any():
         table[lost] = first[lost]
@@ -200,7 +204,7 @@ def _take_apart(photometry):
                f'object; got {type(photometry).__name__}')
         raise TypeError(msg)
     table = catalogue_of(photometry)
-    rounds = _Rounds([slice(None)], None)
+    rounds = _Rounds([np.arange(len(table))], None)
     if isinstance(photometry, IterativePSFPhotometry):
         if photometry.mode == 'new':
             number = np.asarray(table['iter_detected'])
@@ -229,25 +233,37 @@ def _begun_again(table):
     return new, astray
 
 
-def _refit_rounds(photometry, rounds, result, table, error, fwhm, begun,
-                  step):
+def _with_groups(chosen, table):
     """
-    Fit all stars, those of each round without the stars of rounds before.
+    Return the chosen stars and those that are fitted together with them.
+    """
+    if 'group_id' not in table.colnames:
+        return chosen
+    groups = np.asarray(table['group_id'])
+    return np.isin(groups, groups[chosen])
+
+
+def _refit_rounds(photometry, rounds, result, table, error, fwhm, begun,
+                  step, chosen):
+    """
+    Fit the chosen stars, those of each round without the stars of rounds
+    before.
 
     ``begun`` are the stars that began again and have no fit since. Return
     the table after the steps of the fits that are taken, and which are.
     """
     taken = np.zeros(len(table), dtype=bool)
     for i, rows in enumerate(rounds.rows):
-        some = _refit(photometry, result, table[rows], error)
-        fit = table.copy()
-        for name in _results_of(some, table):
-            fit[name][rows] = some[name]
         now = np.zeros(len(table), dtype=bool)
-        now[rows] = True
-        now &= _accepted(fit, table, fwhm, begun & ~taken)
-        table = _updated(table, fit, now, step)
-        taken |= now
+        now[rows[chosen[rows]]] = True
+        if now.any():
+            some = _refit(photometry, result, table[now], error)
+            fit = table.copy()
+            for name in _results_of(some, table):
+                fit[name][now] = some[name]
+            now &= _accepted(fit, table, fwhm, begun & ~taken)
+            table = _updated(table, fit, now, step)
+            taken |= now
         if i + 1 < len(rounds.rows):
             result = replace(result, data=result.data - _stars_of(
                 photometry.psf_model, table[rows], result.data.shape,

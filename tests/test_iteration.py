@@ -288,8 +288,10 @@ def taken_after(monkeypatch, start, steps, fit_flags=0, **keys):
     """
     def refit(_, __, table, *___):
         fit = table.copy()
-        fit['x_fit'], fit['y_fit'] = fit['x_init'] + steps, fit['y_init']
-        fit['flags'] = fit_flags
+        rows = fit['id'] - 1
+        fit['x_fit'] = fit['x_init'] + np.broadcast_to(steps, 6)[rows]
+        fit['y_fit'] = fit['y_init']
+        fit['flags'] = np.broadcast_to(fit_flags, 6)[rows]
         return fit
 
     monkeypatch.setattr(iteration, '_refit', refit)
@@ -395,15 +397,16 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
     Steps are halved until they lead somewhere.
     """
     _, first, _ = solved
-    n_pixels = []
+    n_pixels = np.zeros(6, dtype=int)
 
     def refit(_, __, table, *___):
-        n_pixels.append(50 + 9 * len(n_pixels))
         fit = table.copy()
-        right = STARS['x'] + 0.5
+        rows = fit['id'] - 1
+        n_pixels[rows] += 9
+        right = STARS['x'][rows] + 0.5
         fit['x_fit'] = right + factor * (table['x_fit'] - right)
         fit['y_fit'], fit['flags'] = fit['y_init'], 0
-        fit['n_pixels_fit'] = n_pixels[-1]
+        fit['n_pixels_fit'] = n_pixels[rows]
         return fit
 
     monkeypatch.setattr(iteration, '_refit', refit)
@@ -419,7 +422,8 @@ def test_refits_that_diverge(solved, monkeypatch, factor):
         return
     assert_array_equal(table['converged'], True)
     # of the last fit, not of what is between it and the one before
-    assert_array_equal(table['n_pixels_fit'], n_pixels[-1])
+    assert_array_equal(table['n_pixels_fit'], n_pixels)
+    assert_array_equal(table['n_iter'], n_pixels // 9)
     # 0.1 of an error of 1 is 0.001 pixels here, which a whole step is less
     # than: what is left is as much larger as it contracts less
     assert np.all(off_by < 0.001 * max(1, 1 / (1 - factor)) + 1e-9)
@@ -449,6 +453,70 @@ def test_back_and_forth(solved, monkeypatch):
     # the way to one of both, or to the other, is ten times the tolerance,
     # whatever part of it is gone
     assert abs(table['x_fit'][0] - table['x_init'][0]) < 0.01
+
+
+@pytest.mark.parametrize('groups', [[1, 2, 3, 4, 5, 6], [1, 2, 2, 1, 3, 3]])
+def test_what_is_fitted_again(solved, monkeypatch, groups):
+    """
+    Stars whose fluxes still change, with those of their group.
+    """
+    _, first, _ = solved
+    steps = np.full((3, 6), 0.5)
+    steps[1:, 1] = 0.6
+    fitted = []
+
+    def refit(_, __, table, *___):
+        fit = table.copy()
+        rows = fit['id'] - 1
+        fit['x_fit'] = fit['x_init'] + steps[len(fitted)][rows]
+        fit['y_fit'], fit['flags'] = fit['y_init'], 0
+        fitted.append(set((rows + 1).tolist()))
+        return fit
+
+    monkeypatch.setattr(iteration, '_refit', refit)
+    start = begun_at(first, first.results['x_init'] + 0.5)
+    start.results['x_fit'][1] += 0.2
+    start.results['group_id'] = groups
+    table = lpi_photometry(np.zeros(SHAPE), start, Linear(psf())).table
+    together = {i + 1 for i in range(6) if groups[i] == groups[1]}
+    assert fitted == [{1, 2, 3, 4, 5, 6}, together, together]
+    assert_array_equal(table['converged'], True)
+    assert_array_equal(table['n_iter'],
+                       [3 if i + 1 in together else 1 for i in range(6)])
+
+
+def test_goes_on(solved, monkeypatch):
+    """
+    A star that came to rest is fitted again, and by a whole step, if its
+    flux changes because of others; and one whose fit failed.
+    """
+    _, first, _ = solved
+    calls, fitted = [], []
+    failed = PSF_FLAGS.get_bit_value('no_convergence')
+
+    class Jumping(Linear):
+        def run(self, data, table, **keys):
+            result = super().run(data, table, **keys)
+            calls.append(table)
+            result.table['cflux'][2] += 3.0 * (len(calls) > 2)
+            return result
+
+    def refit(_, __, table, *___):
+        fit = table.copy()
+        rows = fit['id'] - 1
+        fitted.append(rows.tolist())
+        fit['x_fit'] = fit['x_init'] + np.where(rows == 1, 0.5 + 0.01 * min(
+            len(fitted), 4), 0.5 + 0.02 * (len(fitted) > 2))
+        fit['y_fit'] = fit['y_init']
+        fit['flags'] = np.where((rows == 5) & (len(fitted) == 1), failed, 0)
+        return fit
+
+    monkeypatch.setattr(iteration, '_refit', refit)
+    start = begun_at(first, first.results['x_init'] + 0.5)
+    table = lpi_photometry(np.zeros(SHAPE), start, Jumping(psf())).table
+    assert fitted == [[0, 1, 2, 3, 4, 5], [1, 5], [1, 2], [1, 2], [1]]
+    assert abs(calls[3]['x_fit'][2] - table['x_init'][2] - 0.52) < 1e-9
+    assert_array_equal(table['converged'], True)
 
 
 @pytest.mark.parametrize(('distance', 'kept'), [(0.45, True), (0.55, False)])
