@@ -454,6 +454,6 @@ def plot_kernels(model):
             axes.append(plot)
     bar = figure.colorbar(artist, ax=axes, shrink=0.7)
     bar.set_label('weight of a neighbour')
-    figure.suptitle(f'{model.kernels[0].name}, window of {model.width} × '
-                    f'{model.width} pixels')
+    names = model.parameters()['kernel']
+    figure.suptitle(f'{names}, window of {model.width} × {model.width} pixels')
     return figure

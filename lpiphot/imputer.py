@@ -37,6 +37,9 @@ N_JOB = 16384
 # The bounds of section 4.2; the penalty keeps the amplitude finite
 MIN_AMPLITUDE, MAX_AMPLITUDE, MIN_LENGTH_SCALE = 1.0, 5000.0, 0.5
 
+# What to choose from by default
+SMOOTH = 'squared_exponential', 'matern52'
+
 
 class GPRImputer:
     """
@@ -58,8 +61,11 @@ class GPRImputer:
     ----------
     kernel : {'squared_exponential', 'ornstein_uhlenbeck', 'matern32', \
             'matern52', 'periodic'}, optional
-        The covariance function. The squared exponential (equation 4) is
-        nearest to a PSF.
+        The covariance function. By default the squared exponential
+        (equation 4), which is nearest to a PSF; with ``method='local'``
+        classes of neighbourhoods take Matern 5/2, which is less smooth,
+        where it predicts better, unless amplitude or length scale are
+        given.
 
     width : int, optional
         The odd width of the window in pixels. The weights of more
@@ -177,12 +183,12 @@ class GPRImputer:
     True
     """
 
-    def __init__(self, *, kernel='squared_exponential', width=9,
+    def __init__(self, *, kernel=None, width=9,
                  amplitude=None, length_scale=None, angle=None, stretch=None,
                  period=PERIOD, noise=None, method=None, training_mad=10.0,
                  training_clip=5.0, max_training=8000, clear_mask=False,
                  n_threads=1, progress_bar=False, rng=None):
-        self.kernel = as_choice('kernel', kernel, KERNELS)
+        self.kernel = as_choice('kernel', kernel, (None, *KERNELS))
         self.width = as_count('width', width, 3)
         if self.width % 2 == 0 or self.width > MAX_WIDTH:
             msg = f'width must be odd and from 3 to {MAX_WIDTH}; got {width!r}'
@@ -551,11 +557,23 @@ class GPRImputer:
             The parameters, on one line: those of the model, if there is
             one, whatever was given to the object.
         """
-        texts = [f'{name}={value}' for name, value in self._in_force().items()
+        options = self._in_force()
+        if options['kernel'] is None:
+            options['kernel'] = '+'.join(self._names())
+        texts = [f'{name}={value}' for name, value in options.items()
                  if value is not None]
         if self.model is not None:
             texts.append('trained=before')
         return ', '.join([*texts, f'filled={n_filled}'])
+
+    def _names(self):
+        """
+        Return the covariance functions that kernels may have.
+        """
+        if self.kernel is not None:
+            return (self.kernel,)
+        given = self.amplitude is not None or self.length_scale is not None
+        return SMOOTH[:1] if given or self.method == 'single' else SMOOTH
 
     def _check_used(self, length_scale):
         """
@@ -612,7 +630,7 @@ class GPRImputer:
             msg = ('weights needs amplitude and length_scale; got '
                    f'{self.amplitude!r} and {self.length_scale!r}')
             raise ValueError(msg)
-        return Kernel(self.kernel, self._ratio(), self.length_scale,
+        return Kernel(*self._names(), self._ratio(), self.length_scale,
                       self.angle or 0.0, self.period), self.width
 
     def _noise_unit(self):
@@ -631,11 +649,13 @@ class GPRImputer:
 
     def _learn(self, planes, training=None):
         single = self.method == 'single'
+        name, *other = self._names()
         search = Search(
-            self.kernel, self.width, self.stretch,
+            name, self.width, self.stretch,
             Bounds((MIN_AMPLITUDE, MAX_AMPLITUDE),
                    (MIN_LENGTH_SCALE, float(self.width))),
-            self._ratio(), self.length_scale, self.angle, self.period)
+            self._ratio(), self.length_scale, self.angle, self.period,
+            *other)
         settings = Settings(search, not single, self.training_mad,
                             self.training_clip, self.max_training)
         return learn(planes, settings, training=training, seed=self._seed)

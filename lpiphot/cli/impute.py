@@ -78,7 +78,8 @@ def add_parser(subparsers):
     group = parser.add_argument_group('kernel')
     group.add_argument('--kernel', choices=(
         'squared_exponential', 'ornstein_uhlenbeck', 'matern32', 'matern52',
-        'periodic'), help='covariance function')
+        'periodic'), help='covariance function (default: '
+        'squared_exponential, and with --method local also matern52)')
     group.add_argument('--width', type=int, metavar='N',
                        help='width of the window in pixels, odd')
     group.add_argument('--amplitude', type=float, metavar='A',

@@ -15,6 +15,8 @@ __all__ = ['best_of', 'choices', 'every_other', 'single_kernel']
 AMPLITUDES = tuple(np.geomspace(0.1, 1000.0, 13).tolist())
 LENGTH_SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.2,
                  4.0, 5.5, 7.5)
+# Those of another kernel: with less all kernels are much the same
+OTHER_AMPLITUDES, OTHER_SCALES = AMPLITUDES[4::2], LENGTH_SCALES[5:]
 
 # Ratios of length scales, where pixels are too few to train for it
 RATIOS = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -38,7 +40,8 @@ def choices(search, pixels):
         The kernels.
     """
     amplitudes, scales = AMPLITUDES, LENGTH_SCALES
-    if pixels[0].sums is None:
+    whole = pixels[0].sums is not None
+    if not whole:
         amplitudes, scales = amplitudes[::3], scales[::2]
     if search.amplitude is not None:
         amplitudes = (search.amplitude,)
@@ -46,9 +49,27 @@ def choices(search, pixels):
         pairs, angle = (search.length_scale,), search.angle or 0.0
     else:
         ratio, angle = _stretch(search, pixels)
-        pairs = tuple((scale * ratio ** 0.5, scale / ratio ** 0.5)
-                      for scale in scales)
-    return grid(search, amplitudes, pairs, symmetry_of(search), angle)
+        pairs = _stretched(scales, ratio)
+    found = grid(search, amplitudes, pairs, symmetry_of(search), angle)
+    if search.other is None or not whole:
+        return found
+    return _joined([found, grid(
+        search._replace(name=search.other), OTHER_AMPLITUDES,
+        _stretched(OTHER_SCALES, ratio), symmetry_of(search), angle)])
+
+
+def _stretched(scales, ratio):
+    return tuple((scale * ratio ** 0.5, scale / ratio ** 0.5)
+                 for scale in scales)
+
+
+def _joined(grids):
+    """
+    Put kernels of several grids together.
+    """
+    return Grid([kernel for one in grids for kernel in one.kernels],
+                *map(np.concatenate, zip(*(one[1:] for one in grids),
+                                         strict=True)))
 
 
 def best_of(found, pixels, width):
@@ -109,13 +130,10 @@ def _stretch(search, pixels):
         return np.divide(*kernel.length_scale).item(), kernel.angle
     angles = ((0.0, 45.0) if search.stretch == 'angle'
               and search.angle is None else (angle,))
-    found = [grid(search, AMPLITUDES[3::4], tuple(
-        (scale * np.sqrt(ratio), scale / np.sqrt(ratio))
-        for scale in LENGTH_SCALES[3::3] for ratio in RATIOS),
-        symmetry_of(search), angle) for angle in angles]
-    found = Grid([kernel for one in found for kernel in one.kernels],
-                 *(np.concatenate([one[i] for one in found])
-                   for i in range(1, len(Grid._fields))))
+    pairs = sum((_stretched(LENGTH_SCALES[3::3], ratio) for ratio in RATIOS),
+                ())
+    found = _joined([grid(search, AMPLITUDES[3::4], pairs,
+                          symmetry_of(search), angle) for angle in angles])
     kernel = best_of(found, pixels, search.width)
     return np.divide(*kernel.length_scale).item(), kernel.angle
 

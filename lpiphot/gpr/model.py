@@ -143,11 +143,14 @@ class Model:
         Returns
         -------
         values : dict
-            The parameters; those that differ between several kernels
-            are left out.
+            The parameters; of those that differ between several kernels
+            only the covariance functions, joined by ``+``.
         """
         first = self.kernels[0]
-        values = {'kernel': first.name, 'width': self.width,
+        names = {kernel.name for kernel in self.kernels}
+        values = {'kernel': '+'.join(name for name in KERNELS
+                                     if name in names),
+                  'width': self.width,
                   'method': 'local' if self.shape_edges else 'single'}
         if len(self.kernels) == 1:
             values |= {'amplitude': first.amplitude,

@@ -71,6 +71,10 @@ class Search(NamedTuple):
 
     period : float
         The period of the periodic kernel in pixels.
+
+    other : str or `None`
+        Another kernel, that classes of neighbourhoods take where it is
+        better.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Search(NamedTuple):
     length_scale: tuple = None
     angle: float = None
     period: float = PERIOD
+    other: str = None
 
 
 @lru_cache(maxsize=32)
