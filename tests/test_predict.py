@@ -104,12 +104,18 @@ def test_float32_of_high_level(scene):
     Products are of what is left of the level: it costs no digits.
     """
     single = make(dtype='float32', residual_threshold=1e9)
-    one, high = (single.predict(scene.data + level, scene.phot, 1,
-                                mask=scene.mask) for level in (0.0, 1e7))
+    results = []
+    for level in (0.0, 1e7):
+        args = scene.data + level, scene.phot
+        results.append((single.predict(*args, 1, mask=scene.mask),
+                        single(*args, mask=scene.mask)))
+    (one, table), (high, same) = results
     # float32 numbers near 1e7 are 1 apart; float64 ones, of which sums are
     # made, 2e-9
     assert_allclose(high.mean - 1e7, one.mean, rtol=0, atol=1e-4)
     assert_allclose(high.covariance, one.covariance, rtol=1e-4, atol=1e-4)
+    assert_allclose(same['cflux'], table['cflux'], rtol=0,
+                    atol=1e-3 * table['dcflux'].min())
 
 
 def test_mean_stamp_is_a_copy(predictions):
