@@ -413,14 +413,19 @@ class TestInputs:
         same(out, table)
         assert out['cflux'].unit == u.adu
 
-    @pytest.mark.parametrize('names', [('xfit', 'yfit', 'fluxfit'),
-                                       ('x_0', 'y_0', 'flux_0')])
-    def test_older_names(self, scene, table, names):
+    @pytest.mark.parametrize(('names', 'worse'), [
+        (('x_fit', 'y_fit', 'flux_fit'), ('xfit', 'yfit', 'fluxfit')),
+        (('xfit', 'yfit', 'fluxfit'), ('x_0', 'y_0', 'flux_0')),
+        (('x_0', 'y_0', 'flux_0'), ('x', 'y', 'flux'))])
+    def test_older_names(self, scene, table, names, worse):
         """
-        Names that photutils has used as well.
+        Names that photutils has used as well; of several, the one that is
+        most likely the fit.
         """
         phot = scene.phot.copy()
         phot.rename_columns(('x_fit', 'y_fit', 'flux_fit'), names)
+        for name in worse:
+            phot.add_column(np.ones(len(phot)), index=0, name=name)
         out = make()(scene.data, phot, mask=scene.mask)
         same(out, table)
         assert out.colnames[:len(phot.colnames)] == phot.colnames
@@ -584,6 +589,15 @@ class TestErrors:
         phot = scene.phot.copy()
         phot['x_fit'] = np.full(len(phot), value)
         with pytest.raises(TypeError, match='column x_fit of phot must hold'):
+            make()(scene.data, phot)
+
+    def test_columns_of_vectors(self, scene):
+        """
+        One a row.
+        """
+        phot = scene.phot.copy()
+        phot['y_fit'] = np.transpose([phot['y_fit'], phot['y_fit']])
+        with pytest.raises(ValueError, match=r'one number a row; its shape'):
             make()(scene.data, phot)
 
     def test_call_keyword_only(self, scene):

@@ -192,15 +192,16 @@ def test_parameters_of_the_psf():
     """
     rng = np.random.default_rng(2)
     shape = 91, 97
-    phot = catalogue([20, 50, 70], [30, 60, 20], [900, 800, 700], 9)
-    phot['fwhm_fit'] = [2.0, 4.0, np.nan]
+    phot = catalogue([20, 50, 70, 70], [30, 60, 20, 75],
+                     [900, 800, 700, 700], 9)
+    phot['fwhm_fit'] = [2.5, 3.0, np.nan, 5.0]
     data = rng.normal(0, 1.7, shape)
     corrector = LPIBackgroundCorrector(ROUND, stamp_shape=15,
                                        window_shape=51)
     got = corrector.depth(data, phot, step=30)
     wide = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=3.0),
                                   stamp_shape=15, window_shape=51)
-    phot['fwhm_fit'] = [2.0, 4.0, 3.0]
+    phot['fwhm_fit'] = [2.5, 3.0, 3.0, 5.0]
     want = wide.depth(data, phot, step=30)
     away = 45, 0
     assert_allclose(got.image[away], want.image[away], rtol=1e-2)
@@ -211,6 +212,10 @@ def test_parameters_of_the_psf():
                                    stamp_shape=15, window_shape=51)
     assert_allclose(other.depth(data, phot, step=30).image,
                     want.image, rtol=1e-12)
+    # of no stars, it is the model's
+    assert_array_equal(
+        wide.depth(data, phot[:0], step=30).image,
+        wide.depth(data, catalogue([], [], [], 9), step=30).image)
 
 
 @pytest.mark.parametrize(('keys', 'error', 'text'), [
@@ -248,6 +253,11 @@ def test_neighbours(neighbours):
         assert_array_equal(depth.image, want.image)
     else:
         assert np.nanmax(depth.image / want.image) > 1.05
+    # nodes are no neighbours of each other
+    keys['step'] = 16
+    depth, want = (corrector.depth(scene.data, scene.phot[:0], **keys)
+                   for corrector in (make(neighbours=neighbours), make()))
+    assert_array_equal(depth.image, want.image)
 
 
 def test_templates():

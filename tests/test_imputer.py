@@ -2,8 +2,10 @@
 GPRImputer: what it returns, for every kind of input.
 """
 
+import copy
 import json
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 
 import astropy.units as u
@@ -672,6 +674,19 @@ class TestPlot:
         """
         figure = GPRImputer().run(np.stack([image, image])).plot(plane=1)
         assert len(figure.axes) == 9
+
+    def test_errors_at_the_level(self, trained):
+        """
+        Errors have the factor of pixels that are no brighter.
+        """
+        double = copy.copy(trained)
+        double.model = replace(trained.model,
+                               factors=2 * np.array(trained.model.factors))
+        one, two = (imputer.plot().axes[0].lines
+                    for imputer in (trained, double))
+        assert len(one) == len(two) > 0
+        for line, other in zip(one, two, strict=True):
+            assert_allclose(other.get_ydata(), 2 * line.get_ydata())
 
     @pytest.mark.parametrize('method', ['local', 'single'])
     def test_kernels(self, image, mask, method):

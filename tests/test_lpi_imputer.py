@@ -518,6 +518,17 @@ def test_plot(plain):
         'Image', 'Pixels', 'Mean', '1 sigma']
     assert figure.axes[2].get_images()[0].get_array().shape == (21, 21)
     assert figure.axes[-1].get_ylabel() == 'Jy'
+    # draws are those of the result, of a part of the holes, too
+    y, x = np.argwhere(plain.mask)[-1]
+    figure = plain.plot((y, x), size=5)
+    for number in range(3):
+        axes, = (axes for axes in figure.axes
+                 if axes.get_title() == f'Draw {number + 1}')
+        left, bottom = (round(limit[0] + 0.5) for limit in
+                        (axes.get_xlim(), axes.get_ylim()))
+        assert_array_equal(
+            axes.images[0].get_array(),
+            plain.draws[number, bottom:bottom + 5, left:left + 5])
     # the default is about the deepest hole
     box = plain.plot().axes[0].patches[0].get_bbox()
     assert box.x0 < 50 < box.x1

@@ -16,7 +16,8 @@ from photutils.psf import CircularGaussianPRF, ImagePSF, MoffatPSF
 from scipy.spatial import KDTree
 
 from lpiphot import LPIBackgroundCorrector, _fwhm
-from lpiphot._fwhm import model_fwhm
+from lpiphot import pipeline as pipeline_module
+from lpiphot._fwhm import image_fwhm, model_fwhm
 from lpiphot._positions import first_of_close
 from lpiphot.datasets import (load_horsehead, make_cloud_image,
                               make_filament_image)
@@ -362,6 +363,65 @@ def test_fwhm_among_knots():
     assert abs(PSFPipeline()(data).fwhm / 6.5 - 1.0) < 0.05
 
 
+def make_grid(widths, fluxes, spacing):
+    """
+    Stars on a square grid, and what finds them.
+    """
+    n_side = round(len(widths) ** 0.5)
+    y, x = spacing * np.indices((n_side, n_side)) + spacing // 2
+    stars = QTable({'x_0': x.ravel(), 'y_0': y.ravel(), 'flux': fluxes,
+                    'fwhm': widths})
+    data = make_model_image((n_side * spacing,) * 2, PSF, stars,
+                            model_shape=(spacing, spacing))
+    data += np.random.default_rng(1).normal(0, 1, data.shape)
+    found = QTable({'x': stars['x_0'], 'y': stars['y_0']})
+    return data, lambda subtracted, mask, fwhm: found
+
+
+def test_fwhm_is_that_of_the_brightest():
+    """
+    Fifty stars tell it, not what is fainter, if there are as many of both.
+    """
+    fluxes = np.tile([3000.0, 1000.0], 50)
+    fluxes[0] = 9000  # no other is near the highest pixel
+    data, find = make_grid(np.tile([3.0, 4.5], 50), fluxes, 21)
+    fwhm = image_fwhm(data, data, np.zeros(data.shape, bool), find)
+    assert np.isclose(fwhm, 3.0, rtol=0.01)
+
+
+def test_fwhm_needs_signal():
+    """
+    Fits of sources at twice their errors mostly tell no width: to three
+    times, it is a sixth of them, and more as fits look for peaks.
+    """
+    # the matched filter, 2 sqrt(pi) sigma of the PSF, for noise of 1
+    error = 2.0 * np.sqrt(np.pi * ((3.0 / 2.3548) ** 2 + 1 / 12))
+    for signal, n_min, n_max in ((2.0, 0, 12), (30.0, 35, 35)):
+        fluxes = np.full(36, signal * error)
+        fluxes[0] = 9000  # the only one near the highest pixel: it is left out
+        data, find = make_grid(np.full(36, 3.0), fluxes, 21)
+        widths = _fwhm._Widths(
+            data, data, np.zeros(data.shape, bool), find)(3.0)
+        assert n_min <= len(widths) <= n_max
+
+
+def test_fwhm_between_guesses():
+    """
+    Stars that are found with the last guess, 17 pixels, and are up to 1.5
+    times as wide: those beyond 1.4 times do not get lost.
+    """
+    fluxes = np.full(9, 2e4)
+    fluxes[0] = 1e5
+    data, search = make_grid(np.linspace(20.5, 25.5, 9), fluxes, 75)
+
+    def find(subtracted, mask, fwhm):
+        found = search(subtracted, mask, fwhm)
+        return found if fwhm > 12 else found[:0]
+
+    fwhm = image_fwhm(data, data, np.zeros(data.shape, bool), find)
+    assert np.isclose(fwhm, 23.0, rtol=0.02)
+
+
 @pytest.mark.parametrize('full', [0.8, 0.3, 0.1])
 def test_flat_tops(full):
     """
@@ -394,6 +454,22 @@ def test_clouds_are_not_stars(angle):
     assert np.all(match(star, table) == 0)
 
 
+@pytest.mark.filterwarnings('ignore:One or more fit')
+@pytest.mark.parametrize('angle', [22.5, 112.5])
+def test_thin_filaments_are_not_stars(angle):
+    """
+    Narrow as a star, a filament stands out in all directions but its own;
+    from end to end, there are few false detections.
+    """
+    data = make_filament_image(SHAPE, amplitude=20, fwhm=3.4, angle=angle)
+    data += np.random.default_rng(2).normal(0, SIGMA, SHAPE)
+    star = QTable({'x_0': [30.0], 'y_0': [60.0], 'flux': [2000.0]})
+    data += make_model_image(SHAPE, PSF, star)
+    table = PSFPipeline(fwhm=3.4)(data).table
+    assert len(table) <= 8
+    assert np.all(match(star, table) == 0)
+
+
 def test_noise_has_no_clouds():
     """
     The error is that of the pixels, on a flat sky and on a steep one.
@@ -407,14 +483,41 @@ def test_noise_has_no_clouds():
         assert np.allclose(result.error, SIGMA, rtol=0.1)
 
 
-def test_star_on_dark_cloud():
+@pytest.mark.parametrize('axis', [0, 1])
+def test_noise_is_that_along_stripes(axis):
     """
-    The fit does not drift off a cloud darker than the sky.
+    Where structure is in all directions but one, the error is that of the
+    pixels none the less.
+    """
+    place = np.indices(SHAPE)[axis]
+    data = 30.0 * np.sin(place / 2.0)
+    data += np.random.default_rng(2).normal(0, SIGMA, SHAPE)
+    star = QTable({'x_0': [150.0], 'y_0': [110.0], 'flux': [9000.0]})
+    data += make_model_image(SHAPE, PSF, star)
+    assert np.allclose(PSFPipeline(fwhm=3.4)(data).error, SIGMA, rtol=0.1)
+
+
+def test_masked_pixels_leave_no_dips():
+    """
+    Where the image is flat it is so smoothed, beside masked pixels too.
+    """
+    mask = np.random.default_rng(2).random(SHAPE) < 0.1
+    mask[:, 40:80] = True
+    smoothed = pipeline_module._smooth(
+        np.where(mask, np.nan, 70.0), mask, 3.4)
+    assert np.allclose(smoothed[~mask], 70.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize('x_0', [145.0, 3.0])
+def test_star_on_dark_cloud(x_0):
+    """
+    A star on a cloud darker than the sky is found, at the edge of the image,
+    too, and its fit does not drift off.
     """
     y, x = np.mgrid[:SHAPE[0], :SHAPE[1]]
-    data = -300.0 * (np.hypot(x - 150, y - 110) < 20)
+    data = -300.0 * (np.hypot(x - x_0 - 5, y - 110) < 20)
     data += np.random.default_rng(2).normal(0, SIGMA, SHAPE)
-    star = QTable({'x_0': [145.0], 'y_0': [107.0], 'flux': [900.0]})
+    star = QTable({'x_0': [x_0], 'y_0': [107.0], 'flux': [900.0]})
     table = PSFPipeline(fwhm=3.4)(data + make_model_image(
         SHAPE, PSF, star)).table
     index = match(star, table)

@@ -95,6 +95,59 @@ def test_units(scene, predictions):
                          mask=scene.mask)
     mean = getattr(one.mean, 'value', one.mean)
     assert_allclose(mean, predictions[1].mean, rtol=0, atol=1e-9)
+    assert one.unit == u.adu
+    assert predictions[1].unit is None
+
+
+def test_float32_of_high_level(scene):
+    """
+    Products are of what is left of the level: it costs no digits.
+    """
+    single = make(dtype='float32', residual_threshold=1e9)
+    results = []
+    for level in (0.0, 1e7):
+        args = scene.data + level, scene.phot
+        results.append((single.predict(*args, 1, mask=scene.mask),
+                        single(*args, mask=scene.mask)))
+    (one, table), (high, same) = results
+    # float32 numbers near 1e7 are 1 apart; float64 ones, of which sums are
+    # made, 2e-9
+    assert_allclose(high.mean - 1e7, one.mean, rtol=0, atol=1e-4)
+    assert_allclose(high.covariance, one.covariance, rtol=1e-4, atol=1e-4)
+    assert_allclose(same['cflux'], table['cflux'], rtol=0,
+                    atol=1e-3 * table['dcflux'].min())
+
+
+def test_mean_stamp_is_a_copy(predictions):
+    """
+    The residual is not overwritten by the prediction.
+    """
+    got = predictions[1]
+    before = got.stamp.copy()
+    assert np.any(got.mean_stamp != before)
+    assert_array_equal(got.stamp, before)
+
+
+def test_plot(predictions):
+    """
+    Stamps at their place in the image, the star between two pixels' edges.
+    """
+    pytest.importorskip('matplotlib')
+    got = predictions[1]
+    figure = got.plot(n_draws=3, rng=4)
+    residual, classes, mean, *draws = figure.axes[:6]
+    y, x = got.centre
+    for axes in (residual, classes, mean, *draws):
+        artist, = axes.images
+        # the middle pixel of 13 x 11, about its centre
+        left, right, bottom, top = artist.get_extent()
+        assert (left + 5, right - 5) == (x - 0.5, x + 0.5)
+        assert (bottom + 6, top - 6) == (y - 0.5, y + 0.5)
+    assert_array_equal(residual.images[0].get_array(), got.stamp)
+    assert_array_equal(classes.images[0].get_array(), got.classes)
+    assert_array_equal(mean.images[0].get_array(), got.mean_stamp)
+    for axes, draw in zip(draws, got.draw(3, rng=4), strict=True):
+        assert_array_equal(axes.images[0].get_array(), draw)
 
 
 @pytest.mark.parametrize('ids', [99, [1, 99], -1])

@@ -105,6 +105,24 @@ def test_flux_axis(low, high):
                    for label in plot.get_xticklabels(minor=True))
 
 
+def test_plot_of_corrections():
+    """
+    By how many errors each flux of the catalogue is changed.
+    """
+    pytest.importorskip('matplotlib')
+    data = 1.7 * np.random.default_rng(5).normal(size=(91, 103))
+    phot = catalogue([40.2, 75.3], [44.8, 30.1], [300, 900], 5)
+    result = make(ROUND).run(data, phot)
+    axes = next(axes for axes in result.plot().axes
+                if 'Corrections' in axes.get_title())
+    flux, change = axes.lines[1].get_data()
+    assert_allclose(flux, phot['flux_fit'])
+    # the stars are in the catalogue only
+    assert np.all(change < -10)
+    assert_allclose(flux + change * result.table['dcflux'],
+                    result.table['cflux'])
+
+
 def test_plot_of_noisy_image():
     """
     Large images are averaged: their scale is that of what is seen.

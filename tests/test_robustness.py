@@ -149,13 +149,14 @@ def test_large_seeds(data, phot, seed):
     assert not np.array_equal(one['dcflux'], other['dcflux'])
 
 
-def test_pixel_units(data, phot):
+@pytest.mark.parametrize('unit', [u.pix, u.dimensionless_unscaled])
+def test_pixel_units(data, phot, unit):
     """
-    Positions in pixels may say so.
+    Positions in pixels may say so, or that they have no unit.
     """
     corrector = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=3.0), **KEYS)
     plain = corrector(data, phot)
-    phot['x_fit'] = phot['x_fit'] * u.pix
+    phot['x_fit'] = phot['x_fit'] * unit
     np.testing.assert_array_equal(plain['cflux'],
                                   corrector(data, phot)['cflux'])
 

@@ -390,7 +390,7 @@ def _training(scene, centres, limit, shapes):
     # Squares of values in erg/s/cm2/A are beyond float32. All that is solved
     # is in units of the noise, of a power of 2 near it: this rounds nothing.
     noise = image_noise(values)
-    scale = math.ldexp(1.0, math.frexp(noise)[1]) if noise > 0 else 1.0
+    scale = math.ldexp(1.0, math.frexp(noise)[1])  # 1 if there is no noise
     return _Training(values / scale, noise / scale, scale, level,
                      scene.mask[part], corners)
 
@@ -439,7 +439,7 @@ def _predict_typical(conditional, correction, factored, templates,
     fdb_pred = correction.fdb_pred.copy()
     fdb_pred[:k] -= errors
     mean = conditional.mean + errors @ templates[:k]
-    return (conditional._replace(mean=mean.astype(conditional.mean.dtype)),
+    return (conditional._replace(mean=mean),
             correction._replace(fdb_pred=fdb_pred))
 
 

@@ -253,6 +253,38 @@ class TestFlags:
         out = make(**keys, gain=1e-3)(data, phot)
         assert not any(has(out, 'misfit'))
 
+    def test_misfit_limits(self):
+        """
+        A chi-square of 5 for each hidden pixel and a change of 5 % of the
+        flux, up or down, whatever its sign and whichever the rows.
+        """
+        # flux, part by which it changes, chi-square for each hidden pixel:
+        # the variance of the noise is learned to a few per cent
+        cases = [(5000, 0.2, 4, False), (5000, 0.2, 6, True),
+                 (5000, 0.04, 50, False), (5000, -0.04, 50, False),
+                 (5000, 0.06, 50, True), (5000, -0.06, 50, True),
+                 (-5000, 0.04, 50, False), (-5000, 0.2, 50, True)]
+        x, y = np.tile([25, 70, 115, 160], 2), np.repeat([25, 70], 4)
+        flux, changes, chi2, bad = np.transpose(cases)
+        # a row that is not solved, of which nothing may be used
+        phot = catalogue([np.nan, *x], [50, *y], [1e9, *flux], 1)
+        keys = {'stamp_shape': 15, 'window_shape': 41}
+        rng = np.random.default_rng(2)
+        data = rng.normal(scale=1.7, size=(95, 185))
+        for got, change, ratio, flux in zip(
+                make(**keys).predict(data, phot, range(2, 10)), changes,
+                chi2, phot['flux_fit'][1:], strict=True):
+            psf = got.psf[got.hidden]
+            shape = rng.normal(size=psf.size)
+            shape -= psf * (shape @ psf) / (psf @ psf)
+            shape *= 1.7 * np.sqrt(ratio * psf.size / (shape @ shape))
+            row, column = got.centre
+            stamp = data[row - 7:row + 8, column - 7:column + 8]
+            stamp[got.hidden] = shape  # and no noise
+            stamp += (1 + change) * flux * got.psf
+        assert_array_equal(has(make(**keys)(data, phot), 'misfit'),
+                           [False, *bad])
+
     @pytest.mark.parametrize(('window', 'is_few'), [(27, True), (29, False)])
     def test_few_shifts(self, window, is_few):
         """

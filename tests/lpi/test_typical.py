@@ -21,63 +21,78 @@ from oracles.scenes import catalogue, structured_field
 STAMP, WINDOW = (9, 11), (25, 27)
 
 
-@pytest.mark.parametrize('n_free', [None, 1, 2, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize(('n_free', 'step'), [
+    (None, 1), (None, 2), (None, 4), *((n, 1) for n in range(1, 8))])
 @pytest.mark.parametrize('dtype', ['float32', 'float64'])
-def test_places(dtype, n_free, monkeypatch):
+def test_places(dtype, n_free, step, monkeypatch):
     """
     Every place of the grid that is free, many or few, and no other.
     """
+    # so small a window has all places, or would
+    monkeypatch.setattr(typical, 'N_PLACES', 1000 if step == 1
+                        else 25 * 27 / step ** 2)
     rng = np.random.default_rng(1)
     training = rng.exponential(size=(60, 67))
     mask = rng.random(training.shape) < 0.05
     corner = 8, 5
     order = rng.permutation(99)[:70]
-    weights, mean = rng.normal(size=70), rng.normal(size=70)
+    weights, mean = rng.normal(size=(2, 70)), rng.normal(size=70)
     n_good = 50
+    # the star, and another on its stamp
     y, x = np.indices(STAMP) - np.reshape([4, 4], (2, 1, 1))
-    psf = np.exp(-0.5 * (y ** 2 + (x - 0.7) ** 2))
-    core = psf > 0.1 * psf.max()
-    # so small a window has all places
+    psfs = np.exp([-0.5 * (y ** 2 + (x - 0.7) ** 2),
+                   -0.5 * ((y - 1.2) ** 2 + (x - 1.9) ** 2)])
+    cores = [psf > 0.1 * psf.max() for psf in psfs]
     grid = [(slice(corner[0] + j, corner[0] + j + STAMP[0]),
              slice(corner[1] + i, corner[1] + i + STAMP[1]))
-            for j, i in np.ndindex(WINDOW)]
+            for j, i in np.ndindex(WINDOW) if j % step == i % step == 0]
     if n_free is not None:
         mask[:] = True
         for number in range(n_free):
-            mask[grid[80 * number + 7 * (number % 3)]][core] = False
-    backgrounds = np.array([training[place].ravel()[order] - mean
-                            for place in grid if not mask[place][core].any()])
-    n = len(backgrounds)
-    assert 200 < n < 600 if n_free is None else n == n_free
+            mask[grid[80 * number + 7 * (number % 3)]][cores[0]] = False
     places = FreePlaces(training, mask, np.array([[0, 0], corner]), STAMP,
                         WINDOW, np.dtype(dtype))
     good = rng.normal(size=n_good)
-    given = order, mean, good, psf[np.newaxis], weights[np.newaxis], [2.0]
+    given = order, mean, good, psfs, weights, [2.0, 3.0]
     seen = []
 
     def spy(*args):
         seen.append(args)
-        return 7.0
+        return 7.0 + args[3]
 
     monkeypatch.setattr(typical, 'typical_error', spy)
-    assert_array_equal(places.typical_errors(1, *given), [7.0])
-    (errors, predictions, prediction, sigma, share, n_apart), = seen
-    # sums of 70 products of some 1 in float32
-    tolerance = 1e-5 if dtype == 'float32' else 1e-12
-    assert_allclose(errors, backgrounds @ weights, atol=tolerance)
-    assert_allclose(predictions,
-                    -backgrounds[:, :n_good] @ weights[:n_good],
-                    atol=tolerance)
-    assert_allclose(prediction, weights[:n_good] @ (mean[:n_good] - good))
-    assert sigma == 2
-    assert share == n / (25 * 27)
-    # a Gaussian of this width covers 4 pi of them
-    assert_allclose(n_apart, n / (4 * np.pi), rtol=1e-3)
+    got = places.typical_errors(1, *given)
+    for core, own, dcflux, value in zip(cores, weights, (2, 3), got,
+                                        strict=True):
+        backgrounds = [training[place].ravel()[order] - mean
+                       for place in grid if not mask[place][core].any()]
+        n = len(backgrounds)
+        if n_free is None:
+            assert 0.3 < n / len(grid) < 0.9
+        else:
+            assert n == (n_free if dcflux == 2 else 0)
+        if n == 0:
+            assert value == 0
+            continue
+        assert value == 7 + dcflux
+        errors, predictions, prediction, sigma, share, n_apart = seen.pop(0)
+        # sums of 70 products of some 1 in float32
+        tolerance = 1e-5 if dtype == 'float32' else 1e-12
+        assert_allclose(errors, backgrounds @ own, atol=tolerance)
+        assert_allclose(predictions,
+                        -np.array(backgrounds)[:, :n_good] @ own[:n_good],
+                        atol=tolerance)
+        assert_allclose(prediction, own[:n_good] @ (mean[:n_good] - good))
+        assert sigma == dcflux
+        assert share == n / len(grid)
+        # a Gaussian of this width covers 4 pi pixels
+        assert_allclose(n_apart, n * {1: 1, 2: 4, 4: 4 * np.pi}[step]
+                        / (4 * np.pi), rtol=0.005)
 
     places = FreePlaces(training, np.ones_like(mask), np.array([[0, 0]]),
                         STAMP, WINDOW, np.dtype(dtype))
-    assert_array_equal(places.typical_errors(0, *given), [0.0])
-    assert len(seen) == 1
+    assert_array_equal(places.typical_errors(0, *given), [0.0, 0.0])
+    assert len(seen) == 0
 
 
 def test_line():

@@ -1,0 +1,235 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""
+What the plots and the page of an injection test show.
+"""
+
+import re
+
+import numpy as np
+import pytest
+from astropy.table import QTable
+
+from lpiphot.validation import RecoveryResult
+from lpiphot.validation.html import recovery_page
+
+SHAPE = (70, 110)
+N = 240
+
+
+def make_result(*, n=N, names=('before', 'after'), **columns):
+    """
+    A result of stars on all of the image, and an image with a bad column.
+    """
+    rng = np.random.default_rng(4)
+    true = np.full(n, 500.0)
+    before = true + rng.normal(0, 30, n)
+    pred = rng.normal(0, 20, n)
+    res = pred + before - true + rng.normal(0, 5, n)
+    table = QTable({
+        'x_true': np.linspace(0, SHAPE[1] - 1, n),
+        'y_true': rng.permutation(np.linspace(0, SHAPE[0] - 1, n)),
+        'flux_true': true, 'mag_true': np.linspace(-9, -5, n),
+        'recovered': np.ones(n, dtype=bool),
+        'flux_fit': before, 'flux_err': np.full(n, 30.0),
+        'fdb_res': res, 'fdb_pred': pred, 'cflux': before - res + pred,
+        'dcflux': np.full(n, 5.0), 'dcflux_diag': np.full(n, 4.0),
+        'residual_at': rng.normal(size=n),
+        'residual_around': rng.normal(size=n),
+        'roughness': rng.uniform(1, 2, n), 'density': rng.uniform(0, 1, n)})
+    for name, values in columns.items():
+        table[name] = values
+    measured = {'before': ('flux_fit', 'flux_err'),
+                'after': ('cflux', 'dcflux')}
+    table.meta = {
+        'recovery_kind': 'injected stars', 'recovery_fwhm': 3.0,
+        'recovery_shape': f'{SHAPE[0]} {SHAPE[1]}', 'recovery_seed': 1,
+        'recovery_n_sources': 3, 'recovery_noise_from': 'none',
+        'recovery_psf_model': '<CircularGaussianPRF(fwhm=3.0)>',
+        'recovery_counts': {'n_matched': [n], 'n_false': [0]}}
+    for name in names:
+        flux, error = measured[name]
+        table[f'z_{name}'] = (table[flux] - true) / table[error]
+        table.meta[f'recovery_measured_{name}'] = f'{flux} {error}'
+    residual = np.indices(SHAPE)[0] + 1000.0 * np.indices(SHAPE)[1]
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[:, 20] = True
+    return RecoveryResult(table, residual=residual, mask=mask)
+
+
+@pytest.fixture(name='result', scope='module')
+def fixture_result():
+    pytest.importorskip('matplotlib')
+    return make_result()
+
+
+def points(axes, label):
+    """
+    The points with a label.
+    """
+    line, = (line for line in axes.lines if line.get_label() == label)
+    return np.array(line.get_data())
+
+
+def test_changes():
+    """
+    A star whose error is all corrected is on the line, and one whose error
+    grows is on the other side.
+    """
+    pytest.importorskip('matplotlib')
+    result = make_result()
+    table = result.table
+    table['cflux'] = table['flux_true']
+    table['cflux'][::2] += 2 * (table['flux_fit'] - table['flux_true'])[::2]
+    axes = result.plot('changes').axes[0]
+    wrong, change = axes.collections[-1].get_offsets().T
+    inside = np.abs(wrong) < 0.99 * axes.get_xlim()[1]
+    assert inside.sum() > 200
+    sign = np.where(np.arange(N) % 2, 1, -1)
+    np.testing.assert_allclose(change[inside], (sign * wrong)[inside],
+                               rtol=1e-9)
+
+
+def test_contours_of_changes():
+    """
+    Where errors are not corrected, contours are along the other axis.
+    """
+    pytest.importorskip('matplotlib')
+    result = make_result(n=800)
+    result.table['cflux'] = result.table['flux_fit'] - np.random.default_rng(
+        1).normal(0, 5, 800)
+    axes = result.plot('changes').axes[0]
+    contours, outside = axes.collections[:2]
+    corners = np.concatenate([path.vertices for path in contours.get_paths()])
+    assert np.ptp(corners[:, 0]) > 3 * np.ptp(corners[:, 1])
+    # the lowest has nine tenths of the stars in it
+    assert 0.05 < len(outside.get_offsets()) / 800 < 0.2
+
+
+@pytest.mark.parametrize(('axis', 'size'), [('x', 110), ('y', 70)])
+def test_profile(result, axis, size):
+    """
+    All panels are along the same axis of the image.
+    """
+    strip, z, terms, errors = result.plot('profile', axis=axis).axes[:4]
+    for axes in (strip, z, terms, errors):
+        assert axes.get_xlim() == (-0.5, size - 0.5)
+    # columns of the residual have the hundreds, rows the units
+    image = strip.images[0].get_array()
+    along = 1000 if axis == 'x' else 1
+    assert np.all(np.diff(image[3, 30:60]) == along)
+    assert errors.get_xlabel() == f'{axis} [pixel]'
+    x, _ = points(z, 'photutils')
+    np.testing.assert_array_equal(x, result.table[f'{axis}_true'])
+
+
+def test_masked_pixels_are_not_shown(result):
+    """
+    Those of the residual.
+    """
+    image = result.plot('maps').axes[0].images[0].get_array()
+    assert np.array_equal(np.ma.getmaskarray(image) | np.isnan(image.data),
+                          result.mask)
+
+
+def test_terms(result):
+    """
+    Both terms of the correction, which add up to what it takes away.
+    """
+    axes = result.plot('profile').axes[2]
+    _, res = points(axes, '$f^b_{res}$')
+    _, pred = points(axes, '$-f^b_{pred}$')
+    np.testing.assert_allclose(
+        res + pred, result.table['flux_fit'] - result.table['cflux'],
+        rtol=0, atol=1e-9)
+    np.testing.assert_allclose(res, result.table['fdb_res'])
+
+
+def test_running_median():
+    """
+    Of what grows along the image, half way through each bin.
+    """
+    pytest.importorskip('matplotlib')
+    result = make_result(dcflux=10.0 + np.linspace(0, SHAPE[1] - 1, N))
+    axes = result.plot('profile').axes[3]
+    numbers = [line.get_label() for line in axes.lines].index('dcflux')
+    middle, median = axes.lines[numbers + 2].get_data()
+    assert len(middle) == 20  # twelve stars each
+    # the median is at the middle of the stars of a bin, to half their distance
+    np.testing.assert_allclose(median, 10 + middle, rtol=0, atol=0.5)
+
+
+@pytest.mark.parametrize('which', ['pdf', 'pit'])
+def test_histograms(result, which):
+    """
+    The area is that of the unit Gaussian, or of the flat line.
+    """
+    axes = result.plot(which).axes[0]
+    bars, = axes.containers[:1]
+    area = sum(bar.get_height() * bar.get_width() for bar in bars)
+    assert np.isclose(area, 1.0)
+
+
+def test_outliers_are_on_top(result):
+    """
+    Where stars overlap, the largest z is seen.
+    """
+    z = np.array(result.table['z_before'])
+    axes = result.plot('maps').axes[1]
+    artist = axes.collections[0]
+    assert abs(artist.get_array()[-1]) == np.max(np.abs(z))
+    largest = result.table[np.argmax(np.abs(z))]
+    np.testing.assert_allclose(artist.get_offsets()[-1],
+                               [largest['x_true'], largest['y_true']])
+
+
+def cells(page):
+    """
+    The texts of the cells of the rows of a page.
+    """
+    return [re.findall(r'<td>(.*?)</td>', row)
+            for row in re.findall(r'<tr>(.*?)</tr>', page)]
+
+
+def make_page(result):
+    """
+    The page with a small figure.
+    """
+    figure = pytest.importorskip('matplotlib.figure').Figure((2, 1))
+    return recovery_page(result, figures={'': figure})
+
+
+@pytest.mark.parametrize('names', [('before', 'after'), ('before',)])
+def test_page(names):
+    """
+    Main numbers, counts and completeness, before and after or before alone.
+    """
+    recovered = np.arange(N) < N // 2  # the faint half is not
+    result = make_result(names=names, recovered=recovered)
+    page = make_page(result)
+    values = result.report().ways['apart']
+    cards = re.findall('<div class="card">(.*?)</div>', page)
+    for card, (key, form) in zip(cards, (
+            ('width', '.2f'), ('beyond5', '.1%'), ('scatter', '.1%'),
+            ('rho_around', '+.2f')), strict=True):
+        assert re.findall('<b class="(.*?)">(.*?)</b>', card) == [
+            (name, format(values[f'{key}_{name}'], form)) for name in names]
+    rows = {row[0]: row[1:] for row in cells(page) if row}
+    counts = rows['stars recovered']
+    assert '120 of 240 (50.0%)' in counts
+    # under the last of the names of each way, and no ideal
+    assert [i for i, text in enumerate(counts) if text] == [
+        len(names) * (i + 1) - 1 for i in range(3)]
+    assert len(rows['width of z (rescaling)']) == len(counts)
+    # four bins of magnitude: all of two are recovered, none of two others
+    by_magnitude = [row for row in cells(page) if row and '…' in row[0]][:4]
+    assert [row[1:3] for row in by_magnitude] == [
+        ['60', '100.0%'], ['60', '100.0%'], ['60', '0.0%'], ['60', '0.0%']]
+
+
+def test_page_with_markup(result):
+    """
+    Values that look like tags are shown.
+    """
+    page = make_page(result)
+    assert '&lt;CircularGaussianPRF(fwhm=3.0)&gt;' in page
+    assert '<Circular' not in page
