@@ -305,6 +305,14 @@ class TestInputs:
         with pytest.raises(u.UnitsError, match=r'gain .* data have no unit'):
             make(gain=2 * u.electron / u.adu)(scene.data, scene.phot)
 
+    def test_dimensionless_fluxes(self, scene, table):
+        """
+        Go with data without a unit.
+        """
+        phot = with_unit(scene.phot, u.dimensionless_unscaled)
+        out = make()(scene.data, phot, mask=scene.mask)
+        assert_array_equal(out['cflux'], table['cflux'])
+
     def test_wide_psf(self):
         """
         A warning names the flux that a star of 27 times the threshold has.
@@ -375,6 +383,8 @@ class TestInputs:
         with pytest.raises(ValueError, match=missing) as info:
             make()(scene.data, phot, mask=scene.mask)
         assert 'flags' in str(info.value)  # a column that is there
+        with pytest.raises(ValueError, match=r'it has no columns$'):
+            make()(scene.data, QTable())
 
     @pytest.mark.parametrize('kind', [PSFPhotometry, IterativePSFPhotometry])
     def test_photometry_object(self, scene, kind):
@@ -386,7 +396,7 @@ class TestInputs:
 
         keys = ({'finder': finder} if kind is IterativePSFPhotometry else {})
         phot = kind(PSF, (5, 5), aperture_radius=3, **keys)
-        with pytest.raises(ValueError, match=r'^phot'):
+        with pytest.raises(ValueError, match=r'^phot has no results: call'):
             make()(scene.data, phot, mask=scene.mask)
         init = QTable({'x': [30.0, 80.0], 'y': [41.0, 70.0]})
         data = np.nan_to_num(scene.data)

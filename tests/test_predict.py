@@ -159,6 +159,14 @@ def test_unknown_id(scene, ids):
         make().predict(scene.data, scene.phot, ids, mask=scene.mask)
 
 
+def test_no_ids(scene):
+    """
+    Of an empty table.
+    """
+    with pytest.raises(ValueError, match='ids has 1, but the table is empty'):
+        make().predict(scene.data, scene.phot[:0], 1, mask=scene.mask)
+
+
 def test_ids_that_are_not_unique(scene):
     """
     Which star is meant cannot be told.
