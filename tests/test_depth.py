@@ -354,3 +354,7 @@ def test_plot():
     x, part = area.lines[0].get_data()
     middle = np.interp(50, part, x)
     assert_allclose(middle, np.median(depth.image.value), rtol=1e-3)
+    x, part = area.lines[1].get_data()
+    assert_allclose(np.interp(50, part, x), np.median(depth.image_diag.value),
+                    rtol=1e-3)
+    assert np.any(depth.image_diag < 0.9 * depth.image)

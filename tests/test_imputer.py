@@ -640,6 +640,12 @@ class TestPlot:
         part = result.plot((2, 60), size=20).axes[3]
         assert part.get_xlim() == (49.5, 69.5)
         assert part.get_ylim() == (-0.5, 19.5)
+        before, after = (np.ma.filled(axes.images[0].get_array(), np.nan)
+                         for axes in result.plot((45, 62), size=20).axes[3:5])
+        part = slice(35, 55), slice(52, 72)
+        assert_array_equal(after, result.image[part])
+        assert_array_equal(before, np.where(mask, np.nan, image)[part])
+        assert np.isnan(before).any()
 
     @pytest.mark.parametrize('star', [(8, 20), (30, 14)])
     def test_telling_part(self, star):

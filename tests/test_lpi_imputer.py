@@ -529,6 +529,15 @@ def test_plot(plain):
         assert_array_equal(
             axes.images[0].get_array(),
             plain.draws[number, bottom:bottom + 5, left:left + 5])
+    pixels, sigma = (next(axes for axes in figure.axes
+                          if axes.get_title() == title).images[0].get_array()
+                     for title in ('Pixels', '1 sigma'))
+    part = slice(bottom, bottom + 5), slice(left, left + 5)
+    assert_array_equal(pixels == 2, plain.mask[part])
+    assert np.any(pixels == 1)
+    assert not np.any((pixels == 1) & ~plain.good[part])
+    assert_array_equal(np.ma.filled(sigma, np.nan),
+                       np.where(plain.mask, plain.std, np.nan)[part])
     # the default is about the deepest hole
     box = plain.plot().axes[0].patches[0].get_bbox()
     assert box.x0 < 50 < box.x1
