@@ -110,6 +110,7 @@ def test_float32_of_high_level(scene):
         results.append((single.predict(*args, 1, mask=scene.mask),
                         single(*args, mask=scene.mask)))
     (one, table), (high, same) = results
+    assert one.mean.dtype == one.covariance.dtype == float
     # float32 numbers near 1e7 are 1 apart; float64 ones, of which sums are
     # made, 2e-9
     assert_allclose(high.mean - 1e7, one.mean, rtol=0, atol=1e-4)
