@@ -118,6 +118,17 @@ class TestTable:
         assert 'telescope' in phot.meta
         assert len(phot.meta) == len(scene.phot.meta) + 1
 
+    def test_corrected_again(self, scene, table):
+        """
+        By other options: nothing is left of the first time.
+        """
+        corrector = make(rng=8, condition_radius=6)
+        out = corrector(scene.data, table, mask=scene.mask)
+        want = corrector(scene.data, scene.phot, mask=scene.mask)
+        assert out.colnames == want.colnames
+        assert out.meta == want.meta
+        same(out, want)
+
     @pytest.mark.parametrize(('suffix', 'fmt'), [
         ('ecsv', 'ascii.ecsv'), ('fits', 'fits'), ('parquet', 'parquet')])
     def test_round_trip(self, scene, tmp_path, suffix, fmt):
