@@ -629,6 +629,8 @@ class TestPlot:
     def test_plot(self, image, mask, trained):
         figure = trained.run(image * u.Jy, mask=mask).plot()
         assert len(figure.axes) == 9  # six plots, three scales
+        bad = figure.axes[0].images[1].get_array()
+        assert_array_equal(np.ma.getmaskarray(bad) | np.isnan(bad.data), ~mask)
         labels = [axes.get_ylabel() for axes in figure.axes]
         assert labels.count('Jy') == 3
 
@@ -710,6 +712,12 @@ class TestPlot:
             values = axes.images[0].get_array()
             assert_allclose(np.nansum(values), 1, rtol=1e-9)
             assert 'a = ' in axes.get_xlabel()
+        # the higher, the more contrast
+        places = [(axes.get_subplotspec().colspan.start,
+                   -axes.get_subplotspec().rowspan.start,
+                   float(axes.get_title().split('≥')[1])) for axes in stamps]
+        for one, other in pairwise(sorted(places)):
+            assert one[0] < other[0] or one[2] < other[2]
         with pytest.raises(ValueError, match='call fit first'):
             GPRImputer().plot()
 

@@ -509,6 +509,14 @@ def test_plot(plain):
     assert [title for title in titles if title] == [
         'Image', 'Truth', 'Pixels', 'Mean', '1 sigma', 'Draw 1', 'Draw 2',
         'Draw 3']
+    truth, mean = (next(axes for axes in figure.axes
+                        if axes.get_title() == title).images[0]
+                   for title in ('Truth', 'Mean'))
+    left, right, bottom, top = (round(edge + 0.5)
+                                for edge in truth.get_extent())
+    part = slice(bottom, top), slice(left, right)
+    assert_array_equal(truth.get_array(), some_image()[part])
+    assert_array_equal(mean.get_array(), plain.mean[part])
     image = some_image()
     mask = some_mask()
     result = make().run(image * u.Jy, mask=mask, n_draws=1)
