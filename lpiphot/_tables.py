@@ -12,8 +12,9 @@ from astropy.table import QTable, Row, Table
 from lpiphot._inputs import unit_name
 
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
-           'column_values', 'find_column', 'flux_unit_of', 'neighbour_values',
-           'pair_table', 'parameter_values', 'rows_of', 'versions']
+           'column_unit', 'column_values', 'find_column', 'flux_unit_of',
+           'neighbour_values', 'pair_table', 'parameter_values', 'rows_of',
+           'versions']
 
 # Names under which photutils, now and earlier, and its users have the
 # fitted position and flux.
@@ -86,6 +87,14 @@ def find_column(table, quantity):
     raise ValueError(msg)
 
 
+def column_unit(table, name):
+    """
+    Return the unit of a column, `None` if it has none.
+    """
+    # columns that are masked arrays have no attribute for it
+    return getattr(table[name], 'unit', None)
+
+
 def column_values(table, name, unit=None):
     """
     Return a column as plain float64, NaN where masked.
@@ -104,7 +113,6 @@ def column_values(table, name, unit=None):
     """
     column = table[name]
     mask = getattr(column, 'mask', None)
-    column = getattr(column, 'unmasked', column)
     if isinstance(column, u.Quantity):
         if unit is None or column.unit == u.dimensionless_unscaled:
             column = column.value
@@ -157,7 +165,8 @@ def parameter_values(table, psf_model, names):
         column = f'{name}_fit'
         if column not in table.colnames:
             continue
-        unit, own = getattr(psf_model, name).unit, table[column].unit
+        unit = getattr(psf_model, name).unit
+        own = column_unit(table, column)
         if unit is None and own is not None and own.is_equivalent('rad'):
             # degrees to some models, radians to others
             msg = (f'column {column} of phot must have no unit, as {name} of '
@@ -181,7 +190,7 @@ def flux_unit_of(table, name, data_unit):
     """
     Return the unit of the flux column, which must match the data.
     """
-    unit = table[name].unit
+    unit = column_unit(table, name)
     if unit == u.dimensionless_unscaled and data_unit is None:
         unit = None
     if (unit is None) != (data_unit is None):
@@ -260,7 +269,7 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
         table[name].info.description = description
     for name, (axis, description) in POSITION_COLUMNS.items():
         if name in values:
-            unit = table[find_column(table, axis)].unit
+            unit = column_unit(table, find_column(table, axis))
             table[name] = (values[name] if unit is None
                            else u.Quantity(values[name], unit))
             table[name].info.description = description

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import QTable
 
 from lpiphot._outputs import with_unit
-from lpiphot._tables import column_values, find_column
+from lpiphot._tables import column_unit, column_values, find_column
 
 __all__ = ['DepthMap', 'append_nodes', 'grid_nodes', 'interpolate_nodes']
 
@@ -167,7 +167,7 @@ def append_nodes(table, x, y, extra_names):
                 continue
             node = np.median(values[np.isfinite(values)])
         values = np.concatenate([values, np.broadcast_to(node, rows.shape)])
-        unit = table[name].unit
+        unit = column_unit(table, name)
         catalogue[name] = values if unit is None else values * unit
     return catalogue
 

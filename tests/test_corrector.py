@@ -5,9 +5,11 @@ The corrector against the dense oracle, and what must not change it.
 import copy
 from concurrent.futures import ThreadPoolExecutor
 
+import astropy.units as u
 import numpy as np
 import pytest
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn, QTable
+from astropy.utils.masked import Masked
 from corrector_cases import (ADDED, CORNERED, EXACT, KEYS, LIMITS, PSF,
                              PUBLISHED, agree, make, oracle_rows, same, undone)
 from numpy.testing import assert_allclose, assert_array_equal
@@ -486,17 +488,30 @@ class TestSources:
         assert undone(result.table[0])
         assert np.abs(np.asarray(result.residual)).max() < 10
 
-    def test_masked_column(self, scene):
+    @pytest.mark.parametrize('column', [
+        lambda values, mask: MaskedColumn(values, mask=mask), Masked,
+        lambda values, mask: Masked(values * u.adu, mask)],
+        ids=['column', 'array', 'quantity'])
+    def test_masked_column(self, scene, column):
         """
         A masked entry is a missing one, whatever lies under the mask.
         """
-        phot = Table(scene.phot[[0, 3, 6]], masked=True)
-        phot['flux_fit'] = MaskedColumn(phot['flux_fit'],
-                                        mask=[False, True, False])
-        out = make()(scene.data, phot, mask=scene.mask)
-        assert undone(out[1])
-        want = make()(scene.data, scene.phot[[0, 6]], mask=scene.mask)
+        phot = QTable(scene.phot[[0, 3, 6]])
+        phot['flux_fit'] = column(np.array(phot['flux_fit']),
+                                  [False, True, False])
+        phot['x_fit'] = Masked(np.array(phot['x_fit']), False)
+        unit = getattr(phot['flux_fit'], 'unit', None) or 1
+        corrector = make(positions=True)
+        out = corrector(scene.data * unit, phot, mask=scene.mask)
+        assert np.all(np.isnan(out['cflux']) == [False, True, False])
+        want = corrector(scene.data, scene.phot[[0, 6]], mask=scene.mask)
         same(out[[0, 2]], want, rtol=EXACT)
+        depth = corrector.depth(scene.data * unit, phot, mask=scene.mask,
+                                step=60)
+        want = corrector.depth(scene.data, scene.phot[[0, 6]],
+                               mask=scene.mask, step=60)
+        assert_allclose(getattr(depth.image, 'value', depth.image),
+                        want.image, rtol=EXACT)
 
     def test_hole_under_star(self, scene):
         """

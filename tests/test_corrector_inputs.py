@@ -119,6 +119,17 @@ class TestTable:
         assert 'telescope' in phot.meta
         assert len(phot.meta) == len(scene.phot.meta) + 1
 
+    def test_corrected_again(self, scene, table):
+        """
+        By other options: nothing is left of the first time.
+        """
+        corrector = make(rng=8, condition_radius=6)
+        out = corrector(scene.data, table, mask=scene.mask)
+        want = corrector(scene.data, scene.phot, mask=scene.mask)
+        assert out.colnames == want.colnames
+        assert out.meta == want.meta
+        same(out, want)
+
     @pytest.mark.parametrize(('suffix', 'fmt'), [
         ('ecsv', 'ascii.ecsv'), ('fits', 'fits'), ('parquet', 'parquet')])
     def test_round_trip(self, scene, tmp_path, suffix, fmt):
@@ -370,6 +381,14 @@ class TestInputs:
             meta = make(gain=gain)(scene.data * u.Jy, phot).meta
             assert abs(meta['lpiphot_gain'] - 1.7) < 1e-12
 
+    def test_dimensionless_fluxes(self, scene, table):
+        """
+        Go with data without a unit.
+        """
+        phot = with_unit(scene.phot, u.dimensionless_unscaled)
+        out = make()(scene.data, phot, mask=scene.mask)
+        assert_array_equal(out['cflux'], table['cflux'])
+
     def test_wide_psf(self):
         """
         A warning names the flux that a star of 27 times the threshold has.
@@ -440,6 +459,8 @@ class TestInputs:
         with pytest.raises(ValueError, match=missing) as info:
             make()(scene.data, phot, mask=scene.mask)
         assert 'flags' in str(info.value)  # a column that is there
+        with pytest.raises(ValueError, match=r'it has no columns$'):
+            make()(scene.data, QTable())
 
     @pytest.mark.parametrize('kind', [PSFPhotometry, IterativePSFPhotometry])
     def test_photometry_object(self, scene, kind):
@@ -451,7 +472,7 @@ class TestInputs:
 
         keys = ({'finder': finder} if kind is IterativePSFPhotometry else {})
         phot = kind(PSF, (5, 5), aperture_radius=3, **keys)
-        with pytest.raises(ValueError, match=r'^phot'):
+        with pytest.raises(ValueError, match=r'^phot has no results: call'):
             make()(scene.data, phot, mask=scene.mask)
         init = QTable({'x': [30.0, 80.0], 'y': [41.0, 70.0]})
         data = np.nan_to_num(scene.data)

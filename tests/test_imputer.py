@@ -629,6 +629,8 @@ class TestPlot:
     def test_plot(self, image, mask, trained):
         figure = trained.run(image * u.Jy, mask=mask).plot()
         assert len(figure.axes) == 9  # six plots, three scales
+        bad = figure.axes[0].images[1].get_array()
+        assert_array_equal(np.ma.getmaskarray(bad) | np.isnan(bad.data), ~mask)
         labels = [axes.get_ylabel() for axes in figure.axes]
         assert labels.count('Jy') == 3
 
@@ -640,6 +642,12 @@ class TestPlot:
         part = result.plot((2, 60), size=20).axes[3]
         assert part.get_xlim() == (49.5, 69.5)
         assert part.get_ylim() == (-0.5, 19.5)
+        before, after = (np.ma.filled(axes.images[0].get_array(), np.nan)
+                         for axes in result.plot((45, 62), size=20).axes[3:5])
+        part = slice(35, 55), slice(52, 72)
+        assert_array_equal(after, result.image[part])
+        assert_array_equal(before, np.where(mask, np.nan, image)[part])
+        assert np.isnan(before).any()
 
     @pytest.mark.parametrize('star', [(8, 20), (30, 14)])
     def test_telling_part(self, star):
@@ -704,6 +712,12 @@ class TestPlot:
             values = axes.images[0].get_array()
             assert_allclose(np.nansum(values), 1, rtol=1e-9)
             assert 'a = ' in axes.get_xlabel()
+        # the higher, the more contrast
+        places = [(axes.get_subplotspec().colspan.start,
+                   -axes.get_subplotspec().rowspan.start,
+                   float(axes.get_title().split('≥')[1])) for axes in stamps]
+        for one, other in pairwise(sorted(places)):
+            assert one[0] < other[0] or one[2] < other[2]
         with pytest.raises(ValueError, match='call fit first'):
             GPRImputer().plot()
 

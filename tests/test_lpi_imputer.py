@@ -509,6 +509,14 @@ def test_plot(plain):
     assert [title for title in titles if title] == [
         'Image', 'Truth', 'Pixels', 'Mean', '1 sigma', 'Draw 1', 'Draw 2',
         'Draw 3']
+    truth, mean = (next(axes for axes in figure.axes
+                        if axes.get_title() == title).images[0]
+                   for title in ('Truth', 'Mean'))
+    left, right, bottom, top = (round(edge + 0.5)
+                                for edge in truth.get_extent())
+    part = slice(bottom, top), slice(left, right)
+    assert_array_equal(truth.get_array(), some_image()[part])
+    assert_array_equal(mean.get_array(), plain.mean[part])
     image = some_image()
     mask = some_mask()
     result = make().run(image * u.Jy, mask=mask, n_draws=1)
@@ -529,6 +537,15 @@ def test_plot(plain):
         assert_array_equal(
             axes.images[0].get_array(),
             plain.draws[number, bottom:bottom + 5, left:left + 5])
+    pixels, sigma = (next(axes for axes in figure.axes
+                          if axes.get_title() == title).images[0].get_array()
+                     for title in ('Pixels', '1 sigma'))
+    part = slice(bottom, bottom + 5), slice(left, left + 5)
+    assert_array_equal(pixels == 2, plain.mask[part])
+    assert np.any(pixels == 1)
+    assert not np.any((pixels == 1) & ~plain.good[part])
+    assert_array_equal(np.ma.filled(sigma, np.nan),
+                       np.where(plain.mask, plain.std, np.nan)[part])
     # the default is about the deepest hole
     box = plain.plot().axes[0].patches[0].get_bbox()
     assert box.x0 < 50 < box.x1

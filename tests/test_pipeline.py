@@ -81,6 +81,14 @@ def test_fluxes_and_errors(scene, result):
     assert np.isclose(result.fwhm, PSF.fwhm, rtol=0.01)
 
 
+def test_order(result):
+    """
+    The highest peak comes first: peaks tell fluxes to some 15 per cent.
+    """
+    flux = result.table['flux_fit'][:30]
+    assert np.all(flux[1:] < 1.15 * np.minimum.accumulate(flux)[:-1])
+
+
 def test_result_is_no_catalogue(result):
     with pytest.raises(TypeError, match=r'got PipelineResult. Give its .tab'):
         LPIBackgroundCorrector(PSF)(result.data_subtracted, result)
@@ -387,6 +395,34 @@ def test_fwhm_is_that_of_the_brightest():
     data, find = make_grid(np.tile([3.0, 4.5], 50), fluxes, 21)
     fwhm = image_fwhm(data, data, np.zeros(data.shape, bool), find)
     assert np.isclose(fwhm, 3.0, rtol=0.01)
+
+
+def test_fwhm_is_searched_again():
+    """
+    With the width just found: more stars, of another width.
+    """
+    widths = np.repeat([4.5, 5.5], [8, 28])
+    fluxes = np.full(36, 3000.0)
+    fluxes[0] = 9000
+    data, search = make_grid(widths, fluxes, 31)
+
+    def find(subtracted, mask, fwhm):
+        found = search(subtracted, mask, fwhm)
+        return found if fwhm > 4 else found[:8]
+
+    fwhm = image_fwhm(data, data, np.zeros(data.shape, bool), find)
+    assert np.isclose(fwhm, 5.5, rtol=0.01)
+
+
+def test_cosmic_rays_tell_no_width():
+    """
+    What is narrower than a pixel is no star, if there is more of it, too.
+    """
+    fluxes = np.full(36, 2000.0)
+    fluxes[0] = 9000
+    data, find = make_grid(np.repeat([2.0, 0.9], [10, 26]), fluxes, 21)
+    fwhm = image_fwhm(data, data, np.zeros(data.shape, bool), find)
+    assert np.isclose(fwhm, 2.0, rtol=0.02)
 
 
 def test_fwhm_needs_signal():

@@ -110,6 +110,7 @@ def test_float32_of_high_level(scene):
         results.append((single.predict(*args, 1, mask=scene.mask),
                         single(*args, mask=scene.mask)))
     (one, table), (high, same) = results
+    assert one.mean.dtype == one.covariance.dtype == float
     # float32 numbers near 1e7 are 1 apart; float64 ones, of which sums are
     # made, 2e-9
     assert_allclose(high.mean - 1e7, one.mean, rtol=0, atol=1e-4)
@@ -157,6 +158,14 @@ def test_unknown_id(scene, ids):
     """
     with pytest.raises(ValueError, match='ids'):
         make().predict(scene.data, scene.phot, ids, mask=scene.mask)
+
+
+def test_no_ids(scene):
+    """
+    Of an empty table.
+    """
+    with pytest.raises(ValueError, match='ids has 1, but the table is empty'):
+        make().predict(scene.data, scene.phot[:0], 1, mask=scene.mask)
 
 
 def test_ids_that_are_not_unique(scene):

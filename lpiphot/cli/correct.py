@@ -59,11 +59,11 @@ def _without_lone_unit(image, error, phot):
     A catalogue made from the bare pixels is the rule, not a mistake. The
     reverse is one: who knows the unit of the image must say so.
     """
-    from lpiphot._tables import find_column
+    from lpiphot._tables import column_unit, find_column
 
     with bad_input():
         name = find_column(phot, 'flux')
-    flux_unit = phot[name].unit
+    flux_unit = column_unit(phot, name)
     if image.unit is None and flux_unit not in (None, ''):
         msg = (f'column {name} of the catalogue has the unit {flux_unit}, '
                'but the image has none: give its unit, as by --unit '

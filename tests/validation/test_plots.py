@@ -182,6 +182,65 @@ def test_outliers_are_on_top(result):
                                [largest['x_true'], largest['y_true']])
 
 
+def test_completeness():
+    """
+    All of the bright half and none of the other are found.
+    """
+    pytest.importorskip('matplotlib')
+    result = make_result(recovered=np.arange(N) < N // 2)
+    axes = result.plot('completeness').axes[0]
+    magnitude, part = points(axes, '> 4/3 FWHM from others')
+    away = np.abs(magnitude + 7) > 0.3  # there are bins of 0.45
+    assert away.sum() > 5
+    np.testing.assert_array_equal(part[away], magnitude[away] < -7)
+    # the half is where the halves are: across to there, and down
+    x, = (line.get_xdata() for line in axes.lines
+          if tuple(line.get_ydata()) == (0.5, 0.5, 0.0))
+    np.testing.assert_allclose(x, [-9, -7, -7], rtol=0, atol=0.01)
+    assert '50% at -7.00 mag' in axes.get_legend().get_title().get_text()
+
+
+def test_rescaling_map_is_the_right_way_up():
+    """
+    Errors are too small in the upper half of the image.
+    """
+    result = make_result()
+    result.table['z_after'][result.table['y_true'] > 35] *= 4
+    _, axes, *_ = result.plot('rescaling', cell=35).axes
+    mesh = axes.collections[0]
+    lower, upper = mesh.get_array()
+    assert np.all(upper > 2 * lower)
+    assert mesh.get_coordinates()[-1, 0, 1] == SHAPE[0] - 0.5
+
+
+def test_errors(result):
+    """
+    Errors of the catalogue, of the correction, and without covariances.
+    """
+    axes = result.plot('profile').axes[3]
+    for name in ('flux_err', 'dcflux', 'dcflux_diag'):
+        _, error = points(axes, name)
+        np.testing.assert_array_equal(error, result.table[name])
+
+
+def test_numbers(result):
+    """
+    Those of the report, before and after, in their colours.
+    """
+    values = result.report().ways['apart']
+    axes, = (axes for axes in result.plot().axes if any(
+        'honest' in text.get_text() for text in axes.texts))
+    for name, title in (('before', 'photutils'), ('after', 'with LPI')):
+        heading, = (text for text in axes.texts if text.get_text() == title)
+        column = [text.get_text() for text in axes.texts if text is not heading
+                  and text.get_color() == heading.get_color()]
+        assert column == [format(values[f'{key}_{name}'], form)
+                          for key, form in (('scatter', '.1%'),
+                                            ('width', '.2f'),
+                                            ('beyond5', '.1%'),
+                                            ('rho_around', '+.2f'))]
+
+
 def cells(page):
     """
     The texts of the cells of the rows of a page.
