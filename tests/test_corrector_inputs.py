@@ -273,7 +273,8 @@ class TestInputs:
             make()(ccd, with_unit(scene.phot, u.adu), **{key: value})
 
     @pytest.mark.parametrize(('data_unit', 'phot_unit'), [
-        (u.electron, u.Jy), (u.Jy, None), (None, u.Jy)])
+        (u.electron, u.Jy), (u.Jy, None), (None, u.Jy),
+        (u.Jy, u.dimensionless_unscaled)])
     def test_unit_mismatch(self, scene, data_unit, phot_unit):
         """
         Data and fluxes in units that do not go together.
@@ -281,7 +282,7 @@ class TestInputs:
         data = scene.data if data_unit is None else scene.data * data_unit
         phot = (scene.phot if phot_unit is None
                 else with_unit(scene.phot, phot_unit))
-        with pytest.raises(u.UnitsError):
+        with pytest.raises(u.UnitsError, match='flux_fit'):
             make()(data, phot, mask=scene.mask)
 
     def test_magnitudes(self, scene):

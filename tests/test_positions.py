@@ -93,6 +93,10 @@ def test_units_and_round_trip(scene, tmp_path):
     for name in NAMES:
         assert out[name].unit == u.pix
         assert_allclose(out[name].value, want[name], rtol=EXACT)
+    phot['x_fit'] = phot['x_fit'].value
+    out_y = corrector(scene.data, phot, mask=scene.mask)
+    assert [getattr(out_y[name], 'unit', None) for name in NAMES] == [
+        None, u.pix, None, u.pix]
     for suffix in ('ecsv', 'parquet'):
         path = tmp_path / f'table.{suffix}'
         out.write(path)

@@ -39,6 +39,7 @@ def test_oracle(scene, predictions):
         row, want = rows[name - 1], details[name - 1]
         assert_array_equal(got.classes == 1, want['good'])
         assert_array_equal(got.classes == 2, want['hidden'])
+        assert_array_equal(got.ignored, ~(want['good'] | want['hidden']))
         sigma = np.sqrt(np.diag(want['covariance']))
         assert_allclose(got.mean, want['mean'], rtol=0,
                         atol=EXACT * sigma.max())
