@@ -51,8 +51,7 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
         The mean of each pixel of the stamp, ``n_pix = ny * nx``, in C
         order; with the unit of the image, if it has one.
 
-    covariance : (n, n_pix, n_pix) `~numpy.ndarray` or \
-            `~astropy.units.Quantity`
+    covariance : (n, n_pix, n_pix) `~numpy.ndarray` or Quantity
         The covariance of the pixels of the stamp, float64; with the
         square of this unit.
 
