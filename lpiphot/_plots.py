@@ -434,6 +434,7 @@ def plot_kernels(model):
     _plot_errors(figure.add_subplot(grid[:, 0]), model)
     axes = []
     dy, dx = offsets(model.width)
+    names = model.parameters()['kernel']
     for shape, steps in enumerate(model.steps[:n_shapes]):
         n_steps = len(steps.kernel)
         for row, step in enumerate(sorted({0, n_steps // 2, n_steps - 1})):
@@ -449,11 +450,11 @@ def plot_kernels(model):
             plot.set_title(f'{name}contrast ≥ {steps.contrast[step]:.3g}',
                            fontsize='small')
             scale = np.sqrt(np.prod(kernel.length_scale))
-            plot.set_xlabel(f'a = {kernel.amplitude:.3g}, h = {scale:.2g} '
-                            'pixels', fontsize='small')
+            which = '' if names == kernel.name else f'{kernel.name}\n'
+            plot.set_xlabel(f'{which}a = {kernel.amplitude:.3g}, '
+                            f'h = {scale:.2g} pixels', fontsize='small')
             axes.append(plot)
     bar = figure.colorbar(artist, ax=axes, shrink=0.7)
     bar.set_label('weight of a neighbour')
-    names = model.parameters()['kernel']
     figure.suptitle(f'{names}, window of {model.width} × {model.width} pixels')
     return figure

@@ -708,10 +708,16 @@ class TestPlot:
                        errors.get_yticklabels(minor=True)):
             assert not any(label.get_text() for label in labels)
         assert len(stamps) >= 1
+        names = set()
         for axes in stamps:
             values = axes.images[0].get_array()
             assert_allclose(np.nansum(values), 1, rtol=1e-9)
-            assert 'a = ' in axes.get_xlabel()
+            name, label = axes.get_xlabel().rpartition('\n')[::2]
+            assert label.startswith('a = ')
+            names.add(name)
+        found = {kernel.name for kernel in imputer.model.kernels}
+        assert names <= (found if len(found) > 1 else {''})
+        assert (method == 'single') <= (len(found) == 1)
         # the higher, the more contrast
         places = [(axes.get_subplotspec().colspan.start,
                    -axes.get_subplotspec().rowspan.start,
