@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-What a PSF model calls its position and flux.
+What a PSF model calls its position and flux, and its other parameters.
 """
 
-__all__ = ['psf_names']
+__all__ = ['extra_names', 'psf_names']
 
 
 def psf_names(psf_model, name='psf_model'):
@@ -42,3 +42,21 @@ def psf_names(psf_model, name='psf_model'):
                f'{psf_model.param_names}')
         raise ValueError(msg)
     return names
+
+
+def extra_names(psf_model):
+    """
+    Return the names of the parameters beside position and flux.
+
+    Parameters
+    ----------
+    psf_model : `~astropy.modeling.Model`
+        As for `psf_names`.
+
+    Returns
+    -------
+    names : list of str
+        The names.
+    """
+    known = psf_names(psf_model)
+    return [name for name in psf_model.param_names if name not in known]

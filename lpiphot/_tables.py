@@ -10,6 +10,7 @@ import numpy as np
 from astropy.table import QTable, Row, Table
 
 from lpiphot._inputs import unit_name
+from lpiphot._psf_names import extra_names
 
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
            'column_unit', 'column_values', 'find_column', 'flux_unit_of',
@@ -138,9 +139,9 @@ def column_values(table, name, unit=None):
     return values
 
 
-def parameter_values(table, psf_model, names):
+def parameter_values(table, psf_model):
     """
-    Return the fitted values of further parameters of the PSF model.
+    Return the fitted values of the parameters beside position and flux.
 
     Parameters
     ----------
@@ -150,9 +151,6 @@ def parameter_values(table, psf_model, names):
     psf_model : `~astropy.modeling.Model`
         The PSF model.
 
-    names : list of str
-        Its parameters beside position and flux.
-
     Returns
     -------
     values : dict of (n,) `~numpy.ndarray`
@@ -160,7 +158,7 @@ def parameter_values(table, psf_model, names):
         the unit of the parameter, and those that are tied to them, which
         photutils leaves out.
     """
-    values = {}
+    values, names = {}, extra_names(psf_model)
     for name in names:
         column = f'{name}_fit'
         if column not in table.colnames:

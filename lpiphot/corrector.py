@@ -20,6 +20,7 @@ from lpiphot._inputs import (ImageReader, as_choice, as_count, as_gain,
                              as_shape, as_shapes)
 from lpiphot._outputs import with_unit
 from lpiphot._parallel import run_jobs
+from lpiphot._psf_names import extra_names
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
                              find_column, flux_unit_of, neighbour_values,
                              pair_table, parameter_values, rows_of)
@@ -381,7 +382,7 @@ class LPIBackgroundCorrector:
             column_values(table, find_column(table, 'x'), u.pix),
             column_values(table, find_column(table, 'y'), u.pix),
             column_values(table, flux_name, image.unit),
-            parameter_values(table, self.psf_model, psf.extra_names))
+            parameter_values(table, self.psf_model))
         finite = np.all(np.isfinite(
             [*sources[:3], *sources.extra.values()]), axis=0)
         valid = finite.copy()
@@ -613,7 +614,7 @@ class LPIBackgroundCorrector:
             templates = _by_row(table, templates)
         x, y = grid_nodes(ImageReader(data).shape, step)
         call = self._open(data, append_nodes(table, x, y,
-                                             PSF(self.psf_model).extra_names),
+                                             extra_names(self.psf_model)),
                           error, mask, background, templates,
                           fitted=getattr(phot, 'psf_model', None))
         is_node = np.arange(len(call.table)) >= len(table)

@@ -287,8 +287,7 @@ def _stars_of(psf_model, table, shape, model_shape):
     names = psf_names(psf_model)
     params = QTable({name: table[f'{axis}_fit'] for name, axis in
                      zip(names, ('x', 'y', 'flux'), strict=True)})
-    params.update(parameter_values(table, psf_model, [
-        name for name in psf_model.param_names if name not in names]))
+    params.update(parameter_values(table, psf_model))
     finite = np.all([np.isfinite(column_values(params, name))
                      for name in params.colnames], axis=0)
     return make_model_image(

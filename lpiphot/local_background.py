@@ -98,7 +98,6 @@ class LPILocalBackground(LocalBackground):
                          bkg_estimator=MedianBackground())
         self.corrector = corrector
         self._fwhm = fwhm
-        self._psf = PSF(corrector.psf_model)
 
     def __repr__(self):
         return f'{type(self).__name__}({self.corrector!r})'
@@ -162,10 +161,10 @@ class LPILocalBackground(LocalBackground):
         pixels = np.where(inside, rows, 0), np.where(inside, columns, 0)
         sources = Sources(
             table['x_fit'], table['y_fit'], np.ones(len(table)),
-            parameter_values(table, self.corrector.psf_model,
-                             self._psf.extra_names))
-        weights = np.abs(self._psf(columns.astype(float),
-                                   rows.astype(float), sources))
+            parameter_values(table, self.corrector.psf_model))
+        psf = PSF(self.corrector.psf_model)
+        weights = np.abs(psf(columns.astype(float), rows.astype(float),
+                             sources))
         weights[~inside | no_data[pixels]] = 0.0
         with np.errstate(invalid='ignore'):
             value = (np.sum(weights * result.background[pixels], axis=(1, 2))

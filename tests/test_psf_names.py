@@ -8,7 +8,7 @@ import pytest
 from astropy.modeling.models import Gaussian2D
 from photutils.psf import CircularGaussianPRF, ImagePSF, make_psf_model
 
-from lpiphot._psf_names import psf_names
+from lpiphot._psf_names import extra_names, psf_names
 
 
 @pytest.mark.parametrize('model', [CircularGaussianPRF(),
@@ -18,6 +18,8 @@ def test_photutils(model):
     The names of the models of photutils.
     """
     assert psf_names(model) == ('x_0', 'y_0', 'flux')
+    assert sorted([*psf_names(model), *extra_names(model)]) == sorted(
+        model.param_names)
 
 
 def test_named_by_attributes():

@@ -20,19 +20,9 @@ MAX_SUM = 1e30
 MAX_REPEAT = 8
 
 
-class WholeRows:
+class _Rows:
     """
-    Training pixels with all their neighbours, and what kernels make of them.
-
-    All is in units of the noise.
-
-    Parameters
-    ----------
-    pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
-        Those of each image.
-
-    found : `~lpiphot.gpr.training.Grid`
-        The kernels.
+    Training pixels, and what kernels make of them, in units of the noise.
 
     Attributes
     ----------
@@ -49,14 +39,6 @@ class WholeRows:
         Weights by which they are a fair sample.
     """
 
-    def __init__(self, pixels, found):
-        self.moments, self.found = _moments(pixels), found
-        self.values, self.share = _values(pixels), _shares(pixels)
-        # an image almost without noise has sums beyond float32
-        sums = np.concatenate([some.sums for some in pixels])
-        self._sums = np.clip(sums, -MAX_SUM, MAX_SUM).astype(np.float32)
-        self._weights = columns(found.values)[np.newaxis]
-
     def cost(self, chosen):
         """
         Return the mean absolute residual of some pixels, of all kernels.
@@ -71,8 +53,8 @@ class WholeRows:
         cost : (n_kernels,) `~numpy.ndarray`
             The residuals.
         """
-        return mean_residuals(self._sums[chosen],
-                              self._weights)[:len(self.found.kernels)]
+        # beyond the kernels are columns of zeros
+        return self._cost(chosen)[:len(self.found.kernels)]
 
     def take(self, chosen, kernel):
         """
@@ -92,15 +74,41 @@ class WholeRows:
             What is filled less what was measured, and the variance of it,
             of all pixels alike or of each.
         """
+        return self._take(chosen, kernel)
+
+
+class WholeRows(_Rows):
+    """
+    Training pixels with all their neighbours.
+
+    Parameters
+    ----------
+    pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
+        Those of each image.
+
+    found : `~lpiphot.gpr.training.Grid`
+        The kernels.
+    """
+
+    def __init__(self, pixels, found):
+        self.moments, self.found = _moments(pixels), found
+        self.values, self.share = _values(pixels), _shares(pixels)
+        # an image almost without noise has sums beyond float32
+        sums = np.concatenate([some.sums for some in pixels])
+        self._sums = np.clip(sums, -MAX_SUM, MAX_SUM).astype(np.float32)
+        self._weights = columns(found.values)[np.newaxis]
+
+    def _cost(self, chosen):
+        return mean_residuals(self._sums[chosen], self._weights)
+
+    def _take(self, chosen, kernel):
         weights = self._weights[0, :, kernel]
         return self._sums[chosen] @ weights, self.found.variance[kernel]
 
 
-class HurtRows:
+class HurtRows(_Rows):
     """
     Training pixels without some of their neighbours.
-
-    What is asked of them is as for `WholeRows`.
 
     Parameters
     ----------
@@ -123,47 +131,16 @@ class HurtRows:
         self._residuals, self._variance = (
             np.concatenate(part) for part in zip(*parts, strict=True))
 
-    def cost(self, chosen):
-        """
-        Return the mean absolute residual of some pixels, of all kernels.
-
-        Parameters
-        ----------
-        chosen : `~numpy.ndarray`
-            The pixels, as an index.
-
-        Returns
-        -------
-        cost : (n_kernels,) `~numpy.ndarray`
-            The residuals.
-        """
+    def _cost(self, chosen):
         return np.abs(self._residuals[chosen]).mean(axis=0)
 
-    def take(self, chosen, kernel):
-        """
-        Return residuals and variances of some pixels, of one kernel.
-
-        Parameters
-        ----------
-        chosen : `~numpy.ndarray`
-            The pixels, as an index.
-
-        kernel : int
-            The number of the kernel.
-
-        Returns
-        -------
-        residuals, variances : (n,) `~numpy.ndarray`
-            What is filled less what was measured, and the variance of it.
-        """
+    def _take(self, chosen, kernel):
         return self._residuals[chosen, kernel], self._variance[chosen, kernel]
 
 
-class LostRows:
+class LostRows(_Rows):
     """
     Training pixels that lose neighbours, each by a pattern.
-
-    What is asked of them is as for `WholeRows`.
 
     Parameters
     ----------
@@ -217,40 +194,11 @@ class LostRows:
                 some.plane.noise, MAX_SUM, row[mine], self._values,
                 *self.moments)
 
-    def cost(self, chosen):
-        """
-        Return the mean absolute residual of some pixels, of all kernels.
-
-        Parameters
-        ----------
-        chosen : `~numpy.ndarray`
-            The pixels, as an index.
-
-        Returns
-        -------
-        cost : (n_kernels,) `~numpy.ndarray`
-            The residuals.
-        """
+    def _cost(self, chosen):
         return mean_residuals(self._values[chosen], self._weights,
-                              self._which[chosen])[:len(self.found.kernels)]
+                              self._which[chosen])
 
-    def take(self, chosen, kernel):
-        """
-        Return residuals and variances of some pixels, of one kernel.
-
-        Parameters
-        ----------
-        chosen : `~numpy.ndarray`
-            The pixels, as an index.
-
-        kernel : int
-            The number of the kernel.
-
-        Returns
-        -------
-        residuals, variances : (n,) `~numpy.ndarray`
-            What is filled less what was measured, and the variance of it.
-        """
+    def _take(self, chosen, kernel):
         which = self._which[chosen]
         weights = np.ascontiguousarray(self._weights[:, :, kernel])
         residuals = np.einsum('ij,ij->i', self._values[chosen],

@@ -141,13 +141,6 @@ class PSF:
         psf.templates = templates
         return psf
 
-    @property
-    def extra_names(self):
-        """
-        The names of the parameters beside position and flux.
-        """
-        return [name for name in self._values if name not in self._names]
-
     def _call(self, x, y, sources):
         shape = (-1, 1, 1) if np.ndim(sources.x) else ()
         values = dict(self._values)

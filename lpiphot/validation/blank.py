@@ -190,10 +190,8 @@ def _short_catalogue(table, corrector, unit):
     for name in ('x', 'y', 'flux'):
         short[f'{name}_fit'] = column_values(
             table, find_column(table, name), unit if name == 'flux' else None)
-    model = corrector.psf_model
-    names = [name for name in model.param_names
-             if name not in psf_names(model)]
-    for name, values in parameter_values(table, model, names).items():
+    for name, values in parameter_values(table,
+                                         corrector.psf_model).items():
         short[f'{name}_fit'] = values
     finite = np.all([np.isfinite(short[name]) for name in short.colnames],
                     axis=0)
