@@ -18,10 +18,12 @@ cdef extern from *:
     #include "training.h"
     """
     enum: N_ROOM
+    void fetch_window(const void *middle, long n_bytes, long row_bytes,
+                      long reach) noexcept nogil
     void weigh(double *values, double *weights, long n, double *norm,
                double *peak, double *scatter) noexcept nogil
-    void add_sizes(const float *rows, long n_rows, long n_terms,
-                   const float *weights, long n_kernels,
+    void add_sizes(const float *rows, long n_rows, long length,
+                   long n_terms, const float *weights, long n_kernels,
                    double *total) noexcept nogil
     long find_above(const double *values, long n_values, double threshold,
                     long long *places, long n_places) noexcept nogil
@@ -30,6 +32,8 @@ cdef extern from *:
 # Patterns of bad neighbours whose weights are remembered, a power of 2
 cdef enum:
     SLOTS = 1024
+    # Windows are fetched so many pixels before they are used
+    AHEAD = 4
     # Weights with a variance so many times the least are not used
     UNSTABLE = 4
 
@@ -91,6 +95,18 @@ def neighbour_moments(const double[:, ::1] data,
         free(shift)
 
 
+cdef bint on_slope(const double *pixel, const unsigned char *bad,
+                   Py_ssize_t n_x) noexcept nogil:
+    """
+    Tell pixels that are above two of the four good pixels beside them, and
+    not above the other two: no spike is.
+    """
+    cdef double value = pixel[0]
+    cdef int others = ((pixel[-1] >= value) + (pixel[1] >= value)
+                       + (pixel[-n_x] >= value) + (pixel[n_x] >= value))
+    return others == 2 and not (bad[-1] or bad[1] or bad[-n_x] or bad[n_x])
+
+
 def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                 const Py_ssize_t[::1] y, const Py_ssize_t[::1] x,
                 int reach, double noise, double n_sigma, double sharpness,
@@ -133,6 +149,11 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                 for i in range(first_x, last_x + 1):
                     value = data[j, i]
                     if bad[j, i] or fabs(value - mean) <= n_sigma * noise:
+                        continue
+                    # most are, so that their eight neighbours need not
+                    # be looked at
+                    if 0 < j < n_y - 1 and 0 < i < n_x - 1 and on_slope(
+                            &data[j, i], &bad[j, i], n_x):
                         continue
                     n_near = 0
                     high = higher = -INFINITY
@@ -203,6 +224,12 @@ def whole_windows(const double[:, ::1] data, const unsigned char[:, ::1] bad,
             for j in range(n_orbits):
                 norm += taper[j] * (ends[j] - (ends[j - 1] if j > 0 else 0))
             for k in range(y.shape[0]):
+                if k + AHEAD < y.shape[0]:
+                    fetch_window(&data[y[k + AHEAD], x[k + AHEAD]],
+                                 reach * sizeof(double),
+                                 n_x * sizeof(double), reach)
+                    fetch_window(&bad[y[k + AHEAD], x[k + AHEAD]],
+                                 reach, n_x, reach)
                 kept[k] = (reach <= y[k] < n_y - reach
                            and reach <= x[k] < n_x - reach)
                 if not kept[k]:
@@ -267,6 +294,7 @@ def lose_neighbours(const double[:, ::1] data, const Py_ssize_t[::1] y,
     """
     cdef Py_ssize_t n = dy.shape[0], n_x = data.shape[1], i, k, n_left
     cdef double value, scale = 1 / unit, most = limit * unit, whole = 0, norm
+    cdef Py_ssize_t reach = dy[n - 1]
     cdef const double *pixel
     cdef const unsigned char *left_out
     cdef const Py_ssize_t *place
@@ -284,6 +312,10 @@ def lose_neighbours(const double[:, ::1] data, const Py_ssize_t[::1] y,
                 shift[i] = dy[i] * n_x + dx[i]
                 whole += taper[i]
             for k in range(y.shape[0]):
+                if k + AHEAD < y.shape[0]:
+                    fetch_window(&data[y[k + AHEAD], x[k + AHEAD]],
+                                 reach * sizeof(double),
+                                 n_x * sizeof(double), reach)
                 pixel, left_out = &data[y[k], x[k]], &hidden[pattern[k], 0]
                 n_left = 0
                 for i in range(n):
@@ -303,12 +335,14 @@ def lose_neighbours(const double[:, ::1] data, const Py_ssize_t[::1] y,
 
 
 def mean_sizes(const float[:, ::1] rows, const float[:, :, ::1] weights,
-               const Py_ssize_t[::1] which, double[::1] means):
+               const Py_ssize_t[::1] n_terms, const Py_ssize_t[::1] which,
+               double[::1] means):
     """
     Find the mean absolute value of ``row @ weights[which]`` for each
     column, over all rows, of which there is one at least.
 
-    ``weights`` must have a multiple of 8 columns. It is fastest if rows
+    Of each of the ``weights``, only the first ``n_terms`` are not 0. They
+    must have a multiple of 8 columns. It is fastest if rows
     with the same weights follow each other.
     """
     cdef Py_ssize_t i, first = 0, n = rows.shape[0]
@@ -319,8 +353,8 @@ def mean_sizes(const float[:, ::1] rows, const float[:, :, ::1] weights,
             while i < n and which[i] == which[first]:
                 i += 1
             add_sizes(&rows[first, 0], i - first, rows.shape[1],
-                      &weights[which[first], 0, 0], weights.shape[2],
-                      &means[0])
+                      n_terms[which[first]], &weights[which[first], 0, 0],
+                      weights.shape[2], &means[0])
             first = i
         for i in range(means.shape[0]):
             means[i] /= n

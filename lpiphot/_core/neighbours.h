@@ -20,6 +20,20 @@ add_up(double_vec total)
     return sum;
 }
 
+/* Ask for the rows of a window ahead of its use. Windows are far apart, and
+ * the processor does not guess where the next one is. */
+INLINE static void
+fetch_window(const void *middle, long n_bytes, long row_bytes, long reach)
+{
+#if defined(__GNUC__)
+    for (long j = -reach; j <= reach; j++) {
+        const char *row = (const char *)middle + j * row_bytes;
+        __builtin_prefetch(row - n_bytes);
+        __builtin_prefetch(row + n_bytes);
+    }
+#endif
+}
+
 /* Find weighted moments of n values, one at least: norm, the sum of their
  * weights; peak, their weighted mean less the plain one; scatter, their
  * weighted standard deviation. The arrays have N_ROOM numbers more. */

@@ -23,14 +23,14 @@ typedef int int_vec __attribute__((vector_size(32), aligned(4), may_alias));
 /* Add the absolute residuals of rows of pixels, for n_vec vectors of
  * kernels, a constant where this is inlined. */
 INLINE static void
-add_size_vectors(const float *restrict rows, long n_rows, long n_terms,
-                 const float *restrict weights, long n_kernels,
+add_size_vectors(const float *restrict rows, long n_rows, long length,
+                 long n_terms, const float *restrict weights, long n_kernels,
                  double *restrict total, const int n_vec)
 {
     float_vec sizes[MAX_VEC] = {{0}};
-    for (long i = 0; i < n_rows; i += 2, rows += 2 * n_terms) {
+    for (long i = 0; i < n_rows; i += 2, rows += 2 * length) {
         /* an odd last row is done twice, and counts once */
-        const float *restrict next = i + 1 < n_rows ? rows + n_terms : rows;
+        const float *restrict next = i + 1 < n_rows ? rows + length : rows;
         const float *restrict w = weights;
         float_vec one[MAX_VEC] = {{0}}, other[MAX_VEC] = {{0}};
         for (long j = 0; j < n_terms; j++, w += n_kernels)
@@ -52,20 +52,21 @@ add_size_vectors(const float *restrict rows, long n_rows, long n_terms,
 
 /* Sum the absolute residuals of pixels for all kernels.
  *
- * rows: (n_rows, n_terms) sums of neighbours
+ * rows: (n_rows, length) sums of neighbours, of which the first n_terms
+ *     count
  * weights: (n_terms, n_kernels); n_kernels is a multiple of N_FLOAT_VEC
  * total: (n_kernels,) to which the sums are added */
 SIMD static void
-add_sizes(const float *rows, long n_rows, long n_terms, const float *weights,
-          long n_kernels, double *total)
+add_sizes(const float *rows, long n_rows, long length, long n_terms,
+          const float *weights, long n_kernels, double *total)
 {
     for (long i = 0; i < n_rows; i += N_SHORT) {
-        const float *some = rows + i * n_terms;
+        const float *some = rows + i * length;
         const long n_some = n_rows - i < N_SHORT ? n_rows - i : N_SHORT;
         for (long k = 0; k < n_kernels; k += MAX_VEC * N_FLOAT_VEC) {
             const float *w = weights + k;
 #define ADD(n) \
-            add_size_vectors(some, n_some, n_terms, w, n_kernels, \
+            add_size_vectors(some, n_some, length, n_terms, w, n_kernels, \
                              total + k, n)
             switch ((n_kernels - k) / N_FLOAT_VEC) {
             case 1: ADD(1); break;

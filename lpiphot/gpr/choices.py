@@ -92,7 +92,8 @@ def best_of(found, pixels, width):
     kernel : `~lpiphot.gpr.kernels.Kernel`
         The kernel.
     """
-    cost = rows_of(pixels, found, width).cost(slice(None))
+    rows = rows_of(pixels, found, width)
+    cost = rows.cost(np.arange(rows.values.size))
     return found.kernels[int(np.argmin(cost * found.penalty))]
 
 

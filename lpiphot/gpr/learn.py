@@ -119,7 +119,7 @@ def learn(planes, settings, *, training=None, seed=0):
     found = Grid([kernel], *_weights_of(kernel, settings.search),
                  penalty(np.array([kernel.amplitude])))
     rows = rows_of(pixels, found, settings.search.width)
-    residuals, variance = rows.take(slice(None), 0)
+    residuals, variance = rows.take(np.arange(rows.values.size), 0)
     contrast, _ = describe(rows.moments, 1.0)
     left = Residuals(contrast, rows.values + residuals,
                      np.abs(residuals) / np.sqrt(variance), rows.share)

@@ -52,7 +52,7 @@ class Patterns(NamedTuple):
 
     order : (n, n_near) `~numpy.ndarray` of int
         The neighbours in the order in which they are like those of
-        that row.
+        that row, the good ones first.
 
     different : (n_different, n_near) `~numpy.ndarray` of uint8
         The bad neighbours of the patterns that differ, for windows of
@@ -127,12 +127,16 @@ def patterns(width, least, most, symmetry):
         like, order = min(((hidden[order].tobytes(), order)
                            for order in orders), key=lambda pair: pair[0])
         found.append((hidden, different.setdefault(like, len(different)),
-                      order))
+                      order[_good_first(hidden[order])]))
     if not found:
         return None
     hidden, which, order = map(np.array, zip(*found, strict=True))
     return Patterns(hidden, which, order.astype(np.intp), np.array(
         [np.frombuffer(like, dtype=np.uint8) for like in different]))
+
+
+def _good_first(hidden):
+    return np.argsort(hidden, kind='stable')
 
 
 @lru_cache(maxsize=8)
@@ -157,7 +161,11 @@ def pattern_weights(kernels, width, least, most, symmetry):
     Returns
     -------
     weights : (n_different, n_near, n_columns) `~numpy.ndarray`
-        The weights, 0 for bad neighbours, as `columns` has them.
+        The weights, as `columns` has them, the good neighbours first; 0
+        for bad ones.
+
+    n_good : (n_different,) `~numpy.ndarray` of int
+        How many are good.
 
     variance : (n_kernels, n_different) `~numpy.ndarray`
         The variances.
@@ -172,5 +180,7 @@ def pattern_weights(kernels, width, least, most, symmetry):
         window = Window(kernel, min(width, NEAR_WIDTH))
         weights_of_patterns(hidden, *stack_windows([window]),
                             values[number], variance[number])
-    return (np.stack([columns(some) for some in values.swapaxes(0, 1)]),
-            variance, np.median(variance, axis=1))
+    weights = np.stack([columns(values[:, i, _good_first(row)])
+                        for i, row in enumerate(hidden)])
+    return (weights, np.count_nonzero(hidden == 0, axis=1), variance,
+            np.median(variance, axis=1))

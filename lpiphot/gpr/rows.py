@@ -45,8 +45,8 @@ class _Rows:
 
         Parameters
         ----------
-        chosen : `~numpy.ndarray`
-            The pixels, as an index.
+        chosen : (n,) `~numpy.ndarray` of int
+            The pixels.
 
         Returns
         -------
@@ -62,8 +62,8 @@ class _Rows:
 
         Parameters
         ----------
-        chosen : `~numpy.ndarray`
-            The pixels, as an index.
+        chosen : (n,) `~numpy.ndarray` of int
+            The pixels.
 
         kernel : int
             The number of the kernel.
@@ -99,7 +99,9 @@ class WholeRows(_Rows):
         self._weights = columns(found.values)[np.newaxis]
 
     def _cost(self, chosen):
-        return mean_residuals(self._sums[chosen], self._weights)
+        sums = self._sums[chosen]
+        return mean_residuals(sums, self._weights, np.array([sums.shape[1]]),
+                              np.zeros(len(sums), dtype=np.intp))
 
     def _take(self, chosen, kernel):
         weights = self._weights[0, :, kernel]
@@ -163,8 +165,8 @@ class LostRows(_Rows):
 
     def __init__(self, pixels, found, key, n_pixels, rng):
         width, shapes = key[0], patterns(*key)
-        self._weights, self._variance, middle = pattern_weights(
-            tuple(found.kernels), *key)
+        self._weights, self._n_good, self._variance, middle = (
+            pattern_weights(tuple(found.kernels), *key))
         # the error of a class is that of its middle pattern
         self.found = found._replace(variance=middle)
 
@@ -195,14 +197,16 @@ class LostRows(_Rows):
                 *self.moments)
 
     def _cost(self, chosen):
-        return mean_residuals(self._values[chosen], self._weights,
+        # take is faster than an index
+        return mean_residuals(self._values.take(chosen, axis=0),
+                              self._weights, self._n_good,
                               self._which[chosen])
 
     def _take(self, chosen, kernel):
         which = self._which[chosen]
         weights = np.ascontiguousarray(self._weights[:, :, kernel])
-        residuals = np.einsum('ij,ij->i', self._values[chosen],
-                              weights[which])
+        residuals = np.einsum('ij,ij->i', self._values.take(chosen, axis=0),
+                              weights.take(which, axis=0))
         return residuals, self._variance[kernel, which]
 
 

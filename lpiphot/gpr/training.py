@@ -129,7 +129,7 @@ def columns(values):
     return weights
 
 
-def mean_residuals(values, weights, which=None):
+def mean_residuals(values, weights, n_terms, which):
     """
     Return the mean absolute residual of many kernels.
 
@@ -141,19 +141,19 @@ def mean_residuals(values, weights, which=None):
     weights : (n_patterns, n, n_columns) `~numpy.ndarray`
         The weights of the kernels, of `columns`, for some patterns.
 
-    which : (n_pixels,) `~numpy.ndarray` of int, optional
-        The pattern of each pixel, equal ones together; by default the
-        first of all.
+    n_terms : (n_patterns,) `~numpy.ndarray` of int
+        How many of the n weights there are; the others are 0.
+
+    which : (n_pixels,) `~numpy.ndarray` of int
+        The pattern of each pixel, equal ones together.
 
     Returns
     -------
     residuals : (n_columns,) `~numpy.ndarray`
         The mean absolute residuals, to the precision of float32.
     """
-    if which is None:
-        which = np.zeros(len(values), dtype=np.intp)
     means = np.empty(weights.shape[2])
-    mean_sizes(values, weights, which, means)
+    mean_sizes(values, weights, n_terms, which, means)
     return means
 
 

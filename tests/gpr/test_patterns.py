@@ -53,8 +53,8 @@ def test_weights(symmetry, pair, angle, n_most, least, most):
     assert len(found.different) <= n_most
     kernels = tuple(Kernel('squared_exponential', a, pair, angle)
                     for a in (1.5, 40.0))
-    weights, variance, middle = pattern_weights(kernels, width, least, most,
-                                                symmetry)
+    weights, n_good, variance, middle = pattern_weights(
+        kernels, width, least, most, symmetry)
     assert_allclose(middle, np.median(variance, axis=1))
     dy, dx = offsets(width)
     for number in range(0, len(found.which), 4):
@@ -68,6 +68,8 @@ def test_weights(symmetry, pair, angle, n_most, least, most):
             place = found.order[number]
             assert near[place].all()
             which = found.which[number]
+            assert n_good[which] == good.sum()
+            assert not weights[which, n_good[which]:].any()
             # kept in single precision
             assert_allclose(weights[which, :, k],
                             wanted[4 + dy[place], 4 + dx[place]], atol=1e-5)

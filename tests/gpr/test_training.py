@@ -282,7 +282,8 @@ def test_mean_residuals(n_pixels, n_kernels):
     sums = rng.normal(3.0, 20.0, (n_pixels, 14)).astype(np.float32)
     values = rng.normal(0.1, 0.3, (n_kernels, 14))
     weights = np.stack([columns(values), columns(-2 * values + 0.1)])
-    found = mean_residuals(sums, weights)
+    n_terms, which = np.array([14, 14]), np.zeros(n_pixels, dtype=int)
+    found = mean_residuals(sums, weights, n_terms, which)
     sizes = np.abs(sums @ values.T)
     assert_allclose(found[:n_kernels], sizes.mean(axis=0), rtol=2e-5)
     assert not found[n_kernels:].any()
@@ -290,7 +291,14 @@ def test_mean_residuals(n_pixels, n_kernels):
     n_first = n_pixels // 3
     which = np.repeat([0, 1], [n_first, n_pixels - n_first])
     sizes[n_first:] = np.abs(sums[n_first:] @ (-2 * values + 0.1).T)
-    found = mean_residuals(sums, weights, which)
+    found = mean_residuals(sums, weights, n_terms, which)
+    assert_allclose(found[:n_kernels], sizes.mean(axis=0), rtol=2e-5)
+    # what is beyond the terms of a pattern has no part in it
+    weights[1, 9:] = 0
+    sizes = np.abs(sums[n_first:, :9] @ (-2 * values + 0.1)[:, :9].T)
+    sums[n_first:, 9:] = np.nan
+    found = mean_residuals(sums[n_first:], weights, np.array([14, 9]),
+                           which[n_first:])
     assert_allclose(found[:n_kernels], sizes.mean(axis=0), rtol=2e-5)
 
 
