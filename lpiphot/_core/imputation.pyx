@@ -20,6 +20,8 @@ cdef extern from *:
     enum: N_ROOM
     void fetch_window(const void *middle, long n_bytes, long row_bytes,
                       long reach) noexcept nogil
+    bint on_slope(const double *pixel, const unsigned char *bad,
+                  long n_x) noexcept nogil
     void weigh(double *values, double *weights, long n, double *norm,
                double *peak, double *scatter) noexcept nogil
     void add_sizes(const float *rows, long n_rows, long length,
@@ -93,18 +95,6 @@ def neighbour_moments(const double[:, ::1] data,
     finally:
         free(values)
         free(shift)
-
-
-cdef bint on_slope(const double *pixel, const unsigned char *bad,
-                   Py_ssize_t n_x) noexcept nogil:
-    """
-    Tell pixels that are above two of the four good pixels beside them, and
-    not above the other two: no spike is.
-    """
-    cdef double value = pixel[0]
-    cdef int others = ((pixel[-1] >= value) + (pixel[1] >= value)
-                       + (pixel[-n_x] >= value) + (pixel[n_x] >= value))
-    return others == 2 and not (bad[-1] or bad[1] or bad[-n_x] or bad[n_x])
 
 
 def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,

@@ -34,6 +34,17 @@ fetch_window(const void *middle, long n_bytes, long row_bytes, long reach)
 #endif
 }
 
+/* Tell pixels of rows of n_x that are above two of the four good pixels
+ * beside them, and not above the other two: no spike is. */
+INLINE static int
+on_slope(const double *pixel, const unsigned char *bad, long n_x)
+{
+    const double value = *pixel;
+    const int others = (pixel[-1] >= value) + (pixel[1] >= value)
+                       + (pixel[-n_x] >= value) + (pixel[n_x] >= value);
+    return others == 2 && !(bad[-1] || bad[1] || bad[-n_x] || bad[n_x]);
+}
+
 /* Find weighted moments of n values, one at least: norm, the sum of their
  * weights; peak, their weighted mean less the plain one; scatter, their
  * weighted standard deviation. The arrays have N_ROOM numbers more. */
