@@ -1,6 +1,6 @@
 /* Licensed under a 3-clause BSD style license - see LICENSE.rst
  *
- * How the neighbours of one pixel scatter. */
+ * The neighbours of one pixel: how they scatter, and whether they rise. */
 
 #include <math.h>
 
