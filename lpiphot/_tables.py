@@ -14,8 +14,8 @@ from lpiphot._psf_names import extra_names
 
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
            'column_unit', 'column_values', 'find_column', 'flux_unit_of',
-           'neighbour_values', 'pair_table', 'parameter_values', 'rows_of',
-           'versions']
+           'neighbour_values', 'pair_table', 'parameter_values',
+           'psf_metadata', 'rows_of', 'versions']
 
 # Names under which photutils, now and earlier, and its users have the
 # fitted position and flux.
@@ -184,6 +184,40 @@ def parameter_values(table, psf_model):
     return values
 
 
+def psf_metadata(psf_model, own):
+    """
+    Return what a PSF model has beside position and flux, as metadata.
+
+    Parameters
+    ----------
+    psf_model : `~astropy.modeling.Model`
+        The PSF model.
+
+    own : collection of str
+        The parameters of which each star has its own value.
+
+    Returns
+    -------
+    metadata : dict
+        Numbers, with their unit as text if they have one, and
+        'per star' for those in ``own``; of models that hold images the
+        shape of these and their oversampling.
+    """
+    metadata = {}
+    for name in extra_names(psf_model):
+        parameter = getattr(psf_model, name)
+        value = np.asarray(parameter.value, dtype=float).item()
+        unit = '' if parameter.unit is None else str(parameter.unit)
+        metadata[name] = ('per star' if name in own else
+                          f'{value} {unit}' if unit else value)
+    images = getattr(psf_model, 'data', None)
+    if isinstance(images, np.ndarray) and images.ndim > 1:
+        metadata['data_shape'] = str(images.shape)
+        oversampling = np.ravel(getattr(psf_model, 'oversampling', 1))
+        metadata['oversampling'] = str(tuple(oversampling.tolist()))
+    return metadata
+
+
 def flux_unit_of(table, name, data_unit):
     """
     Return the unit of the flux column, which must match the data.
@@ -271,7 +305,10 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
             table[name] = (values[name] if unit is None
                            else u.Quantity(values[name], unit))
             table[name].info.description = description
-    table.meta = _flat(table.meta) | {
+    # another PSF model had other parameters
+    kept = {key: value for key, value in _flat(table.meta).items()
+            if not str(key).startswith('lpiphot_psf_model_')}
+    table.meta = kept | {
         f'lpiphot_{key}': value
         for key, value in parameters.items()} | versions()
 

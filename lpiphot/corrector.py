@@ -23,7 +23,8 @@ from lpiphot._parallel import run_jobs
 from lpiphot._psf_names import extra_names
 from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
                              find_column, flux_unit_of, neighbour_values,
-                             pair_table, parameter_values, rows_of)
+                             pair_table, parameter_values, psf_metadata,
+                             rows_of)
 from lpiphot.depth import DepthMap, append_nodes, grid_nodes
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
@@ -635,6 +636,8 @@ class LPIBackgroundCorrector:
                       'error' if call.image.has_error else 'none')
         return {
             'psf_model': type(self.psf_model).__name__,
+            **{f'psf_model_{name}': value for name, value in psf_metadata(
+                self.psf_model, call.sources.extra).items()},
             'stamp_shape': str(self.stamp_shape),
             'window_shape': str(self.window_shape),
             'mask_threshold': thresholds.mask_threshold,

@@ -42,6 +42,20 @@ def table(scene):
     return make()(scene.data, scene.phot, mask=scene.mask)
 
 
+# Of a Gaussian; a pixel of the scene is 4 of its pixels high and 2 wide
+IMAGE = ImagePSF(star_image(GaussianPSF(x_fwhm=4.0, y_fwhm=10.0), 21, 20,
+                            (41, 43), 8.0), oversampling=(4, 2))
+
+
+def psf_meta(table):
+    """
+    The parameters of the PSF in the metadata.
+    """
+    prefix = 'lpiphot_psf_model_'
+    return {name.removeprefix(prefix): value
+            for name, value in table.meta.items() if name.startswith(prefix)}
+
+
 class TestTable:
     """
     Columns, units, metadata and round trips.
@@ -130,9 +144,48 @@ class TestTable:
         assert out.meta == want.meta
         same(out, want)
 
+    @pytest.mark.parametrize(('model', 'want'), [
+        (GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=30),
+         {'x_fwhm': 2.0, 'y_fwhm': 3.5, 'theta': 30.0}),
+        (GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=0.1 * u.rad),
+         {'x_fwhm': 2.0, 'y_fwhm': 3.5, 'theta': '0.1 rad'}),
+        (make_psf_model(Gaussian2D(1, 0, 0, 0.9, 1.6), x_name='x_mean',
+                        y_name='y_mean', normalize=False),
+         {'amplitude_2': 1.0, 'x_stddev_2': 0.9, 'y_stddev_2': 1.6,
+          'theta_2': 0.0}),
+        (IMAGE, {'data_shape': '(41, 43)', 'oversampling': '(4, 2)'}),
+        (GriddedPSFModel(NDData(np.array([IMAGE.data] * 4), meta={
+            'grid_xypos': [(0, 0), (0, 96), (112, 0), (112, 96)],
+            'oversampling': (4, 2)})),
+         {'data_shape': '(4, 41, 43)', 'oversampling': '(4, 2)'})])
+    def test_meta_of_psf(self, scene, table, model, want):
+        """
+        All that it has beside position and flux, and no other's.
+        """
+        out = make(model)(scene.data, table[:1], mask=scene.mask)
+        assert psf_meta(out) == want
+        assert out.meta['lpiphot_psf_model'] == type(model).__name__
+
+    def test_meta_of_fitted_psf(self, scene):
+        """
+        The model does not tell what each star has of its own, and what is
+        tied to that.
+        """
+        phot = scene.phot[[0, 3]]
+        model = GaussianPSF(x_fwhm=5, y_fwhm=5, theta=20)
+        model.x_fwhm.tied = lambda psf: 0.8 * psf.y_fwhm
+        out = make(model)(scene.data, phot, mask=scene.mask)
+        assert psf_meta(out) == {'x_fwhm': 5.0, 'y_fwhm': 5.0, 'theta': 20.0}
+        phot['y_fwhm_fit'] = [2.4, 2.6]
+        out = make(model)(scene.data, phot, mask=scene.mask)
+        assert psf_meta(out) == {'x_fwhm': 'per star', 'y_fwhm': 'per star',
+                                 'theta': 20.0}
+
     @pytest.mark.parametrize(('suffix', 'fmt'), [
         ('ecsv', 'ascii.ecsv'), ('fits', 'fits'), ('parquet', 'parquet')])
-    def test_round_trip(self, scene, tmp_path, suffix, fmt):
+    @pytest.mark.parametrize('model', [
+        GaussianPSF(x_fwhm=2.0, y_fwhm=7 / 3, theta=0.1 * u.rad), IMAGE])
+    def test_round_trip(self, scene, tmp_path, suffix, fmt, model):
         """
         Written and read again: values, units, metadata.
         """
@@ -141,7 +194,7 @@ class TestTable:
             pytest.importorskip('pandas')  # astropy reads Parquet with it
         phot = with_unit(scene.phot[[0, 3, 7]], u.MJy)
         phot['x_fit'][1] = np.nan  # a row of NaN survives too
-        out = make()(scene.data * u.MJy, phot, mask=scene.mask)
+        out = make(model)(scene.data * u.MJy, phot, mask=scene.mask)
         path = tmp_path / f'table.{suffix}'
         with warnings.catch_warnings():
             # long keywords become HIERARCH cards, as they should

@@ -31,6 +31,11 @@ _SHARED = ('lpiphot_psf_model', 'lpiphot_stamp_shape', 'lpiphot_window_shape',
            'lpiphot_gain', 'lpiphot_star_noise_from', 'lpiphot_neighbours',
            'lpiphot_positions', 'lpiphot_max_iterations', 'lpiphot_data_unit')
 
+# The parameters of the PSF of the correction: with another FWHM a star hides
+# other pixels, and dcflux is that of another PSF. One that was fitted is
+# 'per star' in any table, whatever the values
+_SHAPE = 'lpiphot_psf_model_'
+
 # The PSF with its parameters, as photutils records it. Compared if both
 # have it: a catalogue of other photometry does not
 _PSF = 'psf_model'
@@ -188,18 +193,19 @@ class Calibration:
         """
         Raise an error if a table was made with other options.
         """
-        missing = self.parameters.keys() - options.keys() - {_PSF}
-        if missing:
-            msg = (f'table must have the metadata {", ".join(sorted(missing))}'
-                   ', which say that it was made as the stars of the '
-                   'calibration were; it does not.')
-            raise ValueError(msg)
         for name, value in self.parameters.items():
             other = options.get(name, value)
             if not _same(value, other):
                 msg = (f'table must have {name} = {value!r} as the stars of '
                        f'the calibration had; it has {other!r}.')
                 raise ValueError(msg)
+        # after these: other PSF models lack the parameters of this one
+        missing = self.parameters.keys() - options.keys() - {_PSF}
+        if missing:
+            msg = (f'table must have the metadata {", ".join(sorted(missing))}'
+                   ', which say that it was made as the stars of the '
+                   'calibration were; it does not.')
+            raise ValueError(msg)
 
     def save(self, path, *, overwrite=False):
         """
@@ -280,6 +286,8 @@ def _options(meta):
     That of options themselves is the same.
     """
     options = {name: meta[name] for name in _SHARED if name in meta}
+    options |= {name: value for name, value in meta.items()
+                if str(name).startswith(_SHAPE)}
     for name, (ratio, other) in _DEFAULTS.items():
         values = [meta.get(key) for key in (name, other)]
         if (all(isinstance(value, float) for value in values)

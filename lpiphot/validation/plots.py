@@ -5,6 +5,7 @@ Plots of injection tests. Imported only when one is asked for.
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, PercentFormatter
@@ -18,7 +19,7 @@ from lpiphot.validation.pit import pit_values
 from lpiphot.validation.report import WAYS, choose
 from lpiphot.validation.statistics import outlier_fraction, robust_width
 
-__all__ = ['PANELS', 'plot_recovery']
+__all__ = ['PANELS', 'SEVERAL', 'plot_recovery']
 
 # Orange (darker) and blue of the Okabe-Ito palette, which all readers can
 # tell apart
@@ -39,7 +40,7 @@ _N_RUNNING = 24
 
 
 def plot_recovery(result, which, *, way='apart', axis='x', cell=None,
-                  titles=None):
+                  titles=None, ax=None):
     """
     Plot the result of an injection test.
 
@@ -49,7 +50,7 @@ def plot_recovery(result, which, *, way='apart', axis='x', cell=None,
         The result.
 
     which : str
-        'summary', or one of `PANELS`.
+        'summary', or one of `PANELS` or `SEVERAL`.
 
     way : {'apart', 'clean', 'all'}, optional
         Which stars are shown.
@@ -63,6 +64,9 @@ def plot_recovery(result, which, *, way='apart', axis='x', cell=None,
     titles : dict, optional
         What to call 'before' and 'after'.
 
+    ax : `~matplotlib.axes.Axes`, optional
+        The axes to draw into; one of `PANELS` only.
+
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
@@ -70,14 +74,26 @@ def plot_recovery(result, which, *, way='apart', axis='x', cell=None,
 
     Raises
     ------
+    TypeError
+        If ``ax`` is no axes.
+
     ValueError
         If ``which`` or ``axis`` is unknown, or needs stars, and none
-        was recovered. With none, the summary has what can be shown.
+        was recovered. With none, the summary has what can be shown. If
+        ``ax`` is given for several panels.
     """
-    if which != 'summary' and which not in PANELS:
-        msg = (f"which must be 'summary' or one of {', '.join(PANELS)}; got "
+    known = [*SEVERAL, *PANELS]
+    if which != 'summary' and which not in known:
+        msg = (f"which must be 'summary' or one of {', '.join(known)}; got "
                f'{which!r}.')
         raise ValueError(msg)
+    if ax is not None and which not in PANELS:
+        msg = (f'ax must be None for which={which!r}, which has several '
+               f'panels; only {", ".join(PANELS)} have one.')
+        raise ValueError(msg)
+    if ax is not None and not isinstance(ax, Axes):
+        msg = f'ax must be Axes of matplotlib; got {type(ax).__name__}.'
+        raise TypeError(msg)
     if axis not in ('x', 'y'):
         msg = f"axis must be 'x' or 'y'; got {axis!r}."
         raise ValueError(msg)
@@ -86,9 +102,12 @@ def plot_recovery(result, which, *, way='apart', axis='x', cell=None,
     if not some and which not in ('summary', 'completeness'):
         msg = f'way={way!r} must leave stars to plot; none was recovered.'
         raise ValueError(msg)
-    with rc_context(_STYLE):
-        if which != 'summary':
-            return _single(view, which)
+    # axes of others have their style already
+    with rc_context(_STYLE if ax is None else {}):
+        if which in PANELS:
+            return _panel(view, which, ax)
+        if which in SEVERAL:
+            return _several(view, which)
         return _summary(view) if some else _summary_of_none(view)
 
 
@@ -213,15 +232,25 @@ def _summary_of_none(view):
     return figure
 
 
-def _single(view, which):
+def _panel(view, which, ax):
+    """
+    Show a single panel, in a figure of its own or in the axes given.
+    """
+    if ax is None:
+        size = (6.0, 5.2) if which == 'changes' else (6.4, 4.8)
+        ax = Figure(figsize=size, layout='constrained').subplots()
+    PANELS[which](ax, view)
+    return ax.figure
+
+
+def _several(view, which):
     """
     Show the panels of one kind.
     """
-    sizes = {'maps': (16.5, 4.9), 'pdf': (6.4, 4.8), 'changes': (6.0, 5.2),
-             'rescaling': (11.5, 4.9), 'profile': (8.0, 11.0),
-             'completeness': (6.4, 4.8), 'pit': (6.4, 4.8)}
+    sizes = {'maps': (16.5, 4.9), 'rescaling': (11.5, 4.9),
+             'profile': (8.0, 11.0)}
     figure = Figure(figsize=sizes[which], layout='constrained')
-    PANELS[which](figure, view)
+    SEVERAL[which](figure, view)
     return figure
 
 
@@ -249,17 +278,8 @@ def _profile(figure, view):
     axes[0].set_xlim(-0.5, view.result.shape[view.axis == 'x'] - 0.5)
 
 
-def _one(function, *name):
-    """
-    Make a figure of one panel.
-    """
-    def draw(figure, view):
-        plot = figure.subplots()
-        if name:
-            _if_there(plot, view, *name, function)
-        else:
-            function(plot, view)
-    return draw
+def _changes(plot, view):
+    _if_there(plot, view, 'after', _plot_changes)
 
 
 def _if_there(plot, view, name, function):
@@ -354,6 +374,13 @@ def _plot_map(plot, view, name):
     _colour_bar(plot, artist, 'z', extend='both')
 
 
+def _leave_room(plot, factor):
+    """
+    Leave room for a legend above bars, whichever panel shares the axis.
+    """
+    plot.set_ylim(0, max(plot.get_ylim()[1], factor * plot.dataLim.y1))
+
+
 def _plot_pdf(plot, view):
     """
     Show the distribution of z and the unit Gaussian (figure 8).
@@ -378,7 +405,7 @@ def _plot_pdf(plot, view):
                     f'(beyond ±{_Z_PDF:.0f} in the last bins)')
     plot.set_ylabel('fraction of stars per unit of z')
     plot.set_xlim(-_Z_PDF, _Z_PDF)
-    plot.set_ylim(0, 1.4 * plot.get_ylim()[1])
+    _leave_room(plot, 1.47)
     plot.legend(loc='upper center', fontsize='small')
 
 
@@ -403,7 +430,7 @@ def _plot_pit(plot, view):
     plot.set_xlabel('Φ(z): too small errors pile up at 0 and 1')
     plot.set_ylabel('stars per bin / expected')
     plot.set_xlim(0, 1)
-    plot.set_ylim(0, 1.35 * plot.get_ylim()[1])
+    _leave_room(plot, 1.42)
     plot.legend(loc='upper center', fontsize='small', ncols=2)
 
 
@@ -672,13 +699,17 @@ def _write_numbers(plot, view):
                   transform=plot.transAxes)
 
 
-# The panels of each kind, and the figure of the paper
+# What draws a single panel into axes, and the figure of the paper
 PANELS = {
-    'maps': _maps,                          # 10
-    'pdf': _one(_plot_pdf),                 # 8
-    'changes': _one(_plot_changes, 'after'),  # 11
-    'rescaling': _rescaling,                # 12
-    'profile': _profile,                    # 6
-    'completeness': _one(_plot_completeness),
-    'pit': _one(_plot_pit),
+    'pdf': _plot_pdf,          # 8
+    'changes': _changes,       # 11
+    'completeness': _plot_completeness,
+    'pit': _plot_pit,
+}
+
+# What draws several into a figure
+SEVERAL = {
+    'maps': _maps,             # 10
+    'rescaling': _rescaling,   # 12
+    'profile': _profile,       # 6
 }

@@ -239,7 +239,7 @@ class RecoveryResult:
             raise ValueError(msg)
 
     def plot(self, which='summary', *, way='apart', axis='x', cell=None,
-             titles=None):
+             titles=None, ax=None):
         """
         Show the result, on one page or panel by panel.
 
@@ -266,21 +266,30 @@ class RecoveryResult:
         titles : dict, optional
             What to call 'before' and 'after'.
 
+        ax : `~matplotlib.axes.Axes`, optional
+            The axes to draw into, by default those of a new figure. For
+            plots of one panel only: 'pdf', 'changes', 'completeness'
+            and 'pit'.
+
         Returns
         -------
         figure : `~matplotlib.figure.Figure`
-            The figure. Needs ``matplotlib``.
+            The figure; that of ``ax``, if given. Needs ``matplotlib``.
 
         Raises
         ------
+        TypeError
+            If ``ax`` is no axes.
+
         ValueError
             If an argument is unknown; or no star was recovered, but for
-            'summary' and 'completeness', which then say so.
+            'summary' and 'completeness', which then say so; or ``ax`` is
+            given for a plot of several panels.
         """
         from lpiphot.validation.plots import plot_recovery
 
         return plot_recovery(self, which, way=way, axis=axis, cell=cell,
-                             titles=titles)
+                             titles=titles, ax=ax)
 
     def to_html(self, *, title='Injection test', figures=None):
         """

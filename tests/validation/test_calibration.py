@@ -60,15 +60,21 @@ def test_apply():
         Calibration(1.2, column='other').apply(table)
 
 
-def correct(psf_model=PSF, noise=1.0, unit=None, error=None, **options):
+def correct(psf_model=PSF, noise=1.0, unit=None, error=None, fitted=PSF,
+            fwhm=None, **options):
     """
     A small table of the corrector, with its metadata.
+
+    The PSF that photutils records, and the FWHM of the star, may be others
+    than those of the corrector's model.
     """
     rng = np.random.default_rng(1)
     data = rng.normal(0.0, noise, (40, 45))
     phot = QTable({'x_fit': [20.0], 'y_fit': [18.0], 'flux_fit': [90.0],
                    'flux_err': [9.0]})
-    phot.meta['psf_model'] = repr(psf_model)
+    phot.meta['psf_model'] = repr(fitted)
+    if fwhm is not None:
+        phot['fwhm_fit'] = [fwhm]
     if unit is not None:
         data, phot['flux_fit'] = data << unit, phot['flux_fit'] << unit
     corrector = LPIBackgroundCorrector(psf_model, **(OPTIONS | options))
@@ -84,7 +90,10 @@ class TestOptions:
 
     @pytest.mark.parametrize(('name', 'options'), [
         ('lpiphot_psf_model', {'psf_model': CircularGaussianSigmaPRF()}),
-        ('psf_model', {'psf_model': CircularGaussianPRF(fwhm=6.0)}),
+        ('lpiphot_psf_model_fwhm',
+         {'psf_model': CircularGaussianPRF(fwhm=6.0)}),
+        ('lpiphot_psf_model_fwhm', {'fwhm': 3.0}),
+        (' psf_model', {'fitted': CircularGaussianPRF(fwhm=6.0)}),
         ('stamp_shape', {'stamp_shape': 11}),
         ('window_shape', {'window_shape': 27}),
         ('mask_threshold', {'mask_threshold': 0.5}),
@@ -97,7 +106,7 @@ class TestOptions:
         ('positions', {'positions': True}),
         ('data_unit', {'unit': u.adu})])
     def test_other(self, name, options):
-        with pytest.raises(ValueError, match=f'table must have .*{name} ='):
+        with pytest.raises(ValueError, match=f'table must have.*{name} ='):
             self.calibration.apply(correct(**options))
 
     @pytest.mark.parametrize('options', [
@@ -112,6 +121,22 @@ class TestOptions:
         self.calibration.apply(table)
         self.calibration.save(tmp_path / 'cal.json')
         Calibration.load(tmp_path / 'cal.json').apply(table)
+
+    def test_fitted_psf(self):
+        """
+        Where each star has its own FWHM, that of the model does not matter.
+        """
+        calibration = Calibration.measure(Z, parameters=correct(fwhm=3.1).meta)
+        for some in (CircularGaussianPRF(fwhm=6.0), PSF):
+            calibration.apply(correct(some, fwhm=2.9))
+        with pytest.raises(ValueError, match="fwhm = 'per star' as"):
+            calibration.apply(correct())
+
+    def test_table_without_psf_parameters(self):
+        table = correct()
+        del table.meta['lpiphot_psf_model_fwhm']
+        with pytest.raises(ValueError, match='the metadata lpiphot_psf_mod'):
+            self.calibration.apply(table)
 
     def test_given_thresholds(self):
         """

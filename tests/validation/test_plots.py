@@ -241,6 +241,83 @@ def test_numbers(result):
                                             ('rho_around', '+.2f'))]
 
 
+SINGLE = ['pdf', 'changes', 'completeness', 'pit']
+
+
+def texts(axes):
+    """
+    What is written on axes.
+    """
+    return [axes.get_title(), axes.get_xlabel(), axes.get_ylabel(),
+            *(text.get_text() for text in axes.get_legend().get_texts())]
+
+
+@pytest.mark.parametrize('which', SINGLE)
+def test_given_axes(result, which):
+    """
+    A single panel is drawn into the axes given, and into nothing else.
+    """
+    figure = pytest.importorskip('matplotlib.figure').Figure()
+    other, axes = figure.subplots(1, 2)
+    assert result.plot(which, ax=axes) is figure
+    assert figure.axes == [other, axes]
+    assert not other.has_data()
+    own, = result.plot(which).axes
+    assert texts(axes) == texts(own)
+    assert len(axes.get_children()) == len(own.get_children())
+    assert axes.get_xlim() == own.get_xlim()
+    assert axes.get_ylim() == own.get_ylim()
+    # in the style of the user, or our own
+    assert axes.get_legend().get_frame_on()
+    assert not own.get_legend().get_frame_on()
+
+
+def test_given_axes_of_subfigure(result):
+    """
+    What they belong to has them, as any figure has.
+    """
+    figure = pytest.importorskip('matplotlib.figure').Figure()
+    part = figure.subfigures(1, 2)[1]
+    axes = part.subplots()
+    assert result.plot('pdf', ax=axes) is part
+    assert axes.has_data()
+
+
+@pytest.mark.parametrize('which', ['pdf', 'pit'])
+@pytest.mark.parametrize('reverse', [False, True])
+def test_shared_axis(result, which, reverse):
+    """
+    The higher bars stay whole where the lower ones are drawn beside them.
+    """
+    figure = pytest.importorskip('matplotlib.figure').Figure()
+    # all of the stars in one bin are more than twice those in others
+    high = make_result(cflux=np.full(N, 501.0))
+    results = [result, high][::-1 if reverse else 1]
+    axes = figure.subplots(1, 2, sharey=True)
+    for plot, shown in zip(axes, results, strict=True):
+        shown.plot(which, ax=plot)
+    alone = [shown.plot(which).axes[0].get_ylim() for shown in results]
+    assert axes[0].get_ylim() == axes[1].get_ylim() == max(alone)
+    assert max(alone)[1] > 2 * min(alone)[1]
+
+
+@pytest.mark.parametrize('which', ['summary', 'maps', 'rescaling', 'profile'])
+def test_axes_for_several_panels(result, which):
+    figure = pytest.importorskip('matplotlib.figure').Figure()
+    with pytest.raises(ValueError, match='ax must be None for which='):
+        result.plot(which, ax=figure.subplots())
+
+
+def test_wrong_axes(result):
+    """
+    Such as all of those of subplots.
+    """
+    figure = pytest.importorskip('matplotlib.figure').Figure()
+    with pytest.raises(TypeError, match='ax must be Axes of matplotlib; got '
+                       'ndarray'):
+        result.plot('pdf', ax=figure.subplots(1, 2))
+
+
 def cells(page):
     """
     The texts of the cells of the rows of a page.
