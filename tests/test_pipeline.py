@@ -310,6 +310,32 @@ def test_star_of_two_peaks():
     assert abs(table['x_fit'][0] - 30.0) < 0.5
 
 
+class _TwoPlaces(PSFPipeline):
+    """
+    A pipeline that finds a star, and noise 6.5 pixels from it.
+    """
+
+    def _find(self, *args):
+        return QTable({'x': [30.0, 36.5], 'y': [30.0, 30.0]})
+
+
+@pytest.mark.parametrize(('min_separation', 'n_stars'), [(None, 2), (6.0, 1)])
+def test_min_separation_of_fits(min_separation, n_stars):
+    """
+    Fits that end within half of the separation are of the same star.
+
+    That of the noise runs to the star as far as it may, one FWHM of 4
+    pixels, and ends 2.5 pixels from it.
+    """
+    params = QTable({'x_0': [30.0], 'y_0': [30.0], 'flux': [5e3]})
+    data = make_model_image((61, 61), CircularGaussianPRF(fwhm=4.0), params)
+    data += np.random.default_rng(1).normal(0, 1.0, data.shape)
+    table = _TwoPlaces(fwhm=4.0, min_separation=min_separation)(data).table
+    assert len(table) == n_stars
+    if n_stars == 2:
+        assert 2.0 < np.ptp(table['x_fit']) < 3.0
+
+
 @pytest.mark.parametrize('n_lost', [0, 7])
 def test_fwhm_of_large_image(monkeypatch, n_lost):
     """

@@ -9,7 +9,9 @@ from photutils.psf import CircularGaussianPRF
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot._inputs import Image
-from lpiphot.lpi.star_noise import inverse_gain, photon_variance
+from lpiphot.lpi.scene import Scene
+from lpiphot.lpi.star_noise import (inverse_gain, photon_variance,
+                                    star_variances)
 from oracles.scenes import catalogue, star_image
 
 PSF = CircularGaussianPRF(fwhm=3.0)
@@ -175,6 +177,26 @@ class TestInverseGain:
         assert self.of([model + 2], [one]) == 0
         assert self.of([model], [one]) == 0
         assert self.of([model], [0 * one]) == 0
+
+
+def test_good_pixels_keep_their_excess():
+    """
+    Only hidden pixels follow the model of the stars; the excess of others,
+    under the wings of neighbours, is what their errors say.
+    """
+    model = star(1e4)
+    excess = excess_of(model, np.random.default_rng(3))
+    planes = dict.fromkeys(Scene._fields) | {
+        'mask': model > 2, 'model': model, 'star_variance': excess,
+        'error_level': np.full(model.shape, LEVEL), 'inverse_gain': 0.4}
+    hidden = np.zeros((1, *model.shape), dtype=bool)
+    hidden[0, 6:15, 6:15] = True
+    pixels = tuple(np.indices(model.shape)[:, np.newaxis])
+    variance = star_variances(Scene(**planes), pixels, hidden)
+    assert_array_equal(variance[~hidden], np.maximum(excess, 0)[~hidden[0]])
+    assert_allclose(variance[hidden], photon_variance(
+        *(plane[hidden[0]] for plane in (excess, planes['error_level'], model,
+                                         planes['mask'])), INVERSE_GAIN))
 
 
 @pytest.mark.parametrize(('brightness', 'sky'), [(1500, 200), (130, 20)])
