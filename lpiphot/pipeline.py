@@ -35,9 +35,11 @@ __all__ = ['NoSourcesError', 'PSFPipeline', 'PipelineResult']
 # Part of the pixels above which constant ones are taken for padding
 _MAX_FLAT = 0.01
 
-# The fits stop too early, or never start, on numbers that are far from 1: with
-# noise beyond 2 to this power, or below its inverse, they are in its unit
-_MAX_POWER = 16
+# The fits take steps of the same length in pixels and in flux, and stop too
+# early, or never start, where fluxes are not numbers such as positions are. So
+# they are fitted in 2 to this power times the noise, in which that of a faint
+# star is some 1
+_UNIT_POWER = 6
 
 # Least part of the weights of a smoothed pixel that must not be masked
 _MIN_WEIGHT = 1e-3
@@ -438,10 +440,10 @@ def as_psf(psf_model):
 
 def _scale(noise):
     """
-    Return a power of 2 near the noise, or 1 if that is not far off.
+    Return the unit of the fits, a power of 2 so that nothing is rounded.
     """
-    power = int(np.frexp(np.median(noise[noise > 0]))[1])
-    return 1.0 if abs(power) <= _MAX_POWER else 2.0 ** power
+    power = np.frexp(np.median(noise[noise > 0]))[1]
+    return 2.0 ** (int(power) + _UNIT_POWER)
 
 
 def _warn_of_padding(data, mask):

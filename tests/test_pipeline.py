@@ -230,6 +230,28 @@ def test_far_from_one(scene, result, unit):
     assert np.allclose(residual / unit, want, atol=0.01 * SIGMA)
 
 
+@pytest.mark.parametrize('unit', [1.0, 30.0, 500.0, 5e4])
+def test_dark_places(unit):
+    """
+    A star in a dark place, less a sky that is too bright there, begins with
+    a negative flux. From one of some 1e4, fits did not find their way.
+    """
+    y, x = np.mgrid[:128, :192]
+    data = np.random.default_rng(8).normal(0.0, 1.0, x.shape)
+    xy = np.array([(32.3, 32.0), (96.0, 32.4), (160.2, 31.8),
+                   (31.7, 96.1), (96.4, 95.7), (159.8, 96.0)])
+    for x_0, y_0 in xy:
+        data += PSF.evaluate(x, y, 500.0, x_0, y_0, PSF.fwhm)
+        data -= 30.0 / (1.0 + np.exp((np.hypot(x - x_0, y - y_0) - 18.0)
+                                     / 1.5))
+    table = PSFPipeline(fwhm=3.4, detection_threshold=8)(unit * data).table
+    assert len(table) == len(xy)
+    found = np.transpose((table['x_fit'], table['y_fit']))
+    assert np.all(match_positions(xy, found, 0.3) >= 0)
+    assert np.all(table['flux_init'] < -500 * unit)
+    assert np.allclose(table['flux_fit'] / unit, 500.0, rtol=0.1)
+
+
 def test_holes(scene):
     """
     NaN, and errors of zero, hide only the pixels that they are in.
