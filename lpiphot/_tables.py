@@ -17,6 +17,9 @@ __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
            'neighbour_values', 'pair_table', 'parameter_values',
            'psf_metadata', 'rows_of', 'versions']
 
+# What keys of the metadata begin with that are parameters of the PSF model
+_PSF_PREFIX = 'psf_model_'
+
 # Names under which photutils, now and earlier, and its users have the
 # fitted position and flux.
 ALIASES = {
@@ -199,9 +202,10 @@ def psf_metadata(psf_model, own):
     Returns
     -------
     metadata : dict
-        Numbers, with their unit as text if they have one, and
-        'per star' for those in ``own``; of models that hold images the
-        shape of these and their oversampling.
+        By names that begin with ``psf_model_``: numbers, with their unit
+        as text if they have one, and 'per star' for those in ``own``; of
+        models that hold images the shape of these and their
+        oversampling.
     """
     metadata = {}
     for name in extra_names(psf_model):
@@ -215,7 +219,7 @@ def psf_metadata(psf_model, own):
         metadata['data_shape'] = str(images.shape)
         oversampling = np.ravel(getattr(psf_model, 'oversampling', 1))
         metadata['oversampling'] = str(tuple(oversampling.tolist()))
-    return metadata
+    return {f'{_PSF_PREFIX}{name}': value for name, value in metadata.items()}
 
 
 def flux_unit_of(table, name, data_unit):
@@ -307,7 +311,7 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
             table[name].info.description = description
     # another PSF model had other parameters
     kept = {key: value for key, value in _flat(table.meta).items()
-            if not str(key).startswith('lpiphot_psf_model_')}
+            if not str(key).startswith(f'lpiphot_{_PSF_PREFIX}')}
     table.meta = kept | {
         f'lpiphot_{key}': value
         for key, value in parameters.items()} | versions()

@@ -636,8 +636,7 @@ class LPIBackgroundCorrector:
                       'error' if call.image.has_error else 'none')
         return {
             'psf_model': type(self.psf_model).__name__,
-            **{f'psf_model_{name}': value for name, value in psf_metadata(
-                self.psf_model, call.sources.extra).items()},
+            **psf_metadata(self.psf_model, call.sources.extra),
             'stamp_shape': str(self.stamp_shape),
             'window_shape': str(self.window_shape),
             'mask_threshold': thresholds.mask_threshold,

@@ -20,8 +20,9 @@ add_up(double_vec total)
     return sum;
 }
 
-/* Ask for the rows of a window ahead of its use. Windows are far apart, and
- * the processor does not guess where the next one is. */
+/* Ask for the rows of a window ahead of its use: for both ends of each, which
+ * is all of it with 9 pixels. Windows are far apart, and the processor does
+ * not guess where the next one is. */
 INLINE static void
 fetch_window(const void *middle, long n_bytes, long row_bytes, long reach)
 {
