@@ -57,8 +57,8 @@ _SATURATION = 0.9
 
 # Bits of photutils' flags that spoil the measured width of a star: partial
 # box, outside, negative, no convergence, no covariance, near bound, no
-# overlap, masked, too few pixels, not finite
-_BAD_FIT = 1 | 2 | 4 | 8 | 16 | 32 | 64 | 128 | 256 | 512 | 1024
+# overlap, masked, too few pixels, not finite, outside of its box
+_BAD_FIT = 1 | 2 | 4 | 8 | 16 | 32 | 64 | 128 | 256 | 512 | 1024 | 4096
 
 
 def box_shape(width):

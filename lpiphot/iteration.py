@@ -23,8 +23,8 @@ from lpiphot.corrector import LPIBackgroundCorrector
 __all__ = ['lpi_photometry']
 
 # Bits of photutils' flags of a fit that is none: outside, no convergence,
-# no overlap, masked, too few pixels, not finite
-_FAILED = 2 | 8 | 64 | 128 | 256 | 512 | 1024
+# no overlap, masked, too few pixels, not finite, outside of its box
+_FAILED = 2 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096
 
 # The same and negative, or at the bounds: gone astray, on a background that
 # is far off

@@ -18,8 +18,8 @@ from corrector_cases import (ADDED, COUNTS, EXACT, FLUXES, KEYS, PSF, make,
                              same, with_unit)
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import (CircularGaussianPSF, GaussianPSF, GriddedPSFModel,
-                           ImagePSF, IterativePSFPhotometry, PSFPhotometry,
-                           make_psf_model)
+                           ImagePSF, IterativePSFPhotometry, PSFPhotometry)
+from psf_cases import adapted_model
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.validation import check_blank_positions
@@ -149,8 +149,8 @@ class TestTable:
          {'x_fwhm': 2.0, 'y_fwhm': 3.5, 'theta': 30.0}),
         (GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=0.1 * u.rad),
          {'x_fwhm': 2.0, 'y_fwhm': 3.5, 'theta': '0.1 rad'}),
-        (make_psf_model(Gaussian2D(1, 0, 0, 0.9, 1.6), x_name='x_mean',
-                        y_name='y_mean', normalize=False),
+        (adapted_model(Gaussian2D(1, 0, 0, 0.9, 1.6), x_name='x_mean',
+                       y_name='y_mean', normalize=False),
          {'amplitude_2': 1.0, 'x_stddev_2': 0.9, 'y_stddev_2': 1.6,
           'theta_2': 0.0}),
         (IMAGE, {'data_shape': '(41, 43)', 'oversampling': '(4, 2)'}),
@@ -350,8 +350,8 @@ class TestInputs:
     @pytest.mark.parametrize(('plain', 'angle'), [
         (GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=30),
          GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=np.pi / 6 * u.rad)),
-        tuple(make_psf_model(Gaussian2D(1, 0, 0, 0.9, 1.6, theta),
-                             x_name='x_mean', y_name='y_mean')
+        tuple(adapted_model(Gaussian2D(1, 0, 0, 0.9, 1.6, theta),
+                            x_name='x_mean', y_name='y_mean')
               for theta in (np.pi / 6, 30 * u.deg))])
     def test_angle_with_unit(self, scene, plain, angle):
         """
@@ -595,8 +595,8 @@ class TestInputs:
         A wrapped astropy model has its own parameter names.
         """
         sigma = 2.2 / (2 * np.sqrt(2 * np.log(2)))
-        made = make_psf_model(Gaussian2D(x_stddev=sigma, y_stddev=sigma),
-                              x_name='x_mean', y_name='y_mean')
+        made = adapted_model(Gaussian2D(x_stddev=sigma, y_stddev=sigma),
+                             x_name='x_mean', y_name='y_mean')
         plain = CircularGaussianPSF(fwhm=2.2)
         rows = [0, 1, 2, 7]
         out = make(made)(scene.data, scene.phot[rows], mask=scene.mask)

@@ -3,12 +3,14 @@ The prediction as one number per star, inside photutils' photometry.
 """
 
 import copy
+import warnings
 
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.nddata import NDData
 from astropy.table import QTable
+from astropy.utils.exceptions import AstropyUserWarning
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.background import LocalBackground, MedianBackground
 from photutils.detection import DAOStarFinder
@@ -172,8 +174,11 @@ def test_in_photometry(unit):
     """
     data = image() if unit is None else image() << unit
     fit = photometry(estimator())(data, init_params=positions())
-    ring = photometry(LocalBackground(2 * FWHM, 4 * FWHM))(
-        data, init_params=positions())
+    with warnings.catch_warnings():
+        # the dark ring about one star may end its fit
+        warnings.simplefilter('ignore', AstropyUserWarning)
+        ring = photometry(LocalBackground(2 * FWHM, 4 * FWHM))(
+            data, init_params=positions())
     got, rings = (np.asarray(getattr(table['flux_fit'], 'value',
                                      table['flux_fit'])) / STARS['flux'] - 1
                   for table in (fit, ring))

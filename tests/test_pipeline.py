@@ -244,11 +244,12 @@ def test_dark_places(unit):
         data += PSF.evaluate(x, y, 500.0, x_0, y_0, PSF.fwhm)
         data -= 30.0 / (1.0 + np.exp((np.hypot(x - x_0, y - y_0) - 18.0)
                                      / 1.5))
+    for x_0, y_0 in xy:  # so photutils 3.0 begins with less than nothing
+        assert data[np.hypot(x - x_0, y - y_0) < 3.4].sum() < -500
     table = PSFPipeline(fwhm=3.4, detection_threshold=8)(unit * data).table
     assert len(table) == len(xy)
     found = np.transpose((table['x_fit'], table['y_fit']))
     assert np.all(match_positions(xy, found, 0.3) >= 0)
-    assert np.all(table['flux_init'] < -500 * unit)
     assert np.allclose(table['flux_fit'] / unit, 500.0, rtol=0.1)
 
 

@@ -6,7 +6,8 @@ The names of position and flux in PSF models of any make.
 import numpy as np
 import pytest
 from astropy.modeling.models import Gaussian2D
-from photutils.psf import CircularGaussianPRF, ImagePSF, make_psf_model
+from photutils.psf import CircularGaussianPRF, ImagePSF
+from psf_cases import adapted_model
 
 from lpiphot._psf_names import extra_names, psf_names
 
@@ -26,8 +27,8 @@ def test_named_by_attributes():
     """
     What ``make_psf_model`` says, which knows the model inside.
     """
-    model = make_psf_model(Gaussian2D(), x_name='x_mean', y_name='y_mean',
-                           flux_name='amplitude', normalize=False)
+    model = adapted_model(Gaussian2D(), x_name='x_mean', y_name='y_mean',
+                          flux_name='amplitude', normalize=False)
     names = psf_names(model)
     assert names == (model.x_name, model.y_name, model.flux_name)
     assert set(names) <= set(model.param_names)

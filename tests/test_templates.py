@@ -11,7 +11,8 @@ from astropy.table import QTable, vstack
 from corrector_cases import EXACT, PSF, make, same
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import (CircularGaussianPRF, GaussianPSF, GriddedPSFModel,
-                           ImagePSF, PSFPhotometry, make_psf_model)
+                           ImagePSF, PSFPhotometry)
+from psf_cases import adapted_model
 from scipy.ndimage import gaussian_filter
 
 from lpiphot import LPIBackgroundCorrector
@@ -154,8 +155,8 @@ def test_adapted_model(scene):
     """
     plain = Gaussian2D(1 / (2 * np.pi * 1.2 * 1.5), x_stddev=1.2,
                        y_stddev=1.5)
-    galaxy = make_psf_model(plain, x_name='x_mean', y_name='y_mean',
-                            normalize=False)
+    galaxy = adapted_model(plain, x_name='x_mean', y_name='y_mean',
+                           normalize=False)
     out = make().predict(scene.data, scene.phot, 1, mask=scene.mask,
                          templates={1: galaxy})
     want = plain(*np.meshgrid(np.arange(11) - 5.3, np.arange(13) - 5.6))

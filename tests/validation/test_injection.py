@@ -11,7 +11,8 @@ from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 from astropy.table import QTable
 from astropy.utils.masked import Masked
 from astropy.wcs import WCS
-from photutils.psf import CircularGaussianPRF, make_psf_model
+from photutils.psf import CircularGaussianPRF
+from psf_cases import adapted_model
 from scipy.spatial import KDTree
 
 from lpiphot._psf_names import psf_names
@@ -170,8 +171,8 @@ class TestInjectStars:
         """
         No bounding box, and an angle with a unit.
         """
-        model = make_psf_model(Gaussian2D(1, 0, 0, 1.7, 1.2, theta),
-                               x_name='x_mean', y_name='y_mean')
+        model = adapted_model(Gaussian2D(1, 0, 0, 1.7, 1.2, theta),
+                              x_name='x_mean', y_name='y_mean')
         params = QTable({parameter: [value] for parameter, value in zip(
             psf_names(model), (20.3, 15.0, 900.0), strict=True)})
         image = inject_stars(self.data, model, params)
