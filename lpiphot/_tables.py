@@ -126,7 +126,8 @@ def column_values(table, name, unit=None):
             msg = (f"column {name} of phot must have the unit '{unit}'; got "
                    f"'{column.unit}'")
             raise u.UnitsError(msg)
-    msg = f'column {name} of phot must hold numbers; got {column.dtype}'
+    kind = getattr(column, 'dtype', type(column).__name__)  # SkyCoord, Time
+    msg = f'column {name} of phot must hold numbers; got {kind}'
     if np.iscomplexobj(column):
         raise TypeError(msg)
     try:

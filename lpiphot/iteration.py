@@ -121,7 +121,9 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
 
     A first fit that failed, ended at a bound or has a negative flux
     went astray. LPI then looks for the background where the fit began,
-    as of a faint star there.
+    as of a faint star there. If no refit is taken, the first fit is back
+    in the last correction, and stars have not converged whose flux this
+    changes: it may be far off.
 
     It does not diverge: whenever a flux changes by more than it did last
     time, or goes back by more than half of that, the steps of the star
@@ -174,15 +176,18 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         part = np.where(new, step, 1.0)
         taken = np.where(again, new, taken)
         n_iter += new
+    converged = taken & (np.abs(change) < tolerance)
     lost = astray & (n_iter == 0)
     if lost.any():
         table[lost] = first[lost]
         result = corrector.run(image, table, error=error, mask=mask,
                                background=background)
+        # of stars beside them the flux may be another now
+        last = column_values(result.table, 'cflux')
+        converged &= np.abs(last - cflux) < tolerance * dcflux
     return _with_columns(result, {
         'n_iter': (n_iter, 'number of refits of lpi_photometry'),
-        'converged': (taken & (np.abs(change) < tolerance),
-                      'whether cflux has converged'),
+        'converged': (converged, 'whether cflux has converged'),
     }, {'tolerance': tolerance, 'max_iterations': max_iterations})
 
 

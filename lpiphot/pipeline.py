@@ -300,7 +300,10 @@ class PSFPipeline:
             msg = ('data must have finite pixels that are not masked; none '
                    f'of its {mask.size} pixels is.')
             raise ValueError(msg)
-        background = self._mesh(data, mask).background
+        # scipy's splines, which interpolate the mesh, do not keep a high
+        # level where there are few boxes
+        level = np.median(data[~mask])
+        background = level + self._mesh(data - level, mask).background
         subtracted = data - background
         noise = self._noise(subtracted, mask)
         _warn_of_padding(data, mask)

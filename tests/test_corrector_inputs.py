@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.modeling.models import Const2D, Gaussian2D
 from astropy.nddata import (CCDData, Cutout2D, InverseVariance, NDData,
@@ -656,14 +657,19 @@ class TestErrors:
         with pytest.raises(TypeError):
             LPIBackgroundCorrector(PSF, 33)
 
-    @pytest.mark.parametrize('value', [1j, 'a'])
-    def test_columns(self, scene, value):
+    @pytest.mark.parametrize(('value', 'kind'), [
+        (1j, 'complex128'), ('a', '<U1'),
+        (SkyCoord(1, 2, unit='deg'), 'SkyCoord')])
+    def test_columns(self, scene, value, kind):
         """
         Columns hold numbers.
         """
         phot = scene.phot.copy()
-        phot['x_fit'] = np.full(len(phot), value)
-        with pytest.raises(TypeError, match='column x_fit of phot must hold'):
+        zeros = np.zeros(len(phot), dtype=int)
+        phot['x_fit'] = (value.reshape(1) if kind == 'SkyCoord'
+                         else np.array([value]))[zeros]
+        with pytest.raises(TypeError, match='column x_fit of phot must hold '
+                           f'numbers; got {kind}'):
             make()(scene.data, phot)
 
     def test_columns_of_vectors(self, scene):

@@ -247,6 +247,26 @@ def test_what_is_kept():
     assert np.min(distance[~np.eye(7, dtype=bool)]) > 0.5 * FWHM
 
 
+def test_beside_a_fit_that_ran_away():
+    """
+    A star has not converged if what it is beside changes at the end.
+    """
+    stars = STARS[3:4].copy()
+    stars.add_row([90.5, 92.5, 0.0])  # found in what is left of the first
+    data = star_image(psf(), 92.2, 91.9, SHAPE, 3000.0)
+    data += np.random.default_rng(4).normal(0, 1.7, SHAPE)
+    first = photometry(data, stars=stars)
+    for name, values in (('x_fit', [92.2, 99.2]), ('y_fit', [91.9, 90.2]),
+                         ('flux_fit', [3000.0, 1e5]), ('flags', [0, 8])):
+        first.results[name] = values
+    table = lpi_photometry(data, first, corrector()).table
+    assert_array_equal(table['n_iter'] > 0, [True, False])
+    assert table['flux_fit'][1] == 1e5
+    assert abs(table['flux_fit'][0] - 3000) < 50  # the star itself is right
+    assert abs(table['cflux'][0] - 3000) > 10 * table['dcflux'][0]
+    assert not table['converged'].any()
+
+
 class Linear(LPIBackgroundCorrector):
     """
     Corrected fluxes that follow the positions alone.

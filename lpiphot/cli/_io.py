@@ -24,6 +24,10 @@ _READ_FORMATS = TABLE_FORMATS | {
     '.fit': 'fits', '.fts': 'fits', '.csv': 'ascii.csv', '.txt': 'ascii',
     '.dat': 'ascii', '.xml': 'votable', '.vot': 'votable'}
 
+# What CCDData calls the kinds of its uncertainties in files, by the power
+# that makes 1-sigma errors of them
+_POWERS = {'VarianceUncertainty': 0.5, 'InverseVariance': -0.5}
+
 # A mask that leaves out more of an image is hardly meant so.
 _MUCH_MASKED = 0.5
 
@@ -330,6 +334,23 @@ def _check_other(args, path, ext, name):
             raise CLIError(msg)
 
 
+def _as_std(plane, *, own_unit):
+    """
+    Return 1-sigma errors, of the kind of errors that the header tells.
+
+    An inverse variance of 0 becomes an infinite error. The unit is that of
+    the kind if it is the plane's own, and not that of the image.
+    """
+    power = _POWERS.get(plane.header.get('UTYPE'))
+    if power is None:
+        return plane
+    with np.errstate(divide='ignore', invalid='ignore'):
+        plane = plane._replace(values=plane.values ** power)
+    if own_unit and plane.unit is not None:
+        plane = plane._replace(unit=plane.unit ** power)
+    return plane
+
+
 def mask_extension(args):
     """
     Return the extension of the image's file that is the mask.
@@ -415,8 +436,10 @@ def read_input(args):
     """
     image = read_image(args.image, ext=args.ext, unit=args.unit)
     error = _read_plane(args, 'error', unit=args.unit)
-    if error is not None and error.unit is None:
-        error = error._replace(unit=image.unit)
+    if error is not None:
+        error = _as_std(error, own_unit=args.unit is None)
+        if error.unit is None:
+            error = error._replace(unit=image.unit)
     return image, error, read_mask(args, image.values.shape)
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
+from astropy.nddata import (CCDData, InverseVariance, StdDevUncertainty,
+                            VarianceUncertainty)
 from astropy.table import QTable
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import CircularGaussianPRF
@@ -201,6 +203,34 @@ def test_units_of_others(correct, scene, unit):
         assert table[name].unit == unit
         assert_allclose(getattr(table[name], 'value', table[name]),
                         plain[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize(('kind', 'power'), [
+    (StdDevUncertainty, 1), (VarianceUncertainty, 2), (InverseVariance, -2)])
+@pytest.mark.parametrize(('unit', 'options'), [
+    (None, []), ('adu', []), ('adu', ['--unit', 'adu'])])
+def test_kinds_of_errors(correct, scene, kind, power, unit, options):
+    """
+    Errors are those of a file that CCDData wrote, whatever their kind.
+    """
+    data, error, catalog = scene
+    error = np.hypot(error, np.sqrt(np.fmax(data, 0) / 2.0))  # of photons
+    error[7, 9] = np.inf  # an inverse variance of 0
+    catalog = catalog.copy()
+    catalog['flux_fit'] *= u.adu
+    catalog.write('catalog.ecsv', overwrite=True)
+    hdus = CCDData(data, unit='adu',
+                   uncertainty=kind(error ** power)).to_hdu()
+    if unit is not None:  # which CCDData does not write
+        hdus['UNCERT'].header['BUNIT'] = str(u.Unit(unit) ** power)
+    hdus.writeto('image.fits', overwrite=True)
+    assert main([*correct, *PSF, '--error', 'UNCERT', *options]) == 0
+    table = QTable.read('out.ecsv')
+    expected = LPIBackgroundCorrector(
+        CircularGaussianPRF(fwhm=FWHM), **SHAPES)(
+            data * u.adu, catalog, error=error * u.adu)
+    for name in ('cflux', 'dcflux'):
+        assert_allclose(table[name].value, expected[name].value, rtol=1e-6)
 
 
 def test_all_arguments_are_options():
