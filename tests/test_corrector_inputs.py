@@ -144,6 +144,15 @@ class TestTable:
         assert out.colnames == want.colnames
         assert out.meta == want.meta
         same(out, want)
+        with_positions = make(positions=True)(scene.data, scene.phot,
+                                              mask=scene.mask)
+        out = corrector(scene.data, with_positions, mask=scene.mask)
+        assert out.colnames == want.colnames
+        # of the same name, but not of lpiphot
+        phot = scene.phot.copy()
+        phot['cx'] = np.arange(len(phot))
+        out = corrector(scene.data, phot, mask=scene.mask)
+        assert_array_equal(out['cx'], phot['cx'])
 
     @pytest.mark.parametrize(('model', 'want'), [
         (GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=30),
