@@ -224,8 +224,8 @@ def std_of(data):
                f'{type(data.uncertainty).__name__}')
         raise TypeError(msg) from None
     unit = std.unit if std.unit is not None else data.unit
-    return (std.array if unit is None
-            else u.Quantity(std.array, unit, copy=False))
+    array = np.asanyarray(std.array)  # it may be one number
+    return array if unit is None else u.Quantity(array, unit, copy=False)
 
 
 def _only_one(name, given, own, own_name=None):
@@ -259,27 +259,36 @@ def _as_plain_image(name, image, *, cube=False):
 
 def as_image(name, image):
     """
-    Return a two-dimensional image of finite values as native float64.
+    Return a two-dimensional image of finite values as native float64, and
+    its unit or `None`.
     """
-    image = np.array(_as_plain_image(name, image), dtype=float)
-    if not np.isfinite(image).all():
-        msg = (f'{name} must be finite; it has '
-               f'{np.count_nonzero(~np.isfinite(image))} pixels that are not')
+    data, mask = _without_mask(image, None)
+    values = np.array(_as_plain_image(name, data), dtype=float)
+    missing = ~np.isfinite(values)
+    if mask is not None:
+        missing |= mask
+    if missing.any():
+        msg = (f'{name} must be finite; it has {np.count_nonzero(missing)} '
+               'pixels that are not, or are masked')
         raise ValueError(msg)
-    return image
+    return values, getattr(data, 'unit', None)
 
 
 def as_plane(name, values, shape, unit):
     """
     Return values in the unit of the data, for all pixels of an image.
 
-    ``values`` may be one number or an image of the given shape.
+    ``values`` may be one number or an image of the given shape; those that
+    are masked become NaN.
     """
+    values, mask = _without_mask(values, None)
     values = _without_unit(name, values, unit)
     if values.ndim != 0 and values.shape != shape:
         msg = (f'{name} must have the shape of data, {shape}; got '
                f'{values.shape}')
         raise ValueError(msg)
+    if mask is not None and np.any(mask):
+        values = np.where(mask, np.nan, values)
     return np.broadcast_to(values, shape)
 
 

@@ -310,6 +310,8 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
             table[name] = (values[name] if unit is None
                            else u.Quantity(values[name], unit))
             table[name].info.description = description
+        elif table.meta.get('lpiphot_positions') and name in table.colnames:
+            table.remove_column(name)  # of an earlier correction
     # another PSF model had other parameters
     kept = {key: value for key, value in _flat(table.meta).items()
             if not str(key).startswith(f'lpiphot_{_PSF_PREFIX}')}

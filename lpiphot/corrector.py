@@ -276,8 +276,8 @@ class LPIBackgroundCorrector:
             ``fdb_pred``, ``cchi2``, ``kcond0``, ``kcond``, ``kpred``
             and ``dnt``, and ``cx``, ``cy``, ``dcx`` and ``dcy`` if
             positions are solved for. A source that cannot be done has
-            NaN and a bit of ``dnt``; if ``cflux`` is not positive, then
-            there is no position.
+            NaN and a bit of ``dnt``; if ``cflux`` is not positive, or the
+            pixels with data do not tell it, then there is no position.
 
         Raises
         ------
@@ -792,7 +792,9 @@ def _add_positions(values, sources, rows):
     moments, errors = np.full((2, 2, len(sources.x)), np.nan)
     for row in rows:
         if row.moments is not None:
-            moments[:, row.star], errors[:, row.star] = row.moments, row.errors
+            told = np.isfinite(row.errors)
+            moments[told, row.star] = row.moments[told]
+            errors[told, row.star] = row.errors[told]
     flux = np.where(values['cflux'] > 0, values['cflux'], np.nan)
     values['cx'], values['cy'] = [sources.x, sources.y] + moments / flux
     values['dcx'], values['dcy'] = errors / flux

@@ -31,8 +31,10 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
 
     Parameters
     ----------
-    image : (ny, nx) array_like or `~astropy.units.Quantity`
-        The image to learn from, without holes: all values finite.
+    image : (ny, nx) array_like, `~astropy.units.Quantity` or \
+            `~astropy.nddata.NDData`
+        The image to learn from, without holes: all values finite, none
+        masked.
 
     positions : (n, 2) array_like
         The positions ``(y, x)`` of the stamps, as the indices of an
@@ -62,8 +64,9 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
         integer.
 
     ValueError
-        If ``image`` is not two-dimensional or not finite, a shape is
-        not odd or larger than the image, or a position outside it.
+        If ``image`` is not two-dimensional, not finite or has masked
+        pixels, a shape is not odd or larger than the image, or a position
+        outside it.
 
     astropy.units.UnitsError
         If ``positions`` have a unit: they are pixels.
@@ -74,8 +77,7 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
     at the edge. The result takes ``8 * n * n_pix**2`` bytes: 9.5 MB
     for each stamp of 33 x 33 pixels.
     """
-    unit = getattr(image, 'unit', None)
-    image = as_image('image', image)
+    image, unit = as_image('image', image)
     stamp_shape, window_shape = as_shapes(
         stamp_shape, window_shape, image.shape)
     centres = as_positions('positions', positions, image.shape)

@@ -35,12 +35,16 @@ class LPILocalBackground(LocalBackground):
     Parameters
     ----------
     corrector : `~lpiphot.LPIBackgroundCorrector`
-        The corrector, with the PSF model of the fit.
+        The corrector, with the PSF model of the fit. Its parameters are
+        plain numbers in the unit of the data, which photutils takes off.
 
     Raises
     ------
     TypeError
         If ``corrector`` is not a corrector.
+
+    astropy.units.UnitsError
+        If a parameter of it has a unit.
 
     Notes
     -----
@@ -92,6 +96,14 @@ class LPILocalBackground(LocalBackground):
             msg = ('corrector must be an LPIBackgroundCorrector; got '
                    f'{type(corrector).__name__}')
             raise TypeError(msg)
+        for name in ('mask_threshold', 'min_mask_flux', 'residual_threshold',
+                     'gain'):
+            value = getattr(corrector, name)
+            if isinstance(value, u.Quantity):
+                msg = (f'corrector must have a plain number as its {name}, as '
+                       'photutils takes the unit off the data before it asks '
+                       f'for their background; got {value!r}')
+                raise u.UnitsError(msg)
         fwhm = model_fwhm(corrector.psf_model, _grid_shape(
             corrector.psf_model))
         super().__init__(*(fwhm * radius for radius in RING),

@@ -15,6 +15,7 @@ from astropy.nddata import (CCDData, Cutout2D, InverseVariance, NDData,
                             StdDevUncertainty, VarianceUncertainty)
 from astropy.table import QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
+from astropy.utils.masked import Masked
 from corrector_cases import (ADDED, COUNTS, EXACT, FLUXES, KEYS, PSF, make,
                              same, with_unit)
 from numpy.testing import assert_allclose, assert_array_equal
@@ -144,6 +145,15 @@ class TestTable:
         assert out.colnames == want.colnames
         assert out.meta == want.meta
         same(out, want)
+        with_positions = make(positions=True)(scene.data, scene.phot,
+                                              mask=scene.mask)
+        out = corrector(scene.data, with_positions, mask=scene.mask)
+        assert out.colnames == want.colnames
+        # of the same name, but not of lpiphot
+        phot = scene.phot.copy()
+        phot['cx'] = np.arange(len(phot))
+        out = corrector(scene.data, phot, mask=scene.mask)
+        assert_array_equal(out['cx'], phot['cx'])
 
     @pytest.mark.parametrize(('model', 'want'), [
         (GaussianPSF(x_fwhm=2.0, y_fwhm=3.5, theta=30),
@@ -299,6 +309,32 @@ class TestInputs:
         want = make()(scene.data * u.adu, phot, mask=scene.mask,
                       error=error * u.adu)
         same(out, want, rtol=EXACT)
+
+    def test_one_uncertainty(self, scene, table):
+        """
+        One number for all pixels, with a unit or without: no photon noise.
+        """
+        for unit in (u.adu, None):
+            data = NDData(scene.data, mask=scene.mask, unit=unit,
+                          uncertainty=StdDevUncertainty(1.7))
+            phot = scene.phot if unit is None else with_unit(scene.phot, unit)
+            same(make()(data, phot), table)
+
+    @pytest.mark.parametrize('kind', [np.ma.MaskedArray, Masked])
+    def test_masked_error(self, scene, kind):
+        """
+        Where the error is masked it is not known, whatever it holds.
+        """
+        error = np.sqrt(1.7 ** 2 + np.abs(scene.star_model) / 2.3)
+        lost = np.zeros(error.shape, dtype=bool)
+        lost[38:45, 28:33] = True
+        want = make()(scene.data, scene.phot, mask=scene.mask,
+                      error=np.where(lost, np.nan, error))
+        masked = kind(np.where(lost, 1e4, error), mask=lost)
+        same(make()(scene.data, scene.phot, mask=scene.mask, error=masked),
+             want)
+        with pytest.raises(ValueError, match='background must be finite'):
+            make()(scene.data, scene.phot, background=masked)
 
     def test_error_gives_photon_noise(self, scene, table):
         """

@@ -2,6 +2,7 @@
 GPRImputer where others fail: the traps of the published code, and worse.
 """
 
+import tracemalloc
 import warnings
 
 import astropy.units as u
@@ -226,6 +227,27 @@ class TestHoles:
         assert np.all(result.std[mask] > 0)
         # the sky, within what a mean of 36 pixels of a field can be
         assert abs(np.median(result.image[30:50, 40:60]) - 50) < 10
+
+    def test_memory(self, image, monkeypatch):
+        """
+        It does not grow with the hole, of which few pixels are done at a
+        time, and what they get is the same.
+        """
+        mask = np.zeros(image.shape, dtype=bool)
+        mask[10:80, 15:75] = True
+        imputer = GPRImputer(amplitude=3, length_scale=1)
+        results, peaks = [], []
+        for n_chunk in (10000, 100):
+            monkeypatch.setattr('lpiphot.gpr.fill.N_CHUNK', n_chunk)
+            tracemalloc.start()
+            results.append(imputer.run(image, mask=mask))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        for name in ('image', 'std', 'flags'):
+            assert_array_equal(*(getattr(result, name)
+                                 for result in results))
+        # 6 kB for each of some 3000 pixels, and 2 MB for all else
+        assert peaks[1] < 0.5 * peaks[0]
 
     def test_columns_and_corners(self, image):
         mask = np.zeros(image.shape, dtype=bool)

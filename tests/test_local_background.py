@@ -265,3 +265,16 @@ def test_bad_input():
         LPILocalBackground(psf())
     with pytest.raises(ValueError, match='two-dimensional'):
         estimator()(np.zeros(9), 3.0, 3.0)
+
+
+@pytest.mark.parametrize('keys', [
+    {'mask_threshold': 3 * u.ct}, {'min_mask_flux': 900 * u.ct},
+    {'residual_threshold': 50 * u.ct}, {'gain': 2 * u.electron / u.ct}])
+def test_corrector_with_units(keys):
+    """
+    photutils' photometry gives it no units, so that these would fail there.
+    """
+    (name, _), = keys.items()
+    corrector = LPIBackgroundCorrector(psf(), **keys)
+    with pytest.raises(u.UnitsError, match=f'corrector .* {name},'):
+        LPILocalBackground(corrector)

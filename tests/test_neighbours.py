@@ -9,7 +9,9 @@ from astropy.table import QTable, vstack
 from corrector_cases import (ADDED, EXACT, PSF, agree, make, oracle_rows, same,
                              with_unit)
 from numpy.testing import assert_allclose, assert_array_equal
+from photutils.psf import ImagePSF
 
+from lpiphot import LPIBackgroundCorrector, flags
 from lpiphot.lpi import correction
 from lpiphot.lpi import neighbours as module
 from lpiphot.lpi.neighbours import add_terms
@@ -240,6 +242,32 @@ class TestGroups:
         want = corrector(scene.data, phot, mask=scene.mask)
         assert out['cflux'][0] == want['cflux'][0]
         assert np.isnan(out['cflux'][-1])
+
+    def test_member_without_data(self):
+        """
+        A member whose pixels are all masked takes nothing from a star.
+
+        Its PSF, an image, ends within them.
+        """
+        y, x = np.mgrid[:9, :9]
+        psf = ImagePSF(PSF.evaluate(x, y, 1.0, 4.0, 4.0, 2.0, 2.0, 0.0))
+        rng = np.random.default_rng(8)
+        phot = catalogue([40.0, 48.0], [50.0, 50.0], [3000, 2000], 0)
+        data = rng.normal(0, 5, (101, 90)) + sum(
+            star_image(psf, row['x_fit'], row['y_fit'], (101, 90),
+                       row['flux_fit']) for row in phot)
+        phot['group_id'] = 1
+        mask = np.zeros(data.shape, dtype=bool)
+        mask[44:57, 43:54] = True
+        keys = {'stamp_shape': 25, 'window_shape': 61}
+        result = LPIBackgroundCorrector(
+            psf, neighbours='group_id', **keys).run(data, phot, mask=mask)
+        want = LPIBackgroundCorrector(psf, **keys)(data, phot, mask=mask)
+        # the weak prior, 1e-6, is what is different
+        for name in ('cflux', 'dcflux', 'dcflux_diag'):
+            assert_allclose(result.table[name][0], want[name][0], rtol=1e-5)
+        assert result.pairs['correlation'][0] == 0
+        assert result.table['dnt'][1] & flags.NO_HIDDEN_PIXELS
 
 
 @pytest.mark.parametrize('neighbours', ['flux_err', 'group_id'])

@@ -105,6 +105,27 @@ def test_units_and_round_trip(scene, tmp_path):
         assert again.meta == out.meta
 
 
+def test_single_pixel(scene):
+    """
+    A star on the middle of the one pixel with data has a flux, no position.
+    """
+    mask = scene.mask.copy()
+    y, x = 41, 30
+    mask[y - 8:y + 9, x - 8:x + 9] = True
+    mask[y, x] = False
+    phot = scene.phot.copy()
+    phot['x_fit'][0], phot['y_fit'][0] = x, y
+    out = make(positions=True)(scene.data, phot, mask=mask)
+    want = make()(scene.data, phot, mask=mask)
+    assert out['kpred'][0] == 1
+    # the weak prior, 1e-6, is what is different
+    assert_allclose(out['dcflux'][0], want['dcflux'][0], rtol=1e-5)
+    assert_allclose(out['cflux'][0], want['cflux'][0], rtol=0,
+                    atol=1e-4 * want['dcflux'][0])
+    assert all(np.isnan(out[name][0]) for name in NAMES)
+    assert np.isfinite(out['cx'][1])
+
+
 def test_threads_and_order(scene):
     """
     Neither changes what a star gets.

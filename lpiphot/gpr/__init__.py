@@ -20,8 +20,10 @@ The way of the data, in the order of the modules:
 `.rows`         training pixels, kernels -> residuals
 `.choices`      which kernel is best for all pixels
 `.mending`      bad neighbours of training pixels, filled for a while
+`.errors`       residuals of training pixels -> errors of filled ones
 `.classes`      which kernel is best for each class, with what error
 `.learn`        images -> model
+`.slopes`       neighbours on one side of a pixel -> without their slope
 `.fill`         image, model -> filled pixels, errors, flags (section
                 4.3)
 ==============  ========================================================

@@ -22,6 +22,9 @@ MIN_GOOD = 8
 N_NEAREST = 36
 # Good pixels for windows that have grown lie so near to bad ones
 RIM = 3
+# Pixels that are filled at a time from the nearest good ones: each needs some
+# 6 kB
+N_CHUNK = 4096
 
 
 class Filled(NamedTuple):
@@ -189,9 +192,17 @@ class Filler:
             self.plane.bad, np.ones((2 * RIM + 1, 2 * RIM + 1))))
         if len(rim) < N_NEAREST:
             rim = np.argwhere(~self._bad)
+        tree = cKDTree(rim)
+        for first in range(0, deep.size, N_CHUNK):
+            self._fill_deep(filled, deep[first:first + N_CHUNK], rim, tree)
+
+    def _fill_deep(self, filled, deep, rim, tree):
+        """
+        Fill some of the bad pixels from the nearest of the ``rim``.
+        """
         pixels = np.stack([self.y[deep], self.x[deep]], axis=1)
         n_near = min(N_NEAREST, len(rim))
-        _, near = cKDTree(rim).query(pixels, k=np.arange(1, n_near + 1))
+        _, near = tree.query(pixels, k=np.arange(1, n_near + 1))
         values = self.plane.data[tuple(np.moveaxis(rim[near], -1, 0))]
         scatter = values.std(axis=1)
         kernel, error = self.model.classify(

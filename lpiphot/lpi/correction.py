@@ -31,10 +31,11 @@ class Correction(NamedTuple):
 
     dcflux, dcflux_diag : (m,) `~numpy.ndarray`
         The uncertainties with and without the off-diagonal terms of the
-        conditional covariance.
+        conditional covariance; infinite for templates that are 0 on all
+        hidden pixels.
 
     covariance : (m, m) `~numpy.ndarray`
-        The covariance of the fitted fluxes.
+        The covariance of the fitted fluxes; 0 for these templates.
 
     chi2 : float
         The chi-square of the hidden pixels about their prediction and the
@@ -126,13 +127,20 @@ def correct(conditional, templates, residual, level):
 def _solve(information, sides):
     """
     Solve the normal equations; return solutions, errors and covariance.
+
+    Of a template that is 0 on all pixels (a neighbour without data, or the
+    gradient of a star on the one pixel that it hides) nothing is known: its
+    amplitude stays 0, with an infinite error.
     """
     if len(information) == 1:
         alone = information[0, 0]
         return sides.T / alone, np.array([alone ** -0.5]), 1 / information
     alone = np.sqrt(np.diagonal(information))
-    scaled = information / np.outer(alone, alone)
+    told = alone > 0
+    scale = np.outer(alone, alone)[np.ix_(told, told)]
+    scaled = information[np.ix_(told, told)] / scale
     scaled += WEAK_PRIOR * np.eye(len(scaled))
-    covariance = np.linalg.inv(scaled) / np.outer(alone, alone)
-    return ((covariance @ sides).T, np.sqrt(np.diagonal(covariance)),
-            covariance)
+    covariance = np.zeros(information.shape)
+    covariance[np.ix_(told, told)] = np.linalg.inv(scaled) / scale
+    errors = np.where(told, np.sqrt(np.diagonal(covariance)), np.inf)
+    return (covariance @ sides).T, errors, covariance

@@ -195,15 +195,17 @@ class Field:
         """
         return self.thresholds.residual_threshold is None
 
-    def _render(self, region):
+    def _render(self, region, threshold=np.inf):
         """
-        Return the star model of a region, and its parts star by star.
+        Return the star model of a region, and where any one of the stars
+        is above a threshold.
         """
         model = np.zeros(region.shape)
-        stars = list(self._renderer.render(region))
-        for part, values in stars:
+        covered = np.zeros(region.shape, dtype=bool)
+        for part, values in self._renderer.render(region):
             model[part] += values
-        return model, stars
+            covered[part] |= values > threshold
+        return model, covered
 
     def scene(self, region):
         """
@@ -253,13 +255,11 @@ class Field:
         Return residual and masks of a region, with model and error.
         """
         data, error, no_data = self._image.read(region)
-        model, stars = self._render(region)
+        model, covered = self._render(region, self.thresholds.mask_threshold)
         residual = data - model
         if self.noise > 0:
             no_data |= np.abs(residual) > NULL_LIMIT * self.noise
-        mask = no_data.copy()
-        for part, values in stars:
-            mask[part] |= values > self.thresholds.mask_threshold
+        mask = no_data | covered
         mask |= outlier_mask(residual, mask, self.noise,
                              self.thresholds.residual_threshold)
         return residual, no_data, mask, model, error

@@ -190,9 +190,9 @@ def group_stars(centres, stamp_shape, window_shape, itemsize=4):
     -------
     groups : list of `~numpy.ndarray` of int
         The indices of the stars of each group, whose sums take 512 MB
-        at most. The groups do not depend on the order of the
-        stars, and those near each other are near each other in the
-        list.
+        at most (twice that where float32 gives way to float64). The
+        groups do not depend on the order of the stars, and those near
+        each other are near each other in the list.
     """
     # each row of a stamp with itself and with all rows below
     ny, nx = stamp_shape

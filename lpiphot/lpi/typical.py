@@ -121,7 +121,8 @@ class FreePlaces:
         Returns
         -------
         errors : (k,) `~numpy.ndarray`
-            The typical errors, 0 where there is no free place.
+            The typical errors, 0 where there is no free place, or where
+            the flux is not known at all.
         """
         n_good = len(good)
         predicted = weights[:, :n_good] @ (mean[:n_good] - good)
@@ -129,6 +130,8 @@ class FreePlaces:
         of_all = of_good + weights[:, n_good:] @ mean[n_good:]
         errors = np.zeros(len(psfs))
         for j, psf in enumerate(psfs):
+            if np.isinf(dcflux[j]):
+                continue
             off, on_hidden = self._sums(number, psf, order, n_good,
                                         weights[j])
             if off.size == 0:

@@ -272,11 +272,15 @@ class Calibration:
                    f'{values.get("lpiphot_version")}; this version of '
                    f'lpiphot reads up to {_FORMAT}.')
             raise ValueError(msg)
-        error = values['factor_error']
-        return cls(values['factor'],
-                   factor_error=np.nan if error is None else error,
-                   n_stars=values['n_stars'], column=values['column'],
-                   parameters=values['parameters'])
+        try:
+            error = values['factor_error']
+            return cls(values['factor'],
+                       factor_error=np.nan if error is None else error,
+                       n_stars=values['n_stars'], column=values['column'],
+                       parameters=values['parameters'])
+        except (KeyError, TypeError, AttributeError) as exc:
+            msg = f'path {name} must be a calibration of lpiphot.'
+            raise ValueError(msg) from exc
 
 
 def _options(meta):

@@ -227,7 +227,7 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
     elif unit is not None:
         image = image << unit
     if isinstance(data, np.ma.MaskedArray):
-        image = np.ma.MaskedArray(image, data.mask)
+        image = np.ma.MaskedArray(image, data.mask.copy())
     elif isinstance(data, Masked):
         image = Masked(image, data.mask.copy())
     if error is None:

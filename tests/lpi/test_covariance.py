@@ -5,6 +5,8 @@ The local mean and covariance against V^T V, built whole.
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.nddata import NDData
+from astropy.utils.masked import Masked
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import gaussian_filter
 
@@ -243,6 +245,23 @@ def test_nan_in_image(field):
     image[3, 4] = np.nan
     with pytest.raises(ValueError, match=r'finite|NaN|nan'):
         local_covariance(image, [(37, 45)], stamp_shape=5, window_shape=21)
+
+
+@pytest.mark.parametrize('kind', [np.ma.MaskedArray, Masked, NDData])
+def test_masked_image(field, kind):
+    """
+    So is a masked pixel; with none, the mask makes no difference.
+    """
+    keys = {'stamp_shape': (3, 5), 'window_shape': 21}
+    mask = np.zeros(field.shape, dtype=bool)
+    for one, other in zip(local_covariance(kind(field, mask=mask), [(37, 45)],
+                                           **keys),
+                          local_covariance(field, [(37, 45)], **keys),
+                          strict=True):
+        assert_array_equal(one, other)
+    mask[3, 4] = True
+    with pytest.raises(ValueError, match=r'image .* finite.* 1 pixel'):
+        local_covariance(kind(field, mask=mask), [(37, 45)], **keys)
 
 
 @pytest.mark.parametrize('keys', [{'stamp_shape': 5.5}, {'window_shape': '21'},

@@ -2,6 +2,7 @@
 The image as LPI sees it, in whole and in parts.
 """
 
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -322,6 +323,26 @@ class TestRegions:
         assert part.fallback.any()
         assert_array_equal(part.fallback, whole.fallback[region.slices])
         assert_allclose(part.filled, whole.filled[region.slices], rtol=1e-9)
+
+    def test_memory(self, example):
+        """
+        Of many stars, few at a time are rendered.
+        """
+        n_stars, stamp_shape = 2000, (45, 41)
+        rng = np.random.default_rng(SEED)
+        sources = Sources(rng.uniform(0, SHAPE[1], n_stars),
+                          rng.uniform(0, SHAPE[0], n_stars),
+                          np.full(n_stars, 9.0), {})
+        field = Field(ImageReader(example.data), PSF(MODEL), sources,
+                      Thresholds(5.0, 2000.0, 60.0), stamp_shape=stamp_shape)
+        tracemalloc.start()
+        try:
+            whole_of(field)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # all of them are 30 MB
+        assert peak < 0.7 * 8 * n_stars * np.prod(stamp_shape)
 
 
 class TestThresholds:

@@ -207,7 +207,9 @@ def test_file(tmp_path, monkeypatch):
     path.write_text(json.dumps(values | {'format': 2}))
     with pytest.raises(ValueError, match='has the format 2'):
         Calibration.load(path)
-    for text in ('no', '[1]', '{"kind": "other"}', '{}'):
+    del values['factor_error']
+    for text in ('no', '[1]', '{"kind": "other"}', '{}', json.dumps(values),
+                 json.dumps(values | {'factor': 'a', 'factor_error': 1.0})):
         path.write_text(text)
         with pytest.raises(ValueError, match='must be a calibration'):
             Calibration.load(path)
