@@ -119,7 +119,8 @@ class GPRImputer:
 
     clear_mask : bool, optional
         Whether the result is unmasked where pixels were filled. By
-        default the mask stays: it says which pixels were measured.
+        default the mask of the image stays: it says which pixels were
+        measured. NaN and pixels of another ``mask`` are not put into it.
 
     n_threads : int, optional
         The number of threads. The results are the same, bit for bit,

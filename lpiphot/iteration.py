@@ -95,7 +95,7 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         Table and images of the last correction. The table has the
         columns of the photometry, with the results of the last fit, of
         the corrector, and two more: ``n_iter``, the number of refits
-        that the star took (0 if it kept its first fit), and
+        that the star took (0 if it took none, and did not converge), and
         ``converged``.
 
     Raises
@@ -122,8 +122,9 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     A first fit that failed, ended at a bound or has a negative flux
     went astray. LPI then looks for the background where the fit began,
     as of a faint star there. If no refit is taken, the first fit is back
-    in the last correction, and stars have not converged whose flux this
-    changes: it may be far off.
+    in the last correction, and stars whose flux this changes have not
+    converged; but if the image has not half of its light, it stays out,
+    and the star where it began, with a ``flux_fit`` of 0.
 
     It does not diverge: whenever a flux changes by more than it did last
     time, or goes back by more than half of that, the steps of the star
@@ -178,6 +179,7 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         n_iter += new
     converged = taken & (np.abs(change) < tolerance)
     lost = astray & (n_iter == 0)
+    lost[lost] = _are_there(first[lost], result, photometry.psf_model)
     if lost.any():
         table[lost] = first[lost]
         result = corrector.run(image, table, error=error, mask=mask,
@@ -236,6 +238,25 @@ def _begun_again(table):
         new[f'{name}_fit'][astray] = table[f'{name}_init'][astray]
     new['flux_fit'][astray] = 0.0
     return new, astray
+
+
+def _are_there(table, result, psf_model):
+    """
+    Return which stars have at least half of their light in what is left.
+
+    That is the residual of a result without them, less the background.
+    Stars that are not finite are taken to be there: they have no light.
+    """
+    light = np.asarray(getattr(result.residual, 'value', result.residual)
+                       - getattr(result.background, 'value',
+                                 result.background))
+    light[~np.isfinite(light)] = 0.0
+    there = np.ones(len(table), dtype=bool)
+    for i in range(len(table)):
+        star = _stars_of(psf_model, table[i:i + 1], light.shape, None)
+        star = getattr(star, 'value', star)
+        there[i] = not np.vdot(star, light) < 0.5 * np.vdot(star, star)
+    return there
 
 
 def _with_groups(chosen, table):

@@ -65,8 +65,9 @@ class LPIImputer:
     clear_mask : bool, optional
         Whether filled pixels are no longer masked in the image that
         comes out, if it has a mask; those that could not be predicted
-        still are. By default the mask stays: it says which pixels were
-        measured.
+        still are. By default the mask of the image stays: it says which
+        pixels were measured. NaN, and pixels of another ``mask``, are
+        not put into it.
 
     n_threads : int, optional
         The number of threads. The results are the same, bit for bit,
