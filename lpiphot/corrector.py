@@ -50,6 +50,10 @@ HIGH_PEAK, LOW_PEAK = 27.0, 3.5
 # Fewer sources than this outside the image are no reason to warn
 N_OUTSIDE = 10
 
+# If so many sources and this part of all those of so many errors have another
+# flux, by this factor, then the table is hardly that of the image
+N_OTHER, OTHER_SHARE, BRIGHT, OTHER = 5, 0.75, 10.0, 2.0
+
 
 class LPIBackgroundCorrector:
     """
@@ -478,6 +482,8 @@ class LPIBackgroundCorrector:
         values['dnt'][index[pairs]] |= flags.CLOSE_PAIR
         values['cflux'] = (call.sources.flux - values['fdb_res']
                            + values['fdb_pred'])
+        _warn_of_other_fluxes(call.sources.flux, values['cflux'],
+                              values['dcflux'])
         if self.positions:
             _add_positions(values, call.sources, rows)
         add_columns(call.table, values, call.image.unit, call.flux_unit,
@@ -745,6 +751,22 @@ def _warn_of_sources_outside(n_finite, n_inside, image_shape):
         msg = (f'{n_finite - n_inside} of the {n_finite} sources of phot are '
                f'outside the image of {image_shape} pixels. Of a cutout, '
                'positions are counted from its own first pixel.')
+        warnings.warn(msg, AstropyUserWarning)
+
+
+def _warn_of_other_fluxes(flux, cflux, dcflux):
+    """
+    Warn if most bright stars of the table are not so in the image.
+    """
+    # those of flux 0 were not measured: it is LPI that does
+    bright = (np.fmax(flux, cflux) > BRIGHT * dcflux) & (flux != 0)
+    other = bright & ~((cflux * OTHER > flux) & (cflux < flux * OTHER))
+    n_bright, n_other = np.count_nonzero(bright), np.count_nonzero(other)
+    if n_other >= max(N_OTHER, OTHER_SHARE * n_bright):
+        msg = (f'{n_other} of the {n_bright} sources of phot above '
+               f'{BRIGHT:g} sigma have fluxes in data that are less than a '
+               'half of those of phot, or more than twice. Is data the image '
+               'that was fitted, and are positions and unit those of the fit?')
         warnings.warn(msg, AstropyUserWarning)
 
 

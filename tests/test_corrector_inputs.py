@@ -582,6 +582,39 @@ class TestInputs:
                           match=r'of the \d+ sources of phot are outside'):
             make()(scene.data, phot, mask=scene.mask)
 
+    @pytest.mark.parametrize(('factors', 'warned'), [
+        ([1] * 6, False), ([1.6] * 6, False), ([0.6] * 6, False),
+        ([3] * 6, True), ([0.3] * 6, True), ([0] * 6, False),
+        ([3] * 4 + [1] * 2, False), ([3] * 5 + [1], True),
+        ([3] * 4, False), ([3] * 5, True)])
+    def test_other_fluxes(self, factors, warned):
+        """
+        Most bright stars have another flux: in another unit, say.
+        """
+        data = np.random.default_rng(2).normal(0, 1.7, (90, 110))
+        xy = np.array([(20, 30), (50, 30), (90, 30), (20, 65), (50, 65),
+                       (90, 65)])[:len(factors)]
+        for x, y in xy:
+            data += star_image(PSF, x, y, data.shape, 1000.0)
+        phot = QTable([*xy.T, 1000.0 * np.array(factors)],
+                      names=['x_fit', 'y_fit', 'flux_fit'])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            make()(data, phot)
+        assert [str(one.message).partition(' above')[0]
+                for one in caught] == warned * [
+            f'{factors.count(factors[0])} of the {len(factors)} sources of '
+            'phot']
+
+    def test_other_image(self, scene):
+        """
+        A catalogue whose sources are elsewhere.
+        """
+        phot = scene.phot.copy()
+        phot['x_fit'] = scene.data.shape[1] - phot['x_fit']
+        with pytest.warns(AstropyUserWarning, match='the image that was fit'):
+            make()(scene.data, phot, mask=scene.mask)
+
     def test_psf_model_is_a_copy(self, scene, table):
         """
         What happens to the model later changes nothing.

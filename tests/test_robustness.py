@@ -35,6 +35,7 @@ def fixture_data():
     return np.random.default_rng(3).normal(0, 1.7, SHAPE)
 
 
+@pytest.mark.filterwarnings('ignore:.*sources of phot above 10 sigma')
 def test_close_pair(data, phot):
     """
     Two fits of one star are told.

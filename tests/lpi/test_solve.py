@@ -192,9 +192,11 @@ class TestPrecision:
         assert all(np.isfinite(out[name][1]) for name in ADDED)
 
 
+@pytest.mark.filterwarnings('ignore:.*sources of phot above 10 sigma')
 class TestFlags:
     """
-    What the user must know of the pixels under and near a star.
+    What the user must know of the pixels under and near a star. There is
+    none in the image.
     """
 
     def data(self):
