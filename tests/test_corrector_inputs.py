@@ -601,10 +601,10 @@ class TestInputs:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
             make()(data, phot)
+        n_other, n_bright = factors.count(factors[0]), len(factors)
         assert [str(one.message).partition(' above')[0]
                 for one in caught] == warned * [
-            f'{factors.count(factors[0])} of the {len(factors)} sources of '
-            'phot']
+            f'{n_other} of the {n_bright} sources of phot']
 
     def test_other_image(self, scene):
         """

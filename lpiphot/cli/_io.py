@@ -440,7 +440,21 @@ def read_input(args):
         error = _as_std(error, own_unit=args.unit is None)
         if error.unit is None:
             error = error._replace(unit=image.unit)
-    return image, error, read_mask(args, image.values.shape)
+    mask = read_mask(args, image.values.shape)
+    _tell_of_unused(args, error=error, mask=mask)
+    return image, error, mask
+
+
+def _tell_of_unused(args, **planes):
+    """
+    Say if the file has errors or a mask, as CCDData writes them, but they
+    are not given.
+    """
+    with open_fits(split_spec(args.image)[0], 'image') as hdulist:
+        for name, ext in (('error', 'UNCERT'), ('mask', 'MASK')):
+            if planes[name] is None and ext in hdulist and not args.quiet:
+                say('note', f'the file has an extension {ext}, which is not '
+                    f'used: give --{name} {ext} to use it')
 
 
 def read_background(spec, image):

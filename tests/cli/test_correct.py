@@ -382,6 +382,26 @@ def test_catalog_in_place(correct, scene):
     assert_array_equal(again['cflux'], table['cflux'])
 
 
+@pytest.mark.parametrize(('options', 'unused'), [
+    ([], ['--error UNCERT', '--mask MASK']),
+    (['--mask', 'MASK'], ['--error UNCERT']),
+    (['--error-ext', 'UNCERT'], ['--mask MASK']),
+    (['--mask', 'MASK', '--error', 'UNCERT'], []), (['--quiet'], [])])
+def test_unused_planes(correct, scene, capsys, options, unused):
+    """
+    A mask and errors of CCDData that are not used are told of.
+    """
+    data, error, _ = scene
+    CCDData(data, unit='adu', mask=data < -4,
+            uncertainty=StdDevUncertainty(error)).write('ccd.fits')
+    correct[1] = 'ccd.fits'
+    assert main([*correct, *PSF, *options]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines()
+             if 'which is not used' in line]
+    assert [line.partition('give ')[2] for line in notes] == [
+        f'{option} to use it' for option in unused]
+
+
 def test_images(correct, scene):
     assert main([*correct, *PSF, '--images', 'images.fits']) == 0
     data, _, catalog = scene
