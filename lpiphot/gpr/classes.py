@@ -1,6 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
 Which kernels are best for classes of neighbourhoods, and their errors.
+
+One kernel for all pixels is a compromise: what keeps stars sharp adds noise
+to the sky. So pixels are sorted by what is seen of their neighbours: how many
+are lost, whether the others are a plain, a slope or a peak, and how much they
+differ. Each class has the kernel that filled its training pixels best, and
+how far off that was becomes the error of the pixels that it fills.
 """
 
 import numpy as np

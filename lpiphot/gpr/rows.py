@@ -1,6 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
 Training pixels -> what kernels make of them.
+
+To tell which of many kernels is best, all of them fill each training pixel,
+and what they give is compared with what was measured. What a kernel needs of
+the neighbours are their sums over orbits (`lpiphot.gpr.orbits`), so that all
+kernels and pixels together are one product of matrices.
 """
 
 import numpy as np
