@@ -31,8 +31,7 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
 
     Parameters
     ----------
-    image : (ny, nx) array_like, `~astropy.units.Quantity` or \
-            `~astropy.nddata.NDData`
+    image : (ny, nx) array_like, Quantity or `~astropy.nddata.NDData`
         The image to learn from, without holes: all values finite, none
         masked.
 
