@@ -247,14 +247,11 @@ def _are_there(table, result, psf_model):
     That is the residual of a result without them, less the background.
     Stars that are not finite are taken to be there: they have no light.
     """
-    light = np.asarray(getattr(result.residual, 'value', result.residual)
-                       - getattr(result.background, 'value',
-                                 result.background))
+    light = result.residual - result.background
     light[~np.isfinite(light)] = 0.0
     there = np.ones(len(table), dtype=bool)
     for i in range(len(table)):
         star = _stars_of(psf_model, table[i:i + 1], light.shape, None)
-        star = getattr(star, 'value', star)
         there[i] = not np.vdot(star, light) < 0.5 * np.vdot(star, star)
     return there
 

@@ -18,6 +18,7 @@ from lpiphot._psf_names import psf_names
 from lpiphot._tables import parameter_values
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.lpi.psf import PSF, Sources
+from lpiphot.lpi.scene import Thresholds
 
 __all__ = ['LPILocalBackground']
 
@@ -96,8 +97,7 @@ class LPILocalBackground(LocalBackground):
             msg = ('corrector must be an LPIBackgroundCorrector; got '
                    f'{type(corrector).__name__}')
             raise TypeError(msg)
-        for name in ('mask_threshold', 'min_mask_flux', 'residual_threshold',
-                     'gain'):
+        for name in (*Thresholds._fields, 'gain'):
             value = getattr(corrector, name)
             if isinstance(value, u.Quantity):
                 msg = (f'corrector must have a plain number as its {name}, as '

@@ -279,9 +279,10 @@ def test_beside_a_fit_that_ran_away(fit):
         assert table[name][1] == want
 
 
+@pytest.mark.parametrize('unit', [1, u.mJy])
 @pytest.mark.parametrize(('part', 'back'), [
     (0.8, True), (1.0, True), (1.8, True), (2.2, False)])
-def test_beside_a_lost_fit(monkeypatch, part, back):
+def test_beside_a_lost_fit(monkeypatch, part, back, unit):
     """
     A first fit is back at the end if half of its light is in the image, and
     a star has not converged whose flux this changes.
@@ -291,9 +292,13 @@ def test_beside_a_lost_fit(monkeypatch, part, back):
     data, first = beside(part * 2500, 96.4, 95.3, flux=2500.0)
     first.results['x_init'][1] = 96.4
     first.results['y_init'][1] = 95.3
+    if unit != 1:  # the image in another unit than the fluxes
+        data = (data << unit).to(u.Jy)
+        for name in ('flux_init', 'flux_fit', 'flux_err', 'local_bkg'):
+            first.results[name] = first.results[name] << unit
     table = lpi_photometry(data, first, corrector()).table
     assert_array_equal(table['n_iter'] > 0, [True, False])
-    assert table['flux_fit'][1] == (part * 2500 if back else 0.0)
+    assert table['flux_fit'][1] == (part * 2500 if back else 0.0) * unit
     assert_array_equal(table['converged'], [not back, False])
 
 
