@@ -20,8 +20,8 @@ cdef extern from *:
     enum: N_ROOM
     void fetch_window(const void *middle, long n_bytes, long row_bytes,
                       long reach) noexcept nogil
-    bint on_slope(const double *pixel, const unsigned char *bad,
-                  long n_x) noexcept nogil
+    bint among_others(const double *pixel, const unsigned char *bad,
+                      long n_x, double margin) noexcept nogil
     void weigh(double *values, double *weights, long n, double *norm,
                double *peak, double *scatter) noexcept nogil
     void add_sizes(const float *rows, long n_rows, long length,
@@ -142,8 +142,9 @@ def mark_spikes(const double[:, ::1] data, const unsigned char[:, ::1] bad,
                         continue
                     # most are, so that their eight neighbours need not
                     # be looked at
-                    if 0 < j < n_y - 1 and 0 < i < n_x - 1 and on_slope(
-                            &data[j, i], &bad[j, i], n_x):
+                    if 0 < j < n_y - 1 and 0 < i < n_x - 1 and among_others(
+                            &data[j, i], &bad[j, i], n_x,
+                            sharpness * (3 * noise)):
                         continue
                     n_near = 0
                     high = higher = -INFINITY

@@ -1,6 +1,6 @@
 /* Licensed under a 3-clause BSD style license - see LICENSE.rst
  *
- * The neighbours of one pixel: how they scatter, and whether they rise. */
+ * The neighbours of one pixel: how they scatter, and whether it stands out. */
 
 #include <math.h>
 
@@ -35,15 +35,20 @@ fetch_window(const void *middle, long n_bytes, long row_bytes, long reach)
 #endif
 }
 
-/* Tell pixels of rows of n_x that are above two of the four good pixels
- * beside them, and not above the other two: no spike is. */
+/* Tell pixels of rows of n_x that do not exceed three of the four good pixels
+ * beside them by some margin, nor fall so far below three: no spike is. */
 INLINE static int
-on_slope(const double *pixel, const unsigned char *bad, long n_x)
+among_others(const double *pixel, const unsigned char *bad, long n_x,
+             double margin)
 {
-    const double value = *pixel;
-    const int others = (pixel[-1] >= value) + (pixel[1] >= value)
-                       + (pixel[-n_x] >= value) + (pixel[n_x] >= value);
-    return others == 2 && !(bad[-1] || bad[1] || bad[-n_x] || bad[n_x]);
+    const double value = *pixel, left = pixel[-1], right = pixel[1],
+                 below = pixel[-n_x], above = pixel[n_x];
+    const int n_less = (value - left > margin) + (value - right > margin)
+                       + (value - below > margin) + (value - above > margin);
+    const int n_more = (left - value > margin) + (right - value > margin)
+                       + (below - value > margin) + (above - value > margin);
+    return n_less < 3 && n_more < 3
+           && !(bad[-1] || bad[1] || bad[-n_x] || bad[n_x]);
 }
 
 /* Find weighted moments of n values, one at least: norm, the sum of their
