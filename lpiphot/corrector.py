@@ -4,7 +4,6 @@ LPI correction of a finished PSF-photometry table.
 """
 
 import threading
-import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -12,9 +11,10 @@ from typing import NamedTuple
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
-from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
+from lpiphot._doubts import (compare_psfs, warn_of_low_peak,
+                             warn_of_other_fluxes, warn_of_sources_outside)
 from lpiphot._inputs import (ImageReader, as_choice, as_count, as_gain,
                              as_number, as_optional, as_plane, as_seed,
                              as_shape, as_shapes)
@@ -29,30 +29,13 @@ from lpiphot.depth import DepthMap, append_nodes, grid_nodes
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
 from lpiphot.lpi.neighbours import Groups, Neighbours
-from lpiphot.lpi.psf import (PSF, Sources, centre_pixels, close_pairs,
-                             psf_stamps)
-from lpiphot.lpi.scene import MIN_MASK_FLUX, Field, SharedScenes, Thresholds
+from lpiphot.lpi.psf import PSF, Sources, centre_pixels, close_pairs
+from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
 from lpiphot.lpi.solve import StarSolver
 from lpiphot.lpi.tiles import Region, group_stars
 from lpiphot.results import LPIResult, Prediction
 
 __all__ = ['LPIBackgroundCorrector']
-
-# Two PSFs are the same if they differ by less of the peak, as those do
-# whose FWHM differ by a twentieth
-MAX_APART = 0.1
-
-# A star of the default min_mask_flux rises to 27 times mask_threshold with
-# a FWHM of 4 pixels. With one of more than 11 it does to less than 3.5, and
-# hides so little that what is left of it spoils the prediction
-HIGH_PEAK, LOW_PEAK = 27.0, 3.5
-
-# Fewer sources than this outside the image are no reason to warn
-N_OUTSIDE = 10
-
-# If so many sources and this part of all those of so many errors have another
-# flux, by this factor, then the table is hardly that of the image
-N_OTHER, OTHER_SHARE, BRIGHT, OTHER = 5, 0.75, 10.0, 2.0
 
 
 class LPIBackgroundCorrector:
@@ -216,7 +199,7 @@ class LPIBackgroundCorrector:
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
         if self.min_mask_flux is None:
-            _warn_of_low_peak(psf, self.stamp_shape)
+            warn_of_low_peak(psf, self.stamp_shape)
 
     def __repr__(self):
         names = ('stamp_shape', 'window_shape', 'mask_threshold',
@@ -395,10 +378,10 @@ class LPIBackgroundCorrector:
         valid[finite] = np.all((centres >= 0) & (centres < image.shape),
                                axis=1)
 
-        _warn_of_sources_outside(np.count_nonzero(finite),
-                                 np.count_nonzero(valid), image.shape)
+        warn_of_sources_outside(np.count_nonzero(finite),
+                                np.count_nonzero(valid), image.shape)
         if fitted is not None and valid.any():
-            _compare_psfs(psf, PSF(fitted), sources.take(
+            compare_psfs(psf, PSF(fitted), sources.take(
                 np.flatnonzero(valid)[:1]), self.stamp_shape)
         if templates is not None:
             psf, numbers = _with_templates(psf, table, templates)
@@ -482,8 +465,8 @@ class LPIBackgroundCorrector:
         values['dnt'][index[pairs]] |= flags.CLOSE_PAIR
         values['cflux'] = (call.sources.flux - values['fdb_res']
                            + values['fdb_pred'])
-        _warn_of_other_fluxes(call.sources.flux, values['cflux'],
-                              values['dcflux'])
+        warn_of_other_fluxes(call.sources.flux, values['cflux'],
+                             values['dcflux'])
         if self.positions:
             _add_positions(values, call.sources, rows)
         add_columns(call.table, values, call.image.unit, call.flux_unit,
@@ -725,63 +708,6 @@ def _by_row(table, templates):
         raise TypeError(msg)
     return dict(zip(rows_of(table, templates, 'templates'),
                     templates.values(), strict=True))
-
-
-def _compare_psfs(psf, fitted, source, stamp_shape):
-    """
-    Warn if the PSF is not the one that was fitted.
-    """
-    if source.extra:
-        return  # each star has its own
-    one, other = (psf_stamps(some, source, stamp_shape)
-                  for some in (psf, fitted))
-    apart = np.max(np.abs(one - other)) / np.max(np.abs(other))
-    if apart > MAX_APART:
-        msg = ('psf_model is not the PSF that phot was fitted with: they are '
-               f'apart by {apart:.0%} of its peak. cflux is right only with '
-               'the model that was fitted.')
-        warnings.warn(msg, AstropyUserWarning)
-
-
-def _warn_of_sources_outside(n_finite, n_inside, image_shape):
-    """
-    Warn if most sources are outside the image.
-    """
-    if n_finite - n_inside > max(n_inside, N_OUTSIDE):
-        msg = (f'{n_finite - n_inside} of the {n_finite} sources of phot are '
-               f'outside the image of {image_shape} pixels. Of a cutout, '
-               'positions are counted from its own first pixel.')
-        warnings.warn(msg, AstropyUserWarning)
-
-
-def _warn_of_other_fluxes(flux, cflux, dcflux):
-    """
-    Warn if most bright stars of the table are not so in the image.
-    """
-    # those of flux 0 were not measured: it is LPI that does
-    bright = (np.fmax(flux, cflux) > BRIGHT * dcflux) & (flux != 0)
-    other = bright & ~((cflux * OTHER > flux) & (cflux < flux * OTHER))
-    n_bright, n_other = np.count_nonzero(bright), np.count_nonzero(other)
-    if n_other >= max(N_OTHER, OTHER_SHARE * n_bright):
-        msg = (f'{n_other} of the {n_bright} sources of phot above '
-               f'{BRIGHT:g} sigma have fluxes in data that are less than a '
-               'half of those of phot, or more than twice. Is data the image '
-               'that was fitted, and are positions and unit those of the fit?')
-        warnings.warn(msg, AstropyUserWarning)
-
-
-def _warn_of_low_peak(psf, stamp_shape):
-    """
-    Warn if faint stars would hide too few of the pixels they have.
-    """
-    one = Sources(np.zeros(1), np.zeros(1), np.ones(1), {})
-    peak = np.max(np.abs(psf_stamps(psf, one, stamp_shape)))
-    if 0 < peak < LOW_PEAK / MIN_MASK_FLUX:
-        msg = (f'psf_model has a peak of only {peak:.2g} for a flux of 1: it '
-               'is wide, or not normalized. Faint stars hide too few pixels, '
-               'and their dcflux may be too small. Give min_mask_flux, about '
-               f'{HIGH_PEAK / peak:.2g} times mask_threshold')
-        warnings.warn(msg, AstropyUserWarning)
 
 
 def _float_name(dtype):
