@@ -153,7 +153,7 @@ def summarize(numbers, methods):
     print('\nRatios of lpiphot: bright pixels to the astrofix kernel, to the '
           'best peer; all pixels to\nthe best peer. * more than 1.02 times '
           'the astrofix kernel, + more than 1.15 times the best,\nc not the '
-          f'best on clusters. In brackets: bright pixels.\n{"":27s} '
+          f'best on clusters. In brackets: bright pixels.\n{"":31s} '
           + ' '.join(f'{head:>7s}' for head in heads))
     everything = []
     peers = ['lpiphot', *methods]
@@ -170,10 +170,10 @@ def summarize(numbers, methods):
             and max(ratios[2:4]) > 1 else '')
         cells = ' '.join(f'{value:7.2f}' if np.isfinite(value)
                          else f'{"-":>7s}' for value in [*ratios, z_all])
-        print(f'{name:>11s} {kind:15s} {cells} ({n_bright}) {marks}')
+        print(f'{name:>15s} {kind:15s} {cells} ({n_bright}) {marks}')
         everything.append(ratios)
     means = np.exp(np.nanmean(np.log(everything), axis=0))
-    print(f'{"geometric mean":27s} '
+    print(f'{"geometric mean":31s} '
           + ' '.join(f'{value:7.2f}' for value in means), flush=True)
 
 

@@ -23,7 +23,11 @@ REAL = {
     'horsehead': ('HorseHead.fits.gz', np.s_[300:700, 200:600]),
     'm13': ('M13_blue_0001.fits.gz', np.s_[300:700, 300:700]),
     'hsc': ('hsc_cosmos_35.npz', np.s_[2]),
+    'plate': ('HorseHead.fits.gz', np.s_[:, :]),
 }
+# Images that are bright in themselves: what stands out of this many parts
+# in y and x counts as bright
+N_PARTS = {'plate': 4}
 MASKS = ('single 0.5 %', 'single 2 %', 'tracks', 'blobs', 'column',
          'corners')
 # Tracks and discs that do not seek bright pixels
@@ -47,7 +51,7 @@ class Image(NamedTuple):
 
     bright : 2-D bool `~numpy.ndarray`
         The pixels more than 10 median absolute deviations above the
-        median.
+        median, of the image or of a part of it.
     """
 
     data: np.ndarray
@@ -85,14 +89,24 @@ def sky_noise(data):
     return 1.4826 * np.median(np.abs(difference[faint]))
 
 
-def _as_image(data, truth=None, noise=None, gain=None):
+def _above_parts(data, n_parts):
+    bright = np.empty(data.shape, dtype=bool)
+    rows, columns = (np.array_split(np.arange(size), n_parts)
+                     for size in data.shape)
+    for part in (np.ix_(y, x) for y in rows for x in columns):
+        level = np.median(data[part])
+        spread = np.median(np.abs(data[part] - level))
+        bright[part] = data[part] > level + 10 * spread
+    return bright
+
+
+def _as_image(data, truth=None, noise=None, gain=None, n_parts=1):
     level = np.median(data)
     if noise is None:
         noise = np.full(data.shape, sky_noise(data))
         if gain is not None:
             noise = np.sqrt(noise ** 2 + np.maximum(data - level, 0) / gain)
-    bright = data > level + 10 * np.median(np.abs(data - level))
-    return Image(data, truth, noise, bright)
+    return Image(data, truth, noise, _above_parts(data, n_parts))
 
 
 def load_real(name, folder):
@@ -121,7 +135,8 @@ def load_real(name, folder):
     gain = None
     if 'FLUXCONV' in header:  # IRAC: electrons per MJy/sr
         gain = header['GAIN'] * header['EXPTIME'] / header['FLUXCONV']
-    return _as_image(data[part].astype(float), gain=gain)
+    return _as_image(data[part].astype(float), gain=gain,
+                     n_parts=N_PARTS.get(name, 1))
 
 
 def _with_noise(truth, rng):
@@ -179,6 +194,21 @@ def make_galaxies(*, shape=(300, 320), n_galaxies=40, seed=6):
     return _with_noise(gaussian_filter(truth, 1.1), rng)
 
 
+def make_stars_on_galaxy(*, shape=(500, 500), n_stars=600, seed=9):
+    """
+    Make a spiral that is brighter than most stars on it. Only the stars
+    count as bright.
+    """
+    rng = np.random.default_rng(seed)
+    y, x = np.indices(shape) - np.array(shape).reshape(2, 1, 1) / 2
+    radius = np.hypot(y / 0.7, x)
+    galaxy = 6000 * np.exp(-radius / 90) * (
+        1 + 0.2 * np.cos(3 * np.arctan2(y, x) + radius / 25))
+    stars = make_stars(2.5, shape=shape, n_stars=n_stars, seed=4).truth
+    image = _with_noise(galaxy + stars, rng)
+    return image._replace(bright=stars - STAR_SKY > 10 * image.noise)
+
+
 def make_images(folder, which=None):
     """
     Return all images by name, the real ones first.
@@ -201,7 +231,8 @@ def make_images(folder, which=None):
               for name in REAL}
     makers |= {f'stars {fwhm}': lambda fwhm=fwhm: make_stars(fwhm)
                for fwhm in FWHMS}
-    makers |= {'arc': make_arc, 'galaxies': make_galaxies}
+    makers |= {'arc': make_arc, 'galaxies': make_galaxies,
+               'stars on galaxy': make_stars_on_galaxy}
     images = {}
     for name, make in makers.items():
         if which and name not in which:

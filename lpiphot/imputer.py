@@ -108,10 +108,12 @@ class GPRImputer:
 
     training_mad, training_clip : float, optional
         Bright pixels are those ``training_mad`` median absolute
-        deviations above the median. With ``method='single'`` training
-        uses these, as far as they are below the maximum of the image
-        over ``training_clip`` (section 4.1); if there are few of them,
-        also brighter ones, then fainter ones, at last any.
+        deviations above the median, of the image or of the part of it,
+        some 100 pixels wide, that they are in. With
+        ``method='single'`` training uses those of the image, as far as
+        they are below its maximum over ``training_clip`` (section 4.1);
+        if there are few of them, also brighter ones, then fainter ones,
+        at last any.
 
     max_training : int, optional
         The largest number of training pixels. More change the objective
@@ -187,7 +189,7 @@ class GPRImputer:
     def __init__(self, *, kernel=None, width=9,
                  amplitude=None, length_scale=None, angle=None, stretch=None,
                  period=PERIOD, noise=None, method=None, training_mad=10.0,
-                 training_clip=5.0, max_training=8000, clear_mask=False,
+                 training_clip=5.0, max_training=6000, clear_mask=False,
                  n_threads=1, progress_bar=False, rng=None):
         self.kernel = as_choice('kernel', kernel, (None, *KERNELS))
         self.width = as_count('width', width, 3)

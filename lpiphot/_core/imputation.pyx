@@ -28,7 +28,7 @@ cdef extern from *:
                    long n_terms, const float *weights, long n_kernels,
                    double *total) noexcept nogil
     long find_above(const double *values, long n_values, double threshold,
-                    long long *places, long n_places) noexcept nogil
+                    long start, long long *places) noexcept nogil
 
 
 # Patterns of bad neighbours whose weights are remembered, a power of 2
@@ -351,17 +351,25 @@ def mean_sizes(const float[:, ::1] rows, const float[:, :, ::1] weights,
             means[i] /= n
 
 
-def places_above(const double[::1] values, double threshold,
-                 long long[::1] places):
+def places_above(const double[:, ::1] values, const double[::1] thresholds,
+                 long part, long long[::1] places):
     """
-    Find the values above a threshold, as many as there are places.
+    Find the values above the threshold of their part.
 
-    Return their number.
+    Parts are ``part`` columns wide; the last one has all that are left.
+    There must be a place for each value. Return how many were found.
     """
-    cdef long found
+    cdef Py_ssize_t n_y = values.shape[0], n_x = values.shape[1], j, k
+    cdef Py_ssize_t n_parts = thresholds.shape[0], first, last
+    cdef long found = 0
     with nogil:
-        found = find_above(&values[0], values.shape[0], threshold,
-                           &places[0], places.shape[0])
+        for j in range(n_y):
+            for k in range(n_parts):
+                first = k * part
+                last = n_x if k == n_parts - 1 else first + part
+                found += find_above(&values[j, first], last - first,
+                                    thresholds[k], j * n_x + first,
+                                    &places[0] + found)
     return found
 
 

@@ -80,13 +80,13 @@ add_sizes(const float *rows, long n_rows, long length, long n_terms,
 }
 
 /* Pixels that are compared before it is asked whether any is bright */
-#define N_COMPARED 64
+#define N_COMPARED 32
 
-/* Write the places of values above a threshold, n_places at most; return
- * their number. */
+/* Write the places of values above a threshold, counted from `start`;
+ * return their number. */
 SIMD static long
 find_above(const double *restrict values, long n_values, double threshold,
-           long long *restrict places, long n_places)
+           long start, long long *restrict places)
 {
     long found = 0;
     for (long k = 0; k < n_values; k += N_COMPARED) {
@@ -99,9 +99,9 @@ find_above(const double *restrict values, long n_values, double threshold,
         else
             any = 1;
         if (any)
-            for (long i = 0; i < n && found < n_places; i++)
+            for (long i = 0; i < n; i++)
                 if (some[i] > threshold)
-                    places[found++] = k + i;
+                    places[found++] = start + k + i;
     }
     return found;
 }

@@ -113,12 +113,11 @@ def _make_steps(contrast, rows, mine, kernels):
     while (n_steps < MAX_STEPS
            and KEPT ** n_steps * contrast.size >= MIN_PIXELS):
         n_steps += 1
-    order = np.argsort(contrast)
-    ranked = contrast[order]
     parts = (1 - KEPT ** np.arange(n_steps)) * contrast.size
     # equal contrasts are in the same step
-    firsts = np.unique(np.searchsorted(ranked, ranked[parts.astype(int)]))
-    members = [np.sort(these) for these in np.split(order, firsts[1:])]
+    lowest = np.unique(np.sort(contrast)[parts.astype(int)])
+    step = np.searchsorted(lowest[1:], contrast, side='right')
+    members = [np.flatnonzero(step == n) for n in range(lowest.size)]
     cost = np.array([rows.cost(mine[these]) * found.penalty
                      for these in members])
     table = []
@@ -128,7 +127,7 @@ def _make_steps(contrast, rows, mine, kernels):
         residuals[these], variance[these] = rows.take(mine[these], best)
         of_kernel[these] = found.variance[best]
         place = kernels.setdefault(found.kernels[best], len(kernels))
-        table.append((float(ranked[firsts[number]]), place,
+        table.append((float(lowest[number]), place,
                       float(found.variance[best])))
     left = Residuals(contrast, rows.values[mine] + residuals,
                      np.abs(residuals) / np.sqrt(variance), rows.share[mine])

@@ -14,8 +14,9 @@ from lpiphot.gpr.errors import Residuals, error_nodes, height_nodes
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.mending import mend_all
 from lpiphot.gpr.model import Model, Steps, describe
-from lpiphot.gpr.pixels import (MIN_PIXELS, any_windows, class_candidates,
-                                count, single_pixels, whole_windows)
+from lpiphot.gpr.pixels import (MIN_PIXELS, Candidates, any_windows,
+                                class_candidates, count, single_pixels,
+                                whole_windows)
 from lpiphot.gpr.rows import rows_of
 from lpiphot.gpr.training import Grid, Search, grid, penalty, symmetry_of
 
@@ -48,8 +49,9 @@ class Settings(NamedTuple):
 
     training_mad, training_clip : float
         Bright pixels are those more than ``training_mad`` median
-        absolute deviations above the median; those of a single kernel
-        also lie below the maximum over ``training_clip``.
+        absolute deviations above the median, of the image or of their
+        part of it; those of a single kernel also lie below the maximum
+        over ``training_clip``.
 
     max_training : int
         The largest number of training pixels.
@@ -91,8 +93,9 @@ def learn(planes, settings, *, training=None, seed=0):
     if training is None:
         candidates = [class_candidates(plane, share, rng) for plane in planes]
     else:
-        candidates = [[(np.flatnonzero(chosen), share.max_training)]
-                      for chosen in training]
+        candidates = [
+            Candidates([(np.flatnonzero(chosen), share.max_training)])
+            for chosen in training]
     pixels = [whole_windows(plane, some, settings.search, rng)
               for plane, some in zip(planes, candidates, strict=True)]
     hurt = any(plane.bad.any() for plane in planes)

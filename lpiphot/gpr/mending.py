@@ -30,9 +30,8 @@ def mend_all(planes, candidates, pixels, search, rng, stack):
     planes : list of `~lpiphot.gpr.sample.Plane`
         The images.
 
-    candidates : list of list of tuple
-        Those of each image, as `~lpiphot.gpr.pixels.whole_windows` takes
-        them.
+    candidates : list of `~lpiphot.gpr.pixels.Candidates`
+        Those of each image.
 
     pixels : list of `~lpiphot.gpr.pixels.TrainingPixels`
         The training pixels that there are, from which the kernel is that
@@ -56,13 +55,14 @@ def mend_all(planes, candidates, pixels, search, rng, stack):
     mended = []
     for plane, some in zip(planes, candidates, strict=True):
         chosen = []
-        for index, n_pixels in some:
+        for index, n_pixels in some.groups:
             index = rng.permutation(index)[:N_TRIED * n_pixels]
             index = index[_clean_enough(plane, index, search.width)]
             chosen.append((index[:n_pixels], n_pixels))
         index = np.concatenate([index for index, _ in chosen])
         stack.enter_context(_mended(plane, index, kernel, search.width))
-        mended.append(whole_windows(plane, chosen, search, rng))
+        mended.append(whole_windows(plane, some._replace(groups=chosen),
+                                    search, rng))
     if count(mended) >= max(count(pixels), MIN_PIXELS):
         return mended
     stack.close()

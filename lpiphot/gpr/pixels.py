@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from lpiphot.gpr.orbits import sum_orbits
-from lpiphot.gpr.sample import Plane, bright_pixels, random_pixels
+from lpiphot.gpr.sample import (Limits, Plane, bright_pixels, pixels_above,
+                                random_pixels)
 from lpiphot.gpr.training import symmetry_of
 from lpiphot.gpr.window import Moments, moments
 
-__all__ = ['MIN_PIXELS', 'N_TRIED', 'TrainingPixels', 'any_windows',
-           'class_candidates', 'count', 'single_pixels', 'whole_windows']
+__all__ = ['MIN_PIXELS', 'N_TRIED', 'Candidates', 'TrainingPixels',
+           'any_windows', 'class_candidates', 'count', 'single_pixels',
+           'whole_windows']
 
 # So many make a step of a class, or are bright enough for a single kernel
 MIN_PIXELS = 120
@@ -35,6 +37,24 @@ N_HURT = 500
 # Neighbours that scatter less, in units of the noise, are constant but for
 # rounding
 MIN_SCATTER = 1e-6
+
+
+class Candidates(NamedTuple):
+    """
+    Pixels of an image to draw training pixels from.
+
+    Attributes
+    ----------
+    groups : list of tuple
+        Flat indices of pixels, and how many of them are wanted. Those of
+        the last group are from the whole image.
+
+    limits : `~lpiphot.gpr.sample.Limits` or `None`
+        Which pixels the other groups have; `None` if there are none.
+    """
+
+    groups: list
+    limits: Limits = None
 
 
 class TrainingPixels(NamedTuple):
@@ -106,16 +126,19 @@ def _varied(scatter):
     return varied if varied.any() else ~varied
 
 
-def _fair_share(values, drawn):
+def _fair_share(plane, y, x, limits, drawn):
     """
     Return weights by which bright pixels, and others ``drawn`` from the
     whole image, are a fair sample.
     """
-    share = np.ones(len(values))
-    if not drawn.all():
-        bright = values >= values[~drawn].min()
-        # of a few bright ones perhaps none was drawn
-        share[bright] = max(np.count_nonzero(bright & drawn), 1) / bright.sum()
+    share = np.ones(len(y))
+    if limits is not None:
+        kinds = limits.kinds(plane, y, x)
+        for kind in (1, 2):
+            mine = kinds == kind
+            # of a few bright ones perhaps none was drawn
+            n_drawn = max(np.count_nonzero(mine & drawn), 1)
+            share[mine] = n_drawn / max(np.count_nonzero(mine), 1)
     return share
 
 
@@ -150,8 +173,8 @@ def whole_windows(plane, candidates, search, rng):
     plane : `~lpiphot.gpr.sample.Plane`
         The image.
 
-    candidates : list of tuple
-        Flat indices of pixels, and how many of them are wanted.
+    candidates : `Candidates`
+        The pixels to draw from.
 
     search : `~lpiphot.gpr.training.Search`
         The kernels that are trained, for window and symmetry.
@@ -165,10 +188,11 @@ def whole_windows(plane, candidates, search, rng):
         The pixels.
     """
     parts = []
-    for index, n_pixels in candidates:
+    for index, n_pixels in candidates.groups:
         if index.size > N_TRIED * n_pixels:
             index = index[rng.integers(index.size, size=N_TRIED * n_pixels)]
-        index = rng.permutation(index)
+        else:
+            index = rng.permutation(index)
         found = [_look_at(plane, index[:n_pixels], search)]
         n_found = len(found[0][0])
         if n_found < n_pixels:  # so many more, by the share that was good
@@ -178,11 +202,10 @@ def whole_windows(plane, candidates, search, rng):
         parts.append([np.concatenate(part)[:n_pixels]
                       for part in zip(*found, strict=True)])
     groups = [(len(part[0]), n_pixels) for part, (_, n_pixels)
-              in zip(parts, candidates, strict=True)]
+              in zip(parts, candidates.groups, strict=True)]
     y, x, found, sums = (np.concatenate(part)
                          for part in zip(*parts, strict=True))
-    # the last group is drawn from the whole image
-    share = _fair_share(plane.data[y, x],
+    share = _fair_share(plane, y, x, candidates.limits,
                         np.arange(y.size) >= y.size - groups[-1][0])
     return TrainingPixels(plane, y, x, Moments(*found.T), sums, groups, share)
 
@@ -196,8 +219,8 @@ def any_windows(plane, candidates, width, rng):
     plane : `~lpiphot.gpr.sample.Plane`
         The image.
 
-    candidates : list of tuple
-        As for `whole_windows`.
+    candidates : `Candidates`
+        The pixels to draw from.
 
     width : int
         The width of the window in pixels.
@@ -210,8 +233,9 @@ def any_windows(plane, candidates, width, rng):
     pixels : `TrainingPixels`
         The pixels, without sums.
     """
-    index = np.concatenate([index for index, _ in candidates])
-    drawn = np.arange(index.size) >= index.size - len(candidates[-1][0])
+    groups = candidates.groups
+    index = np.concatenate([index for index, _ in groups])
+    drawn = np.arange(index.size) >= index.size - len(groups[-1][0])
     chosen = rng.permutation(np.flatnonzero(~plane.bad.ravel()[index]))
     chosen = chosen[:N_HURT]
     chosen = chosen[np.argsort(index[chosen])]
@@ -221,7 +245,7 @@ def any_windows(plane, candidates, width, rng):
     some = found[2] < 1
     some &= _varied(np.where(some, found[0], 0))
     y, x = y[some], x[some]
-    share = _fair_share(plane.data[y, x], drawn[chosen][some])
+    share = _fair_share(plane, y, x, candidates.limits, drawn[chosen][some])
     return TrainingPixels(plane, y, x, Moments(*found[:, some]), None, None,
                           share)
 
@@ -243,14 +267,19 @@ def class_candidates(plane, settings, rng):
 
     Returns
     -------
-    candidates : list of tuple
-        As `whole_windows` takes them.
+    candidates : `Candidates`
+        Pixels that stand out of their part of the image, as stars do; up
+        to as many that do not, but are bright, as on a galaxy or a nebula;
+        any.
     """
     n_bright = int(BRIGHT_SHARE * settings.max_training)
     n_others = settings.max_training - n_bright
-    return [(bright_pixels(plane, settings.training_mad * plane.spread,
-                           N_ENOUGH * n_bright), n_bright),
-            (random_pixels(plane, N_TRIED * n_others, rng), n_others)]
+    limits = Limits.of(plane, settings.training_mad)
+    local, wide = bright_pixels(plane, limits, N_ENOUGH * n_bright)
+    n_wide = min(n_bright // 2, wide.size)
+    groups = [(local, n_bright - n_wide), (wide, n_wide),
+              (random_pixels(plane, N_TRIED * n_others, rng), n_others)]
+    return Candidates([group for group in groups if group[1] > 0], limits)
 
 
 def single_pixels(plane, settings, rng):
@@ -279,10 +308,11 @@ def single_pixels(plane, settings, rng):
     top = (plane.data.max() + plane.level) / settings.training_clip
     for lowest, highest in ((threshold, top - plane.level),
                             (threshold, np.inf), (0.3 * threshold, np.inf)):
-        index = bright_pixels(plane, lowest, N_ENOUGH * n_pixels, highest)
-        found = whole_windows(plane, [(index, n_pixels)], settings.search,
-                              rng)
+        index = pixels_above(plane, lowest, N_ENOUGH * n_pixels, highest)
+        found = whole_windows(plane, Candidates([(index, n_pixels)]),
+                              settings.search, rng)
         if len(found.y) >= MIN_PIXELS:
             return found
     index = random_pixels(plane, N_TRIED * n_pixels, rng)
-    return whole_windows(plane, [(index, n_pixels)], settings.search, rng)
+    return whole_windows(plane, Candidates([(index, n_pixels)]),
+                         settings.search, rng)

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-Image -> training pixels, and the noise of the image.
+Image -> its noise, and where it is bright.
 """
 
 from typing import NamedTuple
@@ -11,16 +11,20 @@ from lpiphot._core.imputation import (mark_spikes, places_above,
                                       second_differences)
 from lpiphot._noise import robust_sigma
 
-__all__ = ['Plane', 'bright_pixels', 'good_values', 'noise_of',
-           'random_pixels']
+__all__ = ['Limits', 'Plane', 'bright_pixels', 'good_values', 'noise_of',
+           'pixels_above', 'random_pixels']
 
-# Pixels that training pixels are drawn from, first, and at most, if bright
-# ones are few; they are in bands of so many rows, as windows side by side
-# are read faster than windows far apart
-N_SCAN = 2 ** 19, 2 ** 22
+# Pixels that training pixels are drawn from, first, then, and at most, if
+# bright ones are few; they are in bands of so many rows, as windows side by
+# side are read faster than windows far apart
+N_SCAN = 2 ** 19, 2 ** 21, 2 ** 22
 BAND = 16
 # Pixels that are looked at to find levels
 N_LEVEL = 2 ** 15
+# The parts of an image that have levels of their own are so wide, some bands
+# high; of each so many rows and columns are looked at
+PART = 6 * BAND
+N_PART = 6
 
 # How far spikes stand out: from the window in units of the noise, from
 # their neighbours in units of the range of these, and the ratio of both
@@ -171,6 +175,100 @@ def good_values(data, bad):
     return values if values.size else data[~bad]
 
 
+class Limits(NamedTuple):
+    """
+    Above which value a pixel is bright.
+
+    Attributes
+    ----------
+    image : float
+        The value for the whole image, counted from its level.
+
+    parts : (n_y, n_x) `~numpy.ndarray`
+        The values for its parts, infinite where nothing is good. They are
+        ``PART`` pixels wide and high, the last ones as much larger as the
+        image needs.
+    """
+
+    image: float
+    parts: np.ndarray
+
+    @classmethod
+    def of(cls, plane, n_mad):
+        """
+        Find the limits of an image.
+
+        Parameters
+        ----------
+        plane : `Plane`
+            The image.
+
+        n_mad : float
+            The limits are so many median absolute deviations above the
+            medians. In parts these are not taken to be less than those of
+            noise.
+
+        Returns
+        -------
+        limits : `Limits`
+            The limits.
+        """
+        y, x = (_regular(size) for size in plane.data.shape)
+        place = np.ix_(y.ravel(), x.ravel())
+        values = np.where(plane.bad[place], np.nan, plane.data[place])
+        values = values.reshape(*y.shape, *x.shape).swapaxes(1, 2)
+        values = values.reshape(len(y), len(x), -1)
+        level = _medians(values)
+        spread = _medians(np.abs(values - level[..., np.newaxis]))
+        spread = np.maximum(spread, plane.noise / 1.4826)
+        return cls(n_mad * plane.spread, np.where(
+            np.isnan(level), np.inf, level + n_mad * spread))
+
+    def kinds(self, plane, y, x):
+        """
+        Tell how bright pixels are.
+
+        Parameters
+        ----------
+        plane : `Plane`
+            The image.
+
+        y, x : (n,) `~numpy.ndarray` of int
+            The pixels.
+
+        Returns
+        -------
+        kinds : (n,) `~numpy.ndarray` of int
+            2 for those that are bright in their part, 1 for others that
+            are bright in the image, 0 for the rest.
+        """
+        part = tuple(np.minimum(axis // PART, size - 1) for axis, size
+                     in zip((y, x), self.parts.shape, strict=True))
+        value = plane.data[y, x]
+        return np.where(value > self.parts[part], 2, value > self.image)
+
+
+def _regular(size):
+    """
+    Return some rows, or columns, of each part of an image.
+    """
+    firsts = PART * np.arange(max(size // PART, 1))
+    lengths = np.diff(firsts, append=size)
+    steps = (np.arange(N_PART) + 0.5) / N_PART
+    return firsts[:, np.newaxis] + (lengths[:, np.newaxis] * steps).astype(int)
+
+
+def _medians(values):
+    """
+    Return medians along the last axis, of what is no NaN.
+    """
+    values = np.sort(values)  # NaN last; numpy.nanmedian takes far longer
+    last = np.count_nonzero(~np.isnan(values), axis=-1, keepdims=True) - 1
+    middle = [np.take_along_axis(values, np.maximum(place, 0), axis=-1)[..., 0]
+              for place in (last // 2, (last + 1) // 2)]
+    return (middle[0] + middle[1]) / 2
+
+
 def _bands(shape, n_scan):
     """
     Return first and last rows of bands, evenly spaced, for a number of
@@ -178,28 +276,88 @@ def _bands(shape, n_scan):
     """
     step = -(-shape[0] * shape[1] // n_scan)
     if shape[0] < step * BAND:
-        return [(0, shape[0])]
+        step = 1
     firsts = range(step // 2 * BAND, shape[0], step * BAND)
     return [(first, min(first + BAND, shape[0])) for first in firsts]
 
 
-def bright_pixels(plane, threshold, n_pixels, highest=np.inf):
+def _more_bands(shape):
     """
-    Return good pixels above a threshold.
+    Yield bands, and then others, each time for more pixels.
+    """
+    seen = set()
+    for n_scan in N_SCAN:
+        bands = set(_bands(shape, n_scan)) - seen
+        seen |= bands
+        yield sorted(bands)
+
+
+def _above(plane, thresholds, bands):
+    """
+    Return the flat indices of good pixels above the thresholds of parts.
+    """
+    n_x = plane.data.shape[1]
+    places = np.empty(BAND * n_x, dtype=np.int64)
+    found = [np.empty(0, dtype=np.int64)]
+    for first, last in bands:
+        mine = thresholds[min(first // PART, len(thresholds) - 1)]
+        n_found = places_above(plane.data[first:last], mine, PART, places)
+        found.append(places[:n_found] + first * n_x)
+    found = np.concatenate(found)
+    return found[~plane.bad.ravel()[found]]
+
+
+def bright_pixels(plane, limits, n_pixels):
+    """
+    Return good pixels that are bright.
 
     Parameters
     ----------
     plane : `Plane`
         The image.
 
-    threshold : float
-        The value, counted from the level, that they exceed.
+    limits : `Limits`
+        What is bright.
 
     n_pixels : int
         The number that is enough.
 
-    highest : float, optional
-        The value, counted from the level, that they do not reach.
+    Returns
+    -------
+    local, wide : (n,) `~numpy.ndarray` of int
+        Flat indices of pixels that are bright in their part of the image,
+        and of those that are so only in the whole image. Of a large image
+        some of the rows are searched, and more for the first if they are
+        few there.
+    """
+    local, wide = [], None
+    thresholds = np.minimum(limits.parts, limits.image)
+    for bands in _more_bands(plane.data.shape):
+        index = _above(plane, thresholds, bands)
+        near = limits.kinds(plane, *np.divmod(index, plane.data.shape[1])) == 2
+        local.append(index[near])
+        if wide is None:
+            wide, thresholds = index[~near], limits.parts
+        if sum(map(len, local)) >= n_pixels:
+            break
+    return np.sort(np.concatenate(local)), wide
+
+
+def pixels_above(plane, lowest, n_pixels, highest=np.inf):
+    """
+    Return good pixels between two limits.
+
+    Parameters
+    ----------
+    plane : `Plane`
+        The image.
+
+    lowest, highest : float
+        The values, counted from the level, that they exceed, and that they
+        do not reach.
+
+    n_pixels : int
+        The number that is enough.
 
     Returns
     -------
@@ -207,23 +365,13 @@ def bright_pixels(plane, threshold, n_pixels, highest=np.inf):
         Flat indices. Of a large image only some of the rows are
         searched, more of them if pixels are few there.
     """
-    n_y, n_x = plane.data.shape
-    found = {}
-    for n_scan in N_SCAN:
-        bands = _bands((n_y, n_x), n_scan)
-        places = np.empty(max(last - first for first, last in bands) * n_x,
-                          dtype=np.int64)
-        for first, last in bands:
-            if first in found:
-                continue
-            values = plane.data[first:last].ravel()
-            index = places[:places_above(values, threshold, places)]
-            index = index[values[index] < highest] + first * n_x
-            found[first] = index[~plane.bad.ravel()[index]]
-        if (bands == [(0, n_y)]
-                or sum(map(len, found.values())) >= n_pixels):
+    found = []
+    for bands in _more_bands(plane.data.shape):
+        index = _above(plane, np.full((1, 1), lowest), bands)
+        found.append(index[plane.data.ravel()[index] < highest])
+        if sum(map(len, found)) >= n_pixels:
             break
-    return np.concatenate([found[first] for first in sorted(found)])
+    return np.sort(np.concatenate(found))
 
 
 def random_pixels(plane, n_pixels, rng):
@@ -252,7 +400,7 @@ def random_pixels(plane, n_pixels, rng):
     firsts, lasts = np.array(_bands(plane.data.shape, N_SCAN[0])).T * n_x
     ends = np.cumsum(lasts - firsts)
     index = rng.integers(ends[-1], size=n_pixels)
-    band = np.searchsorted(ends, index, side='right')
+    band = index // ends[0]  # they are all as large, but the last
     return index + (lasts - ends)[band]
 
 

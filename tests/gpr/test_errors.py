@@ -5,13 +5,14 @@ Errors of filled pixels, from residuals of training pixels.
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.ndimage import gaussian_filter
 
 from lpiphot.gpr.errors import MIN_NODE, Residuals, error_nodes, height_nodes
 from lpiphot.gpr.learn import Settings
 from lpiphot.gpr.model import Steps
 from lpiphot.gpr.pixels import class_candidates, whole_windows
 from lpiphot.gpr.rows import LostRows
-from lpiphot.gpr.sample import Plane
+from lpiphot.gpr.sample import PART, Plane
 from lpiphot.gpr.training import Bounds, Search, grid
 
 # sigma of a median absolute value of n: 1.17 / sqrt(n) of it; of the some
@@ -108,6 +109,40 @@ def test_fair_shares(n_bright):
         # of 1700 random pixels
         sigma = np.sqrt(n_bright / data.size / 1700)
         assert abs(got - n_bright / data.size) <= 4 * sigma
+
+
+def test_stars_on_a_galaxy():
+    """
+    Of a galaxy whose pixels are all bright, the few of stars are training
+    pixels, and both have their share of the image.
+    """
+    rng = np.random.default_rng(5)
+    data = rng.normal(size=(3 * PART, 3 * PART))
+    data[:, :PART] += 400
+    light = np.zeros(data.shape)
+    light[6:-6:60, 6:-6:60] = 5000
+    light = gaussian_filter(light, 1.2)
+    stars = light > 20
+    data += light
+    plane = Plane.of(data, np.zeros(data.shape, dtype=bool))
+    search = Search('squared_exponential', 9, None,
+                    Bounds((1.0, 5000.0), (0.5, 9.0)))
+    settings = Settings(search, True, 10, np.inf, 6000)
+    candidates = class_candidates(plane, settings, rng)
+    pixels = whole_windows(plane, candidates, search, rng)
+    is_star = stars[pixels.y, pixels.x]
+    # all whose windows are inside
+    assert is_star.sum() >= 0.9 * stars.sum()
+    assert stars[:, :PART].mean() < 0.02
+    assert is_star[pixels.x < PART].mean() > 0.1
+    kinds = candidates.limits.kinds(plane, *np.indices(data.shape))
+    mine = kinds[pixels.y, pixels.x]
+    n_drawn = pixels.groups[-1][0]
+    for kind in (1, 2):
+        share = np.mean(kinds == kind)
+        got = pixels.share[mine == kind].sum() / pixels.share.sum()
+        assert np.mean(mine == kind) > 1.3 * share
+        assert abs(got - share) <= 4 * np.sqrt(share / n_drawn)
 
 
 @pytest.mark.parametrize(('last', 'slope'), [

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.ndimage import gaussian_filter
 
 from lpiphot.gpr.patterns import patterns
-from lpiphot.gpr.pixels import count, whole_windows
+from lpiphot.gpr.pixels import Candidates, count, whole_windows
 from lpiphot.gpr.rows import LostRows, spread
 from lpiphot.gpr.sample import Plane
 from lpiphot.gpr.training import Bounds, Search, grid
@@ -33,8 +33,8 @@ def test_lost_rows(n_images):
               for _ in range(n_images)]
     search = Search('squared_exponential', WIDTH, None,
                     Bounds((1.0, 5000.0), (0.5, 9.0)))
-    pixels = [whole_windows(plane, [(np.arange(none.size), 60)], search, rng)
-              for plane in planes]
+    pixels = [whole_windows(plane, Candidates([(np.arange(none.size), 60)]),
+                            search, rng) for plane in planes]
     n_all = count(pixels)
     assert n_all > 50 * n_images
     pixels = [some._replace(groups=[(len(some.y), len(some.y))])
@@ -93,8 +93,9 @@ def test_scarce_pixels():
     search = Search('squared_exponential', WIDTH, None,
                     Bounds((1.0, 5000.0), (0.5, 9.0)))
     found = grid(search, (2.0,), ((1.5, 1.5),), 'all')
-    pixels = [whole_windows(plane, [(10 + np.arange(n) + 40 * 12, 60),
-                                    (8 + np.arange(4 * n) + 40 * 20, 60)],
+    pixels = [whole_windows(plane, Candidates(
+        [(10 + np.arange(n) + 40 * 12, 60),
+         (8 + np.arange(4 * n) + 40 * 20, 60)]),
                             search, np.random.default_rng(1))
               for n in (6, 3)]
     assert [some.groups for some in pixels] == [
