@@ -13,10 +13,9 @@ __all__ = ['best_of', 'choices', 'every_other', 'single_kernel']
 
 # Kernels to choose from
 AMPLITUDES = tuple(np.geomspace(0.1, 1000.0, 13).tolist())
-LENGTH_SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.35, 1.6, 2.0, 2.5, 3.2,
-                 4.0, 5.5, 7.5)
+LENGTH_SCALES = (0.5, 0.7, 0.8, 1.0, 1.35, 1.6, 2.0, 2.5, 3.2, 4.0, 5.5, 7.5)
 # Those of another kernel: with less all kernels are much the same
-OTHER_AMPLITUDES, OTHER_SCALES = AMPLITUDES[4::2], LENGTH_SCALES[5:]
+OTHER_AMPLITUDES, OTHER_SCALES = AMPLITUDES[4::2], LENGTH_SCALES[3:]
 
 # Ratios of length scales, where pixels are too few to train for it
 RATIOS = (0.2, 0.5, 1.0, 2.0, 5.0)
