@@ -132,7 +132,7 @@ def run_training(data, n_repeat):
 
 def _plane_of(data, mask):
     from lpiphot._inputs import parse_pixels
-    from lpiphot.gpr.sample import Plane
+    from lpiphot.gpr.plane import Plane
 
     return Plane.of(*parse_pixels(data, mask=mask)[:2])
 

@@ -14,7 +14,7 @@ There are several estimates, as there are several questions:
   every group of stars: it tells which digits count, no more.
 - *What is left of a pixel when the kernel has seen all its neighbours?*
   Second differences of 3 x 3 pixels, the fainter ones:
-  `lpiphot.gpr.sample.noise_of`, the unit of kernels.
+  `lpiphot.gpr.plane.noise_of`, the unit of kernels.
 - *What is the error of a measured pixel?* Resampling correlates
   neighbours, which have too little scatter then. So users are told what
   pixels four apart have: `sky_noise` here, one number for an image, from

@@ -23,7 +23,7 @@ from lpiphot.gpr.fill import Filled, Filler
 from lpiphot.gpr.kernels import KERNELS, PERIOD, Kernel
 from lpiphot.gpr.learn import Settings, learn
 from lpiphot.gpr.model import MAX_WIDTH, Model
-from lpiphot.gpr.sample import Plane
+from lpiphot.gpr.plane import Plane
 from lpiphot.gpr.training import Bounds, Search
 from lpiphot.gpr.weights import weights
 from lpiphot.gpr.window import offsets

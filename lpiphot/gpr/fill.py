@@ -55,7 +55,7 @@ class Filler:
 
     Parameters
     ----------
-    plane : `~lpiphot.gpr.sample.Plane`
+    plane : `~lpiphot.gpr.plane.Plane`
         The image.
 
     model : `~lpiphot.gpr.model.Model`

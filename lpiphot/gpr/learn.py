@@ -70,7 +70,7 @@ def learn(planes, settings, *, training=None, seed=0):
 
     Parameters
     ----------
-    planes : list of `~lpiphot.gpr.sample.Plane`
+    planes : list of `~lpiphot.gpr.plane.Plane`
         The images.
 
     settings : `Settings`

@@ -27,7 +27,7 @@ def mend_all(planes, candidates, pixels, search, rng, stack):
 
     Parameters
     ----------
-    planes : list of `~lpiphot.gpr.sample.Plane`
+    planes : list of `~lpiphot.gpr.plane.Plane`
         The images.
 
     candidates : list of `~lpiphot.gpr.pixels.Candidates`

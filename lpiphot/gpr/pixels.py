@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lpiphot.gpr.orbits import sum_orbits
-from lpiphot.gpr.sample import (Limits, Plane, bright_pixels, pixels_above,
+from lpiphot.gpr.plane import Plane
+from lpiphot.gpr.sample import (Limits, bright_pixels, pixels_above,
                                 random_pixels)
 from lpiphot.gpr.training import symmetry_of
 from lpiphot.gpr.window import Moments, moments
@@ -63,7 +64,7 @@ class TrainingPixels(NamedTuple):
 
     Attributes
     ----------
-    plane : `~lpiphot.gpr.sample.Plane`
+    plane : `~lpiphot.gpr.plane.Plane`
         The image.
 
     y, x : (n,) `~numpy.ndarray` of int
@@ -170,7 +171,7 @@ def whole_windows(plane, candidates, search, rng):
 
     Parameters
     ----------
-    plane : `~lpiphot.gpr.sample.Plane`
+    plane : `~lpiphot.gpr.plane.Plane`
         The image.
 
     candidates : `Candidates`
@@ -216,7 +217,7 @@ def any_windows(plane, candidates, width, rng):
 
     Parameters
     ----------
-    plane : `~lpiphot.gpr.sample.Plane`
+    plane : `~lpiphot.gpr.plane.Plane`
         The image.
 
     candidates : `Candidates`
@@ -256,7 +257,7 @@ def class_candidates(plane, settings, rng):
 
     Parameters
     ----------
-    plane : `~lpiphot.gpr.sample.Plane`
+    plane : `~lpiphot.gpr.plane.Plane`
         The image.
 
     settings : `~lpiphot.gpr.learn.Settings`
@@ -289,7 +290,7 @@ def single_pixels(plane, settings, rng):
 
     Parameters
     ----------
-    plane : `~lpiphot.gpr.sample.Plane`
+    plane : `~lpiphot.gpr.plane.Plane`
         The image.
 
     settings : `~lpiphot.gpr.learn.Settings`

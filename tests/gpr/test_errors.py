@@ -11,8 +11,9 @@ from lpiphot.gpr.errors import MIN_NODE, Residuals, error_nodes, height_nodes
 from lpiphot.gpr.learn import Settings
 from lpiphot.gpr.model import Steps
 from lpiphot.gpr.pixels import class_candidates, whole_windows
+from lpiphot.gpr.plane import Plane
 from lpiphot.gpr.rows import LostRows
-from lpiphot.gpr.sample import PART, Plane
+from lpiphot.gpr.sample import PART
 from lpiphot.gpr.training import Bounds, Search, grid
 
 # sigma of a median absolute value of n: 1.17 / sqrt(n) of it; of the some

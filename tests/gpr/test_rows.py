@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 
 from lpiphot.gpr.patterns import patterns
 from lpiphot.gpr.pixels import Candidates, count, whole_windows
+from lpiphot.gpr.plane import Plane
 from lpiphot.gpr.rows import LostRows, spread
-from lpiphot.gpr.sample import Plane
 from lpiphot.gpr.training import Bounds, Search, grid
 from lpiphot.gpr.window import moments, offsets
 from oracles import dense_gpr

@@ -15,7 +15,7 @@ from lpiphot import GPRImputer
 from lpiphot.gpr.kernels import Kernel
 from lpiphot.gpr.learn import Settings, learn
 from lpiphot.gpr.orbits import OrbitSolver, sum_orbits
-from lpiphot.gpr.sample import Plane
+from lpiphot.gpr.plane import Plane
 from lpiphot.gpr.training import (MU, TAU, Bounds, Search, columns,
                                   mean_residuals, objective, penalty,
                                   symmetry_of, train)
