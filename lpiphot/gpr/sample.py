@@ -199,12 +199,14 @@ def pixels_above(plane, lowest, n_pixels, highest=np.inf):
     plane : `~lpiphot.gpr.plane.Plane`
         The image.
 
-    lowest, highest : float
-        The values, counted from the level, that they exceed, and that they
-        do not reach.
+    lowest : float
+        The value, counted from the level, that they exceed.
 
     n_pixels : int
         The number that is enough.
+
+    highest : float, optional
+        The value, counted from the level, that they do not reach.
 
     Returns
     -------
