@@ -32,9 +32,9 @@ class Limits(NamedTuple):
         The value for the whole image, counted from its level.
 
     parts : (n_y, n_x) `~numpy.ndarray`
-        The values for its parts, infinite where nothing is good. They are
-        ``PART`` pixels wide and high, the last ones as much larger as the
-        image needs.
+        The values for its parts, infinite where no pixel that is looked
+        at is good. They are ``PART`` pixels wide and high, the last ones
+        as much larger as the image needs.
     """
 
     image: float
@@ -101,8 +101,11 @@ def _regular(size):
     """
     firsts = PART * np.arange(max(size // PART, 1))
     lengths = np.diff(firsts, append=size)
-    steps = (np.arange(N_PART) + 0.5) / N_PART
-    return firsts[:, np.newaxis] + (lengths[:, np.newaxis] * steps).astype(int)
+    # odd steps: even ones would see, say, even columns only
+    steps = np.maximum(lengths // N_PART - 1, 1) | 1
+    firsts += (lengths - (N_PART - 1) * steps) // 2
+    places = firsts[:, np.newaxis] + steps[:, np.newaxis] * np.arange(N_PART)
+    return places.clip(0, size - 1)
 
 
 def _medians(values):

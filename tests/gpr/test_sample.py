@@ -85,6 +85,24 @@ def test_limits(uneven):
     assert Limits.of(flat, 10).parts.min() >= 6.7 * flat.noise
 
 
+@pytest.mark.parametrize('period', [2, 4, 8, 16])
+@pytest.mark.parametrize('axis', [0, 1])
+def test_limits_of_patterns(period, axis):
+    """
+    A pattern of rows or columns is seen whole: half of them higher is what
+    the scatter is, and half of them bad leaves the others.
+    """
+    shape = 3 * PART, 2 * PART
+    upper = np.indices(shape)[axis] % period >= period // 2
+    data = np.random.default_rng(23).normal(0, SIGMA, shape)
+    none = np.zeros(shape, dtype=bool)
+    for half in (upper, ~upper):
+        plane = Plane.of(data + 50 * half, none)
+        kinds = Limits.of(plane, 10).kinds(plane, *np.indices(shape))
+        assert not kinds.any()
+        assert np.isfinite(Limits.of(Plane.of(data, half), 10).parts).all()
+
+
 @pytest.mark.parametrize('n_pixels', [10, 10 ** 6])
 def test_bright_pixels(uneven, n_pixels):
     """
