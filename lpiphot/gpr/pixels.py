@@ -270,14 +270,14 @@ def class_candidates(plane, settings, rng):
     -------
     candidates : `Candidates`
         Pixels that stand out of their part of the image, as stars do; up
-        to as many that do not, but are bright, as on a galaxy or a nebula;
-        any.
+        to as many that do not, but are bright, as on a galaxy or a nebula,
+        and more where the first are few; any.
     """
     n_bright = int(BRIGHT_SHARE * settings.max_training)
     n_others = settings.max_training - n_bright
     limits = Limits.of(plane, settings.training_mad)
     local, wide = bright_pixels(plane, limits, N_ENOUGH * n_bright)
-    n_wide = min(n_bright // 2, wide.size)
+    n_wide = min(max(n_bright // 2, n_bright - local.size), wide.size)
     groups = [(local, n_bright - n_wide), (wide, n_wide),
               (random_pixels(plane, N_TRIED * n_others, rng), n_others)]
     return Candidates([group for group in groups if group[1] > 0], limits)
