@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import astropy.units as u
 import numpy as np
+from astropy.io.fits.card import Undefined
 from astropy.table import QTable, Row, Table
 
 from lpiphot._inputs import unit_name
@@ -75,7 +76,11 @@ def catalogue_of(phot):
                    'object on the data first')
             raise ValueError(msg)
         phot = phot.results
-    return QTable(phot, copy=True)
+    table = QTable(phot, copy=True)
+    for key, value in table.meta.items():
+        if isinstance(value, Undefined):  # None in FITS; ECSV cannot write it
+            table.meta[key] = None
+    return table
 
 
 def find_column(table, quantity):
