@@ -277,8 +277,11 @@ def class_candidates(plane, settings, rng):
     n_others = settings.max_training - n_bright
     limits = Limits.of(plane, settings.training_mad)
     local, wide = bright_pixels(plane, limits, N_ENOUGH * n_bright)
-    n_wide = min(max(n_bright // 2, n_bright - local.size), wide.size)
-    groups = [(local, n_bright - n_wide), (wide, n_wide),
+    n_local = n_bright - min(n_bright // 2, wide.size)
+    # if the first are few, as many are wanted: each is used several times
+    # where neighbours are lost
+    n_wide = min(n_bright - min(n_local, local.size), wide.size)
+    groups = [(local, n_local), (wide, n_wide),
               (random_pixels(plane, N_TRIED * n_others, rng), n_others)]
     return Candidates([group for group in groups if group[1] > 0], limits)
 
