@@ -11,9 +11,9 @@ from lpiphot._core.imputation import places_above
 
 __all__ = ['PART', 'Limits', 'bright_pixels', 'pixels_above', 'random_pixels']
 
-# Pixels that training pixels are drawn from, first, then, and at most, if
-# bright ones are few; they are in bands of so many rows, as windows side by
-# side are read faster than windows far apart
+# Pixels that training pixels are drawn from, first, then, and last, if bright
+# ones are few, each time beside those before; they are in bands of so many
+# rows, as windows side by side are read faster than windows far apart
 N_SCAN = 2 ** 19, 2 ** 21, 2 ** 22
 BAND = 16
 # The parts of an image that have levels of their own are so wide, some bands
