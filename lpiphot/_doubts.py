@@ -11,7 +11,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from lpiphot.lpi.psf import Sources, psf_stamps
 from lpiphot.lpi.scene import MIN_MASK_FLUX
 
-__all__ = ['compare_psfs', 'warn_of_low_peak', 'warn_of_other_fluxes',
+__all__ = ['warn_of_low_peak', 'warn_of_other_fluxes', 'warn_of_other_psf',
            'warn_of_sources_outside']
 
 # Two PSFs are the same if they differ by less of the peak, as those do
@@ -31,7 +31,7 @@ N_OUTSIDE = 10
 N_OTHER, OTHER_SHARE, BRIGHT, OTHER = 5, 0.75, 10.0, 2.0
 
 
-def compare_psfs(psf, fitted, source, stamp_shape):
+def warn_of_other_psf(psf, fitted, source, stamp_shape):
     """
     Warn if the PSF is not the one that was fitted.
     """

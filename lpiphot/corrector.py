@@ -13,8 +13,8 @@ import numpy as np
 from astropy.table import QTable
 
 from lpiphot import flags
-from lpiphot._doubts import (compare_psfs, warn_of_low_peak,
-                             warn_of_other_fluxes, warn_of_sources_outside)
+from lpiphot._doubts import (warn_of_low_peak, warn_of_other_fluxes,
+                             warn_of_other_psf, warn_of_sources_outside)
 from lpiphot._inputs import (ImageReader, as_choice, as_count, as_gain,
                              as_number, as_optional, as_plane, as_seed,
                              as_shape, as_shapes)
@@ -381,7 +381,7 @@ class LPIBackgroundCorrector:
         warn_of_sources_outside(np.count_nonzero(finite),
                                 np.count_nonzero(valid), image.shape)
         if fitted is not None and valid.any():
-            compare_psfs(psf, PSF(fitted), sources.take(
+            warn_of_other_psf(psf, PSF(fitted), sources.take(
                 np.flatnonzero(valid)[:1]), self.stamp_shape)
         if templates is not None:
             psf, numbers = _with_templates(psf, table, templates)
