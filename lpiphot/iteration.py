@@ -66,10 +66,12 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     photometry : `~photutils.psf.PSFPhotometry` or \
             `~photutils.psf.IterativePSFPhotometry`
         The photometry, which has been run on the data. It is not
-        changed. Its local background estimator is not used again.
+        changed. Its local background estimator is not used again. Fits
+        show their progress if it does.
 
     corrector : `~lpiphot.LPIBackgroundCorrector`
-        The corrector, with the PSF model of the photometry.
+        The corrector, with the PSF model of the photometry. With its
+        ``progress_bar``, each correction shows its progress.
 
     error : 2-D array_like or `~astropy.units.Quantity`, optional
         The 1-sigma errors of the data, for the fits and the corrector.
@@ -224,7 +226,8 @@ def _take_apart(photometry):
         fitter=photometry.fitter, fitter_maxiters=photometry.fitter_maxiters,
         xy_bounds=photometry.xy_bounds,
         aperture_radius=photometry.aperture_radius,
-        group_warning_threshold=photometry.group_warning_threshold)
+        group_warning_threshold=photometry.group_warning_threshold,
+        progress_bar=photometry.progress_bar)
     return photometry, table, rounds
 
 

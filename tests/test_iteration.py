@@ -426,7 +426,7 @@ def test_all_is_passed_on(solved, monkeypatch):
     fit = PSFPhotometry(
         psf(), (9, 13), fitter=DogBoxLSQFitter(), fitter_maxiters=37,
         aperture_radius=3.3, xy_bounds=(2.0, 2.5), group_warning_threshold=7,
-        local_bkg_estimator=LocalBackground(6, 9))
+        local_bkg_estimator=LocalBackground(6, 9), progress_bar=True)
     fit(data, init_params=QTable({'x': STARS['x'], 'y': STARS['y']}))
     fit.results['flags'] = np.where(np.arange(6) == 3, 8, 0)
     calls, fits = [], []
@@ -449,7 +449,8 @@ def test_all_is_passed_on(solved, monkeypatch):
         assert_array_equal(fit_error, error)
         assert again.local_bkg_estimator is None
         for name in ('fit_shape', 'fitter', 'fitter_maxiters', 'xy_bounds',
-                     'aperture_radius', 'group_warning_threshold'):
+                     'aperture_radius', 'group_warning_threshold',
+                     'progress_bar'):
             assert np.all(getattr(again, name) == getattr(fit, name))
 
 
