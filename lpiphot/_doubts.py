@@ -8,11 +8,14 @@ import warnings
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from lpiphot.lpi.psf import Sources, psf_stamps
+from lpiphot.lpi.noise import MAD_TO_SIGMA
+from lpiphot.lpi.psf import (Sources, centre_pixels, psf_gradients,
+                             psf_stamps)
 from lpiphot.lpi.scene import MIN_MASK_FLUX
+from lpiphot.lpi.tiles import Region
 
 __all__ = ['warn_of_low_peak', 'warn_of_other_fluxes', 'warn_of_other_psf',
-           'warn_of_sources_outside']
+           'warn_of_shift', 'warn_of_sources_outside']
 
 # Two PSFs are the same if they differ by less of the peak, as those do
 # whose FWHM differ by a twentieth
@@ -29,6 +32,15 @@ N_OUTSIDE = 10
 # If so many sources and this part of all those of so many errors have another
 # flux, by this factor, then the table is hardly that of the image
 N_OTHER, OTHER_SHARE, BRIGHT, OTHER = 5, 0.75, 10.0, 2.0
+
+# The median shift of so many of the brightest sources is none by chance if it
+# is so many of its errors. Ways to count pixels differ by a half or by one;
+# positions that are whole numbers are off by less. It is found in a few steps,
+# each of a pixel at most.
+N_BRIGHTEST, SHIFT, SHIFT_SIGMA, N_STEPS = 50, 0.45, 5.0, 5
+
+# Where a PSF is above this part of its peak: a Gaussian within one FWHM
+CORE = 0.05
 
 
 def warn_of_other_psf(psf, fitted, source, stamp_shape):
@@ -72,6 +84,61 @@ def warn_of_other_fluxes(flux, cflux, dcflux):
                'half of those of phot, or more than twice. Is data the image '
                'that was fitted, and are positions and unit those of the fit?')
         warnings.warn(msg, AstropyUserWarning)
+
+
+def warn_of_shift(image, psf, sources, stamp_shape):
+    """
+    Warn if all sources are shifted, as if pixels were counted from 1.
+    """
+    order = np.argsort(-sources.flux, kind='stable')[:N_BRIGHTEST]
+    bright = sources.take(order[sources.flux[order] > 0])
+    shift = np.zeros(2)
+    for i in range(N_STEPS):
+        steps = _steps_to_stars(image, psf, bright._replace(
+            x=bright.x + shift[0], y=bright.y + shift[1]), stamp_shape)
+        if len(steps) < N_OTHER:
+            break
+        step = np.median(steps, axis=0)
+        scatter = MAD_TO_SIGMA * np.median(np.abs(steps - step), axis=0)
+        least = max(SHIFT, SHIFT_SIGMA * scatter.max() / len(steps) ** 0.5)
+        if i == 0 and np.abs(step).max() < least:
+            return
+        shift += np.clip(step, -1, 1)
+    if np.any(shift):
+        x, y = shift
+        msg = (f'the brightest sources of phot are at other places in data, by '
+               f'about {x:+.1f} pixels in x and {y:+.1f} in y. Positions are '
+               'counted from 0 at the middle of the first pixel: of catalogues '
+               'that count from 1, take off 1.')
+        warnings.warn(msg, AstropyUserWarning)
+
+
+def _steps_to_stars(image, psf, sources, stamp_shape):
+    """
+    Return how far the stars in an image are from some sources.
+
+    To the pixels about each, its PSF, the derivatives of that by x and y,
+    and a constant are fitted; sources without light are left out.
+    """
+    centres = centre_pixels(sources)
+    stamps = psf_stamps(psf, sources, stamp_shape)
+    shapes = np.stack([stamps, np.ones_like(stamps), *psf_gradients(
+        psf, sources, stamp_shape, centres)], axis=1)
+    firsts = centres - np.array(stamp_shape) // 2
+    steps = []
+    for first, shape in zip(firsts, shapes, strict=True):
+        low = np.clip(first, 0, image.shape)
+        high = np.clip(first + stamp_shape, 0, image.shape)
+        part = image.read(Region(tuple(low), tuple(high)))
+        inside = Region(tuple(low - first), tuple(high - first)).slices
+        core = (shape[0] > CORE * shape[0].max())[inside] & ~part.mask
+        if np.count_nonzero(core) < 2 * len(shape):
+            continue
+        values = np.array([one[inside][core] for one in shape])
+        flux, _, *moments = np.linalg.lstsq(values.T, part.data[core])[0]
+        if flux > 0:
+            steps.append(moments / flux)
+    return np.array(steps)
 
 
 def warn_of_low_peak(psf, stamp_shape):

@@ -3,20 +3,22 @@
 The catalogue: columns that are read, columns that are added, metadata.
 """
 
+import warnings
 from importlib.metadata import version
 
 import astropy.units as u
 import numpy as np
 from astropy.io.fits.card import Undefined
 from astropy.table import QTable, Row, Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot._inputs import unit_name
 from lpiphot._psf_names import extra_names
 
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
            'column_unit', 'column_values', 'find_column', 'flux_unit_of',
-           'neighbour_values', 'pair_table', 'parameter_values',
-           'psf_metadata', 'rows_of', 'versions']
+           'mend_positions', 'neighbour_values', 'pair_table',
+           'parameter_values', 'psf_metadata', 'rows_of', 'versions']
 
 # What keys of the metadata begin with that are parameters of the PSF model
 _PSF_PREFIX = 'psf_model_'
@@ -72,15 +74,49 @@ def catalogue_of(phot):
                 msg += '. Give its .table'
             raise TypeError(msg)
         if phot.results is None:
-            msg = (f'phot has no results: call the {type(phot).__name__} '
-                   'object on the data first')
+            msg = (f'phot has no results: the {type(phot).__name__} object '
+                   'was not called on the data yet, or found no star')
             raise ValueError(msg)
         phot = phot.results
     table = QTable(phot, copy=True)
     for key, value in table.meta.items():
         if isinstance(value, Undefined):  # None in FITS; ECSV cannot write it
             table.meta[key] = None
+    n_mended = mend_positions(table)
+    if n_mended > 0:
+        msg = (f'{n_mended} sources of phot were fitted in groups at fixed '
+               'positions, of which photutils 3.0 makes 0 in x_fit and y_fit; '
+               'x_init and y_init are taken')
+        warnings.warn(msg, AstropyUserWarning)
     return table
+
+
+def mend_positions(table):
+    """
+    Put the sources back that photutils 3.0 has put to 0.
+
+    Of the members of groups, it gives fixed positions as 0, with no
+    error, while their fluxes are those of the positions that were held.
+
+    Parameters
+    ----------
+    table : `~astropy.table.QTable`
+        The table, changed in place.
+
+    Returns
+    -------
+    n_mended : int
+        The number of sources that were put back.
+    """
+    mended = np.zeros(len(table), dtype=bool)
+    for axis in 'xy':
+        names = [f'{axis}_{end}' for end in ('fit', 'err', 'init')]
+        if set(names) <= set(table.colnames):
+            at, sigma, held = (column_values(table, name) for name in names)
+            lost = (at == 0) & np.isnan(sigma) & (np.abs(held) > 0)
+            table[names[0]][lost] = table[names[2]][lost]
+            mended |= lost
+    return int(np.count_nonzero(mended))
 
 
 def find_column(table, quantity):

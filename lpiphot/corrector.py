@@ -14,7 +14,8 @@ from astropy.table import QTable
 
 from lpiphot import flags
 from lpiphot._doubts import (warn_of_low_peak, warn_of_other_fluxes,
-                             warn_of_other_psf, warn_of_sources_outside)
+                             warn_of_other_psf, warn_of_shift,
+                             warn_of_sources_outside)
 from lpiphot._inputs import (ImageReader, as_choice, as_count, as_gain,
                              as_number, as_optional, as_plane, as_seed,
                              as_shape, as_shapes)
@@ -386,6 +387,8 @@ class LPIBackgroundCorrector:
         if templates is not None:
             psf, numbers = _with_templates(psf, table, templates)
             sources = sources._replace(template=numbers)
+        if valid.any():
+            warn_of_shift(image, psf, sources.take(valid), self.stamp_shape)
 
         thresholds = {name: getattr(self, name)
                       for name in Thresholds._fields}

@@ -17,7 +17,8 @@ from scipy.spatial import KDTree
 from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import ImageReader, as_count, as_number
 from lpiphot._psf_names import psf_names
-from lpiphot._tables import catalogue_of, column_values, parameter_values
+from lpiphot._tables import (catalogue_of, column_values, mend_positions,
+                             parameter_values)
 from lpiphot.corrector import LPIBackgroundCorrector
 
 __all__ = ['lpi_photometry']
@@ -334,8 +335,10 @@ def _refit(photometry, result, table, error):
     with warnings.catch_warnings():
         # the bits of failed fits are in the flags; those are not taken
         warnings.simplefilter('ignore', AstropyUserWarning)
-        return photometry(result.data - result.background, error=error,
-                          mask=~result.hidden, init_params=init)
+        fit = photometry(result.data - result.background, error=error,
+                         mask=~result.hidden, init_params=init)
+    mend_positions(fit)
+    return fit
 
 
 def _accepted(fit, table, fwhm, begun):

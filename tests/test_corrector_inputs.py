@@ -24,6 +24,7 @@ from photutils.psf import (CircularGaussianPSF, GaussianPSF, GriddedPSFModel,
 from psf_cases import adapted_model
 
 from lpiphot import LPIBackgroundCorrector
+from lpiphot._tables import mend_positions
 from lpiphot.validation import check_blank_positions
 from oracles.scenes import star_image, structured_field
 
@@ -563,7 +564,7 @@ class TestInputs:
 
         keys = ({'finder': finder} if kind is IterativePSFPhotometry else {})
         phot = kind(PSF, (5, 5), aperture_radius=3, **keys)
-        with pytest.raises(ValueError, match=r'^phot has no results: call'):
+        with pytest.raises(ValueError, match='^phot has no results: the '):
             make()(scene.data, phot, mask=scene.mask)
         init = QTable({'x': [30.0, 80.0], 'y': [41.0, 70.0]})
         data = np.nan_to_num(scene.data)
@@ -571,6 +572,37 @@ class TestInputs:
         out = make()(data, phot)
         same(out, make()(data, results))
         assert out.colnames[:len(results.colnames)] == results.colnames
+
+    @pytest.mark.parametrize('unit', [None, u.pix])
+    @pytest.mark.parametrize('axes', ['xy', 'x'])
+    def test_held_positions(self, scene, axes, unit):
+        """
+        Fits in groups at fixed positions, of which photutils 3.0 makes 0.
+        """
+        phot = scene.phot.copy()
+        for axis in 'xy':
+            phot[f'{axis}_init'] = phot[f'{axis}_fit'].copy()
+            phot[f'{axis}_err'] = 0.1
+        expected = make()(scene.data, phot, mask=scene.mask)
+        zeros = phot.copy()
+        for axis in axes:
+            zeros[f'{axis}_fit'][3:5] = 0
+            zeros[f'{axis}_err'][3:5] = np.nan
+        zeros['x_fit'][0] = phot['x_fit'][0]  # as it is, with no error
+        zeros['x_err'][0] = np.nan
+        if unit is not None:
+            for axis in axes:
+                for end in ('fit', 'err', 'init'):
+                    zeros[f'{axis}_{end}'] <<= unit
+        before = zeros.copy()
+        with pytest.warns(AstropyUserWarning, match=r'^2 sources of phot were '
+                          'fitted in groups at fixed positions'):
+            out = make()(scene.data, zeros, mask=scene.mask)
+        same(out, expected)
+        for axis in 'xy':
+            assert_array_equal(u.Quantity(out[f'{axis}_fit']).value,
+                               phot[f'{axis}_fit'])
+            assert_array_equal(zeros[f'{axis}_fit'], before[f'{axis}_fit'])
 
     def test_cutout(self, scene):
         """
@@ -605,6 +637,44 @@ class TestInputs:
         assert [str(one.message).partition(' above')[0]
                 for one in caught] == warned * [
             f'{n_other} of the {n_bright} sources of phot']
+
+    @pytest.mark.parametrize(('n_stars', 'shift', 'text'), [
+        (6, (0, 0), None), (6, (0.3, -0.3), None), (4, (-1, -1), None),
+        (5, (-1, -1), 'by about -1.0 pixels in x and -1.0 in y'),
+        (6, (0.6, 0), r'by about \+0.6 pixels in x and [+-]0.0 in y'),
+        (6, (0, -1.5), 'by about [+-]0.0 pixels in x and -1.5 in y')])
+    def test_shifted(self, n_stars, shift, text):
+        """
+        A catalogue of which pixels are counted from 1, and the like.
+        """
+        data = np.random.default_rng(2).normal(0, 1.7, (90, 110))
+        xy = np.array([(20, 30), (50, 3.2), (90, 30), (20, 65), (50, 65),
+                       (90, 65)])[:n_stars]
+        for x, y in xy:
+            data += star_image(PSF, x, y, data.shape, 1000.0)
+        data[64, 50] = np.nan
+        phot = QTable([*(xy - shift).T, np.full(n_stars, 1000.0)],
+                      names=['x_fit', 'y_fit', 'flux_fit'])
+        phot.add_row((np.nan, 10.0, 1e6))
+        phot.add_row((-400.0, 10.0, 1e6))
+        expected = nullcontext() if text is None else pytest.warns(
+            AstropyUserWarning, match=text)
+        with (expected, warnings.catch_warnings()):
+            warnings.filterwarnings('ignore', '.* have fluxes in data that')
+            make()(data, phot)
+
+    def test_mended_only_where_held(self):
+        """
+        A fit that ended at 0, with its error, stays.
+        """
+        table = QTable({'x_fit': [0.0, 0.0], 'x_err': [0.1, np.nan],
+                        'x_init': [0.3, 7.0]})
+        for axis in 'xy':
+            for end in ('fit', 'err', 'init'):
+                table[f'{axis}_{end}'] = table[f'x_{end}']
+        assert mend_positions(table) == 1
+        assert_array_equal(table['x_fit'], [0, 7])
+        assert_array_equal(table['y_fit'], [0, 7])
 
     def test_other_image(self, scene):
         """

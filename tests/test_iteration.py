@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from photutils.background import LocalBackground
 from photutils.detection import DAOStarFinder
 from photutils.psf import (CircularGaussianPRF, IterativePSFPhotometry,
-                           PSFPhotometry)
+                           PSFPhotometry, SourceGrouper)
 
 from lpiphot import LPIBackgroundCorrector, iteration, lpi_photometry
 from lpiphot.results import LPIResult
@@ -188,6 +188,22 @@ def test_fixed_positions():
     assert np.all(change[[0, 1, 4, 5]] > 100)
     assert np.all(np.abs(table['cflux'] - once['cflux'])
                   < 0.05 * change + 0.5 * table['dcflux'])
+
+
+@pytest.mark.filterwarnings('ignore:.*sources of phot were fitted in groups')
+def test_fixed_positions_in_groups():
+    """
+    Stars of groups stay where they are held, in the first fit and in others.
+    """
+    data, model = image(), psf(fixed=True)
+    first = PSFPhotometry(model, 11, grouper=SourceGrouper(45))
+    first(data, init_params=STARS)
+    assert np.max(first.results['group_size']) > 2
+    table = lpi_photometry(data, first, corrector(model)).table
+    assert np.all(table['n_iter'] >= 1)
+    assert_array_equal(off(table), 0)
+    assert_allclose(table['cflux'], STARS['flux'],
+                    atol=4 * np.max(table['dcflux']))
 
 
 def test_units_and_containers(solved):

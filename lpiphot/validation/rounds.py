@@ -18,7 +18,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from lpiphot._files import whole_file
 from lpiphot._inputs import std_of
 from lpiphot._psf_names import psf_names
-from lpiphot._tables import ALIASES
+from lpiphot._tables import ALIASES, mend_positions
 from lpiphot.pipeline import NoSourcesError
 from lpiphot.validation.columns import plain_values
 from lpiphot.validation.completeness import count_detections
@@ -118,7 +118,9 @@ def measure(pipeline, data, error=None, mask=None):
     own_mask = getattr(found, 'mask', None)
     if isinstance(own_mask, np.ndarray) and not hasattr(fitted, 'mask'):
         mask = own_mask
-    return Measurement(QTable(table), fitted, error, mask,
+    table = QTable(table)
+    mend_positions(table)
+    return Measurement(table, fitted, error, mask,
                        getattr(found, 'background', None),
                        getattr(found, 'psf_model', None))
 
