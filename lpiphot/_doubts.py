@@ -9,8 +9,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot.lpi.noise import MAD_TO_SIGMA
-from lpiphot.lpi.psf import (Sources, centre_pixels, psf_gradients,
-                             psf_stamps)
+from lpiphot.lpi.psf import Sources, centre_pixels, psf_gradients, psf_stamps
 from lpiphot.lpi.scene import MIN_MASK_FLUX
 from lpiphot.lpi.tiles import Region
 
@@ -106,10 +105,10 @@ def warn_of_shift(image, psf, sources, stamp_shape):
         shift += np.clip(step, -1, 1)
     if np.any(shift):
         x, y = shift
-        msg = (f'the brightest sources of phot are at other places in data, by '
-               f'about {x:+.1f} pixels in x and {y:+.1f} in y. Positions are '
-               'counted from 0 at the middle of the first pixel: of catalogues '
-               'that count from 1, take off 1.')
+        msg = ('the brightest sources of phot are at other places in data, '
+               f'by about {x:+.1f} pixels in x and {y:+.1f} in y. Positions '
+               'are counted from 0 at the middle of the first pixel: of '
+               'catalogues that count from 1, take off 1.')
         warnings.warn(msg, AstropyUserWarning)
 
 

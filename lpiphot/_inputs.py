@@ -3,6 +3,7 @@
 The one door for user input: units come off and shapes are checked here.
 """
 
+import os
 from typing import NamedTuple
 
 import astropy.units as u
@@ -12,8 +13,9 @@ from astropy.utils.masked import Masked
 
 __all__ = ['Image', 'ImageReader', 'as_choice', 'as_count', 'as_finite',
            'as_gain', 'as_image', 'as_mask', 'as_number', 'as_optional',
-           'as_plane', 'as_positions', 'as_range', 'as_seed', 'as_shape',
-           'as_shapes', 'parse_image', 'parse_pixels', 'std_of', 'unit_name']
+           'as_pixels', 'as_plane', 'as_positions', 'as_range', 'as_seed',
+           'as_shape', 'as_shapes', 'parse_image', 'parse_pixels', 'std_of',
+           'unit_name']
 
 
 class Image(NamedTuple):
@@ -248,6 +250,8 @@ def _as_plain_image(name, image, *, cube=False):
         if image.ndim == 0 and hasattr(given, 'data'):  # an HDU, a Cutout2D
             msg = (f'{name} must be real numbers; got '
                    f'{type(given).__name__}. Give its .data')
+        elif isinstance(given, (str, os.PathLike)):
+            msg += '. Read the file first, as by CCDData.read'
         raise TypeError(msg)
     if image.ndim not in ((2, 3) if cube else (2,)) or image.size == 0:
         msg = (f'{name} must be a two-dimensional image'
@@ -452,9 +456,9 @@ def as_shapes(stamp_shape, window_shape, image_shape):
     return tuple(shapes)
 
 
-def as_positions(name, positions, image_shape):
+def as_positions(name, positions):
     """
-    Return the pixels of positions ``(y, x)`` inside an image.
+    Return positions ``(y, x)`` as an (n, 2) float array.
     """
     values = np.asanyarray(positions)
     if isinstance(values, u.Quantity):
@@ -468,7 +472,15 @@ def as_positions(name, positions, image_shape):
         msg = (f'{name} must have the shape (n, 2), for n pairs (y, x); got '
                f'{values.shape}')
         raise ValueError(msg)
-    pixels = np.floor(values.astype(float) + 0.5)
+    return values.astype(float)
+
+
+def as_pixels(name, positions, image_shape):
+    """
+    Return the pixels of positions ``(y, x)`` inside an image.
+    """
+    values = as_positions(name, positions)
+    pixels = np.floor(values + 0.5)
     outside = ~np.all((pixels >= 0) & (pixels < image_shape), axis=1)
     if outside.any():
         msg = (f'{name} must lie inside the image of shape '

@@ -5,7 +5,7 @@ The local covariance of an image, for its own sake.
 
 import numpy as np
 
-from lpiphot._inputs import as_image, as_positions, as_shapes
+from lpiphot._inputs import as_image, as_pixels, as_shapes
 from lpiphot._outputs import with_unit
 from lpiphot.lpi.covariance import joint_covariances, training_region
 from lpiphot.lpi.tiles import Region
@@ -79,7 +79,7 @@ def local_covariance(image, positions, *, stamp_shape=33, window_shape=129):
     image, unit = as_image('image', image)
     stamp_shape, window_shape = as_shapes(
         stamp_shape, window_shape, image.shape)
-    centres = as_positions('positions', positions, image.shape)
+    centres = as_pixels('positions', positions, image.shape)
 
     n_pix = stamp_shape[0] * stamp_shape[1]
     means = np.empty((len(centres), n_pix))

@@ -186,7 +186,9 @@ class LPIImputer:
 
         positions : (n, 2) array_like, optional
             Positions ``(y, x)``, as the indices of an array, about which
-            pixels are filled; with ``mask``, these as well.
+            pixels are filled; with ``mask``, these as well. They may be
+            outside the image, where discs reach into it; those that are
+            not finite, as of fits that failed, are left out.
 
         radius : float or (n,) array_like, optional
             The radius in pixels of the disc about each position.
@@ -367,7 +369,8 @@ def _holes(shape, unknown, mask, positions, radius, footprint):
         msg = ('positions need either radius or footprint; got '
                f'{"neither" if radius is None else "both"}')
         raise ValueError(msg)
-    pixels = as_positions('positions', positions, shape)
+    centres = as_positions('positions', positions)
+    finite = np.isfinite(centres).all(axis=1)
     if footprint is not None:
         footprint = np.asanyarray(footprint)
         if (footprint.ndim != 2 or footprint.dtype != bool
@@ -376,29 +379,41 @@ def _holes(shape, unknown, mask, positions, radius, footprint):
                    f'shape; got {footprint.dtype} of shape '
                    f'{footprint.shape}')
             raise ValueError(msg)
+        _warn_of_outside(centres[finite], shape)
         offsets = np.argwhere(footprint) - np.array(footprint.shape) // 2
-        for pixel in pixels:
-            place = offsets + pixel
+        for centre in np.floor(centres[finite] + 0.5):
+            place = offsets + centre
             inside = np.all((place >= 0) & (place < shape), axis=1)
-            holes[tuple(place[inside].T)] = True
+            holes[tuple(place[inside].astype(int).T)] = True
         return holes
     radius = np.asanyarray(radius)
     if isinstance(radius, u.Quantity):
         msg = ('radius must be plain numbers, in pixels; got the unit '
                f"'{radius.unit}'")
         raise u.UnitsError(msg)
-    if radius.shape not in {(), (len(pixels),)}:
+    if radius.shape not in {(), (len(centres),)}:
         msg = (f'radius must be one number, or one for each of the '
-               f'{len(pixels)} positions; got the shape {radius.shape}')
+               f'{len(centres)} positions; got the shape {radius.shape}')
         raise ValueError(msg)
-    for centre, reach in zip(np.asarray(positions, dtype=float),
-                             np.broadcast_to(radius, len(pixels)).tolist(),
-                             strict=True):
+    _warn_of_outside(centres[finite], shape)
+    reaches = np.broadcast_to(radius, len(centres))[finite].tolist()
+    for centre, reach in zip(centres[finite], reaches, strict=True):
         reach = as_number('radius', reach)
-        first = np.maximum(np.ceil(centre - reach), 0).astype(int)
-        last = np.floor(centre + reach).astype(int) + 1
-        y, x = np.ogrid[first[0]:min(last[0], shape[0]),
-                        first[1]:min(last[1], shape[1])]
+        first = np.clip(np.ceil(centre - reach), 0, shape).astype(int)
+        last = np.clip(np.floor(centre + reach) + 1, 0, shape).astype(int)
+        y, x = np.ogrid[first[0]:last[0], first[1]:last[1]]
         holes[first[0]:last[0], first[1]:last[1]] |= np.hypot(
             y - centre[0], x - centre[1]) <= reach
     return holes
+
+
+def _warn_of_outside(centres, shape):
+    """
+    Warn if most positions are outside the image: they may be (x, y).
+    """
+    n_outside = np.count_nonzero(np.any(
+        (centres < -0.5) | (centres >= np.array(shape) - 0.5), axis=1))
+    if n_outside > len(centres) / 2:
+        msg = (f'{n_outside} of the {len(centres)} positions are outside the '
+               f'image of shape {tuple(shape)}. They are (y, x), not (x, y).')
+        warnings.warn(msg, AstropyUserWarning)

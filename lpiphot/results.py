@@ -51,7 +51,8 @@ class LPIResult:
     pairs : `~astropy.table.QTable`
         For each pair of stars that were solved jointly the ``id_1`` and
         ``id_2`` of both, and the ``correlation`` and ``covariance`` of
-        their corrected fluxes. It is empty unless
+        their corrected fluxes: each star has a solution of its own with
+        the other, and this is the mean of the two. It is empty unless
         ``neighbours='group_id'``.
     """
 
@@ -207,7 +208,8 @@ class Prediction:
         -------
         stamps : (n_draws, ny, nx) `~numpy.ndarray`
             The stamp with the hidden pixels replaced by each draw, as
-            plain numbers in ``unit``.
+            plain numbers in ``unit``; ``stamps[:, prediction.hidden]`` are
+            those alone, in the order of ``mean``.
 
         Raises
         ------

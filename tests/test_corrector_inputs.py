@@ -4,6 +4,7 @@ The corrector's table, its forms of input, and its errors.
 
 import warnings
 from contextlib import nullcontext
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -447,8 +448,12 @@ class TestInputs:
             with pytest.raises(TypeError, match=f'got {type(thing).__name__}. '
                                'Give its .data'):
                 make()(thing, scene.phot)
-        with pytest.raises(TypeError, match='got dtype object'):
+        with pytest.raises(TypeError, match=r'got dtype object$'):
             make()(scene.data.astype(object), scene.phot)
+        for name in ('image.fits', Path('image.fits')):
+            with pytest.raises(TypeError, match=r'Read the file first, as by '
+                               r'CCDData\.read$'):
+                make()(name, scene.phot)
 
     def test_units_are_named(self, scene):
         """
@@ -564,7 +569,7 @@ class TestInputs:
 
         keys = ({'finder': finder} if kind is IterativePSFPhotometry else {})
         phot = kind(PSF, (5, 5), aperture_radius=3, **keys)
-        with pytest.raises(ValueError, match='^phot has no results: the '):
+        with pytest.raises(ValueError, match=r'^phot has no results: the '):
             make()(scene.data, phot, mask=scene.mask)
         init = QTable({'x': [30.0, 80.0], 'y': [41.0, 70.0]})
         data = np.nan_to_num(scene.data)
