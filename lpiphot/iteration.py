@@ -332,7 +332,9 @@ def _refit(photometry, result, table, error):
                   or name in {'id', 'group_id'}]]
     if photometry.aperture_radius is not None:
         init.remove_column('flux_init')
-    with warnings.catch_warnings():
+    # reduced_chi2 of a fit to as many pixels as parameters is one by 0
+    with warnings.catch_warnings(), np.errstate(divide='ignore',
+                                                invalid='ignore'):
         # the bits of failed fits are in the flags; those are not taken
         warnings.simplefilter('ignore', AstropyUserWarning)
         fit = photometry(result.data - result.background, error=error,

@@ -154,6 +154,22 @@ def test_pixels_of_the_fit(solved):
     assert 50 < np.count_nonzero(within) <= min(hidden, 100)
 
 
+def test_few_pixels_of_the_fit():
+    """
+    As many as parameters: photutils divides by 0, and that is no news.
+    """
+    data, mask = image(), np.zeros(SHAPE, dtype=bool)
+    x, y = (int(round(STARS[name][3])) for name in 'xy')
+    mask[y - 9:y + 10, x - 9:x + 10] = True
+    mask[[y, y, y + 1], [x, x + 1, x]] = False
+    with np.errstate(divide='ignore', invalid='ignore'):
+        first = photometry(data, mask=mask)
+    assert first.results['n_pixels_fit'][3] == 3
+    table = lpi_photometry(data, first, corrector(), mask=mask,
+                           error=np.ones(SHAPE)).table
+    assert np.all(table['n_iter'][[0, 1, 2, 4, 5]] > 0)
+
+
 @pytest.mark.parametrize('keys', [{'max_iterations': 0},
                                   {'tolerance': 1e9}])
 def test_once(solved, keys):
