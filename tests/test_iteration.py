@@ -159,7 +159,7 @@ def test_few_pixels_of_the_fit():
     As many as parameters: photutils divides by 0, and that is no news.
     """
     data, mask = image(), np.zeros(SHAPE, dtype=bool)
-    x, y = (int(round(STARS[name][3])) for name in 'xy')
+    x, y = (round(STARS[name][3]) for name in 'xy')
     mask[y - 9:y + 10, x - 9:x + 10] = True
     mask[[y, y, y + 1], [x, x + 1, x]] = False
     with np.errstate(divide='ignore', invalid='ignore'):
