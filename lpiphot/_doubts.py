@@ -8,7 +8,6 @@ import warnings
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from lpiphot.lpi.noise import MAD_TO_SIGMA
 from lpiphot.lpi.psf import Sources, centre_pixels, psf_gradients, psf_stamps
 from lpiphot.lpi.scene import MIN_MASK_FLUX
 from lpiphot.lpi.tiles import Region
@@ -35,8 +34,8 @@ N_OTHER, OTHER_SHARE, BRIGHT, OTHER = 5, 0.75, 10.0, 2.0
 # The median shift of so many of the brightest sources is none by chance if it
 # is so many of its errors. Ways to count pixels differ by a half or by one;
 # positions that are whole numbers are off by less. It is found in a few steps,
-# each of a pixel at most.
-N_BRIGHTEST, SHIFT, SHIFT_SIGMA, N_STEPS = 50, 0.45, 5.0, 5
+# of a pixel at most: of a star farther away, only the direction is known.
+N_BRIGHTEST, SHIFT, SHIFT_SIGMA, N_STEPS = 30, 0.45, 7.0, 5
 
 # Where a PSF is above this part of its peak: a Gaussian within one FWHM
 CORE = 0.05
@@ -97,12 +96,13 @@ def warn_of_shift(image, psf, sources, stamp_shape):
             x=bright.x + shift[0], y=bright.y + shift[1]), stamp_shape)
         if len(steps) < N_OTHER:
             break
+        steps = np.clip(steps, -1, 1)
         step = np.median(steps, axis=0)
-        scatter = MAD_TO_SIGMA * np.median(np.abs(steps - step), axis=0)
-        least = max(SHIFT, SHIFT_SIGMA * scatter.max() / len(steps) ** 0.5)
-        if i == 0 and np.abs(step).max() < least:
+        error = steps.std(axis=0) / len(steps) ** 0.5
+        if i == 0 and not np.any(np.abs(step) > np.fmax(
+                SHIFT, SHIFT_SIGMA * error)):
             return
-        shift += np.clip(step, -1, 1)
+        shift += step
     if np.any(shift):
         x, y = shift
         msg = ('the brightest sources of phot are at other places in data, '
