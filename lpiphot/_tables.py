@@ -114,7 +114,9 @@ def mend_positions(table):
         if set(names) <= set(table.colnames):
             at, sigma, held = (column_values(table, name) for name in names)
             lost = (at == 0) & np.isnan(sigma) & (np.abs(held) > 0)
-            table[names[0]][lost] = table[names[2]][lost]
+            unit = column_unit(table, names[0])
+            table[names[0]][lost] = (held[lost] if unit is None
+                                     else held[lost] * unit)
             mended |= lost
     return int(np.count_nonzero(mended))
 

@@ -597,8 +597,7 @@ class TestInputs:
         zeros['x_err'][0] = np.nan
         if unit is not None:
             for axis in axes:
-                for end in ('fit', 'err', 'init'):
-                    zeros[f'{axis}_{end}'] <<= unit
+                zeros[f'{axis}_fit'] <<= unit
         before = zeros.copy()
         with pytest.warns(AstropyUserWarning, match=r'^2 sources of phot were '
                           'fitted in groups at fixed positions'):
