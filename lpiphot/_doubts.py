@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from lpiphot.lpi.psf import Sources, centre_pixels, psf_gradients, psf_stamps
+from lpiphot.lpi.psf import Sources, centre_pixels, psf_stamps
 from lpiphot.lpi.scene import MIN_MASK_FLUX
 from lpiphot.lpi.tiles import Region
 
@@ -103,7 +103,7 @@ def warn_of_shift(image, psf, sources, stamp_shape):
                 SHIFT, SHIFT_SIGMA * error)):
             return
         shift += step
-    if np.any(shift):
+    if np.any(np.abs(shift) > SHIFT):
         x, y = shift
         msg = ('the brightest sources of phot are at other places in data, '
                f'by about {x:+.1f} pixels in x and {y:+.1f} in y. Positions '
@@ -119,11 +119,12 @@ def _steps_to_stars(image, psf, sources, stamp_shape):
     To the pixels about each, its PSF, the derivatives of that by x and y,
     and a constant are fitted; sources without light are left out.
     """
-    centres = centre_pixels(sources)
     stamps = psf_stamps(psf, sources, stamp_shape)
-    shapes = np.stack([stamps, np.ones_like(stamps), *psf_gradients(
-        psf, sources, stamp_shape, centres)], axis=1)
-    firsts = centres - np.array(stamp_shape) // 2
+    # Differences of pixels are less than derivatives, and steps too long: the
+    # next ones go back. More stamps of a grid of PSFs would take their time.
+    by_y, by_x = np.gradient(stamps, axis=(1, 2))
+    shapes = np.stack([stamps, np.ones_like(stamps), -by_x, -by_y], axis=1)
+    firsts = centre_pixels(sources) - np.array(stamp_shape) // 2
     steps = []
     for first, shape in zip(firsts, shapes, strict=True):
         low = np.clip(first, 0, image.shape)

@@ -593,8 +593,7 @@ class TestInputs:
         for axis in axes:
             zeros[f'{axis}_fit'][3:5] = 0
             zeros[f'{axis}_err'][3:5] = np.nan
-        zeros['x_fit'][0] = phot['x_fit'][0]  # as it is, with no error
-        zeros['x_err'][0] = np.nan
+        zeros['x_err'][0] = np.nan  # and a position that is not 0
         if unit is not None:
             for axis in axes:
                 zeros[f'{axis}_fit'] <<= unit

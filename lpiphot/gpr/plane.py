@@ -158,10 +158,17 @@ def good_values(data, bad):
     values : (n,) `~numpy.ndarray`
         The values.
     """
-    # an odd step: one that divides the width would see some columns only
-    step = max(1, data.size // N_LEVEL) | 1
+    step = _odd_step(data.size)
     values = data.ravel()[::step][~bad.ravel()[::step]]
     return values if values.size else data[~bad]
+
+
+def _odd_step(n_pixels):
+    """
+    Return a step through an image; one that divides the width would see
+    some columns only.
+    """
+    return max(1, n_pixels // N_LEVEL) | 1
 
 
 def noise_of(data, bad):
@@ -191,8 +198,7 @@ def noise_of(data, bad):
         mean instead of a median; 0 only if all are the same.
     """
     n_y, n_x = data.shape
-    step = max(1, data.size // N_LEVEL) | 1
-    y, x = np.divmod(np.arange(0, data.size, step), n_x)
+    y, x = np.divmod(np.arange(0, data.size, _odd_step(data.size)), n_x)
     inside = (y > 0) & (y < n_y - 1) & (x > 0) & (x < n_x - 1)
     place = (y * n_x + x)[inside]
     total, difference = np.empty((2, place.size))
