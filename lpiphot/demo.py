@@ -30,13 +30,6 @@ N_STARS = 50
 _FLUX_QUANTILES = (0.1, 0.9)
 _MIN_SEPARATION = 20.0
 
-_Z_LIMIT = 5.0
-
-# Names of the two measurements and their colours: orange and blue of the
-# Okabe-Ito palette (the orange darker), which all readers can tell apart
-_WHEN = (('before', 'photutils alone', '#D55E00'),
-         ('after', 'with LPI', '#0072B2'))
-
 _STYLE = {'font.size': 10, 'axes.titlesize': 11.5, 'legend.frameon': False}
 
 
@@ -213,128 +206,54 @@ def _plot(result):
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    n_recovered = result.summary['n_recovered']
+    from lpiphot.validation._panels import View, plot_pdf, write_numbers
+
+    view = View(result.recovery, titles={'before': 'photutils alone'})
     with rc_context(_STYLE):
-        figure = Figure(figsize=(11.2, 7.2), layout='constrained')
+        figure = Figure(figsize=(13.5, 8.2), layout='constrained')
         axes = figure.subplots(2, 3)
         _plot_field(axes[0, :2], result)
-        _plot_maps(axes[1, :2], result)
-        _write_numbers(axes[0, 2], result)
-        _plot_histogram(axes[1, 2], result)
+        _plot_maps(axes[1, :2], result.image.data, view)
+        write_numbers(axes[0, 2], view)
+        plot_pdf(axes[1, 2], view)
         figure.suptitle('PSF photometry on a nebula, tested with '
-                        f'{n_recovered} stars of known flux',
+                        f'{len(view.stars)} stars of known flux',
                         fontsize=15, fontweight='bold')
     return figure
-
-
-def _show(axes, values, title, **kwargs):
-    """
-    Show an image with a title and pixel coordinates.
-    """
-    axes.set_title(title)
-    axes.set_xlabel('x [pixel]')
-    axes.set_ylabel('y [pixel]')
-    return axes.imshow(values, origin='lower', interpolation='nearest',
-                       **kwargs)
-
-
-def _colour_bar(axes, artist, label, **kwargs):
-    """
-    Draw a colour bar as high as its image.
-    """
-    axes.figure.colorbar(artist, cax=axes.inset_axes([1.03, 0, 0.05, 1]),
-                         **kwargs).set_label(label)
 
 
 def _plot_field(axes, result):
     """
     Plot the image and its residual.
     """
-    from lpiphot._plots import field_norm
+    from lpiphot._plots import field_norm, show_image, symmetric_limit
+    from lpiphot.validation._panels import colour_bar
 
     table, residual = result.field.table, result.field.residual
     residual = np.asarray(getattr(residual, 'value', residual))
     image, unit = result.image.data, result.image.unit
     name = result.image.meta.get('OBJECT', 'image')
-    artist = _show(axes[0], image, f'The field: {name}', cmap='gray',
-                   norm=field_norm(image))
-    _colour_bar(axes[0], artist, f'data [{unit}]')
+    artist = show_image(axes[0], image, f'The field: {name}',
+                        norm=field_norm(image))
+    colour_bar(axes[0], artist, f'data [{unit}]')
 
-    reach = np.nanpercentile(np.abs(residual), 99.0)
-    artist = _show(axes[1], residual, 'Without sky and stars (circles)',
-                   vmin=-reach, vmax=reach, cmap='PuOr_r')
-    _colour_bar(axes[1], artist, f'residual [{unit}]')
+    low, high = symmetric_limit(residual)
+    artist = show_image(axes[1], residual, 'Without sky and stars (circles)',
+                        vmin=low, vmax=high, cmap='PuOr_r')
+    colour_bar(axes[1], artist, f'residual [{unit}]')
     axes[1].scatter(table['x_fit'], table['y_fit'], s=80, lw=0.7,
                     facecolors='none', edgecolors='k')
     axes[1].set(xlim=axes[0].get_xlim(), ylim=axes[0].get_ylim())
 
 
-def _plot_maps(axes, result):
+def _plot_maps(axes, image, view):
     """
     Plot z at the places of the injected stars, on a faint field.
     """
-    from lpiphot._plots import field_norm
+    from lpiphot._plots import field_norm, show_image
+    from lpiphot.validation._panels import plot_map
 
-    stars = result.recovery.stars()
-    image = result.image.data
     faint = field_norm(image)(image)
-    limits = {'vmin': -_Z_LIMIT, 'vmax': _Z_LIMIT, 'cmap': 'RdBu_r'}
-    for plot, (when, name, _) in zip(axes, _WHEN, strict=True):
-        z = np.asarray(stars[f'z_{when}'])
-        outlier = np.abs(z) > _Z_LIMIT
-        _show(plot, faint, f'{name}: {np.count_nonzero(outlier)} of {len(z)} '
-              f'beyond {_Z_LIMIT:.0f}σ (◆)', cmap='gray', vmin=-3.0, vmax=1.3)
-        for select, style in (
-                (~outlier, {'s': 30, 'lw': 0.5}),
-                (outlier, {'s': 60, 'lw': 1.2, 'marker': 'D'})):
-            artist = plot.scatter(stars['x_true'][select],
-                                  stars['y_true'][select], c=z[select],
-                                  edgecolors='k', **style, **limits)
-        _colour_bar(plot, artist, 'z = (measured − true) / error [σ]',
-                    extend='both')
-
-
-def _plot_histogram(plot, result):
-    """
-    Plot the distributions of z and the unit Gaussian.
-    """
-    stars = result.recovery.stars()
-    limit = 10.0
-    edges = np.arange(-limit, limit + 0.1, 0.5)
-    styles = ({'alpha': 0.75}, {'histtype': 'step', 'lw': 2.2})
-    for (when, name, colour), style in zip(_WHEN, styles, strict=True):
-        z = np.asarray(stars[f'z_{when}'])
-        z = z[np.isfinite(z)]
-        width = result.summary[f'z_width_{when}']
-        plot.hist(np.clip(z, -limit, limit), edges, color=colour, **style,
-                  weights=np.full(len(z), 1.0 / (max(len(z), 1) * 0.5)),
-                  label=f'{name}: width {width:.2f}')
-    x = np.linspace(-limit, limit, 401)
-    plot.plot(x, np.exp(-0.5 * x ** 2) / np.sqrt(2.0 * np.pi), 'k--', lw=1.5,
-              label='unit Gaussian: width 1')
-    plot.set_title('Are the errors honest?')
-    plot.set_xlabel(f'z [σ], beyond ±{limit:.0f} in the last bins')
-    plot.set_ylabel('fraction of stars per σ')
-    plot.set_ylim(0, 1.45 * plot.get_ylim()[1])
-    plot.legend(loc='upper center')
-
-
-def _write_numbers(plot, result):
-    """
-    Write what the stars tell as three pairs of numbers.
-    """
-    summary = result.summary
-    plot.set_axis_off()
-    for (when, name, colour), x in zip(_WHEN, (0.25, 0.80), strict=True):
-        values = (f'{summary[f"flux_error_{when}"]:.1%}',
-                  f'{summary[f"outliers_{when}"]:.1%}',
-                  f'{summary[f"z_width_{when}"]:.2f}')
-        plot.text(x, 0.98, name, ha='center', va='top', fontsize=12,
-                  color=colour, fontweight='bold', transform=plot.transAxes)
-        for y, value in zip((0.68, 0.39, 0.10), values, strict=True):
-            plot.text(x, y, value, ha='center', fontsize=22, color=colour,
-                      fontweight='bold', transform=plot.transAxes)
-    for y, text in ((0.60, 'median error of the flux'),
-                    (0.31, f'stars beyond {_Z_LIMIT:.0f}σ'),
-                    (0.02, 'width of z (1 if errors are honest)')):
-        plot.text(0.525, y, text, ha='center', transform=plot.transAxes)
+    for plot, name in zip(axes, view.names, strict=True):
+        show_image(plot, faint, '', vmin=-3.0, vmax=1.3, zorder=0)
+        plot_map(plot, view, name)
