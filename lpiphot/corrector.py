@@ -372,8 +372,7 @@ class LPIBackgroundCorrector:
             column_values(table, find_column(table, 'y'), u.pix),
             column_values(table, flux_name, image.unit),
             parameter_values(table, self.psf_model))
-        finite = np.all(np.isfinite(
-            [*sources[:3], *sources.extra.values()]), axis=0)
+        finite = sources.finite
         valid = finite.copy()
         centres = centre_pixels(sources.take(finite))
         valid[finite] = np.all((centres >= 0) & (centres < image.shape),

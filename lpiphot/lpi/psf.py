@@ -48,6 +48,14 @@ class Sources(NamedTuple):
     extra: dict
     template: np.ndarray = None
 
+    @property
+    def finite(self):
+        """
+        Which sources have a position, a flux and further parameters.
+        """
+        return np.all(np.isfinite(
+            [self.x, self.y, self.flux, *self.extra.values()]), axis=0)
+
     def take(self, index):
         """
         Return some of the sources.
@@ -189,11 +197,12 @@ class PSF:
         """
         if sources.template is not None and sources.template.any():
             values = np.empty(np.shape(x))
-            for number, some in sources.by_template():
-                shape = self.templates[number - 1] if number else self
-                values[some] = shape(x[some], y[some], sources.take(
-                    some)._replace(template=None, **(
-                        {'extra': {}} if number else {})))
+            for number, index in sources.by_template():
+                psf, some = self, sources.take(index)._replace(template=None)
+                if number:  # further parameters are those of its model
+                    psf = self.templates[number - 1]
+                    some = some._replace(extra={})
+                values[index] = psf(x[index], y[index], some)
             return values
         with np.errstate(all='ignore'):
             if self._broadcasts:
