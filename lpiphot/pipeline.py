@@ -363,10 +363,20 @@ class PSFPipeline:
         """
         # Boxes at the edge of the image, or with a large hole, are better
         # than none: they are used if half of their pixels are
-        return Background2D(image, self.box_size, mask=mask,
-                            exclude_percentile=50.0,
-                            sigma_clip=SigmaClip(3.0),
-                            bkg_estimator=MedianBackground(), **kwargs)
+        try:
+            return Background2D(image, self.box_size, mask=mask,
+                                exclude_percentile=50.0,
+                                sigma_clip=SigmaClip(3.0),
+                                bkg_estimator=MedianBackground(), **kwargs)
+        except ValueError as exc:
+            if 'exclude_percentile' not in str(exc):
+                raise
+            ny, nx = self.box_size
+            msg = (f'data must have a box of {ny} x {nx} pixels with half of '
+                   'them for the background; the others are masked, not '
+                   'finite or outliers. Mask fewer pixels, or give a smaller '
+                   'box_size.')
+            raise ValueError(msg) from exc
 
     def _noise(self, subtracted, mask):
         """
