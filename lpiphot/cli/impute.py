@@ -145,7 +145,7 @@ def _clear(content, args, hdulist, filled):
     Return the file with its mask set to 0 at filled pixels.
     """
     hdu = find_image(hdulist, mask_extension(args), f'image {args.image}')
-    number = next(i for i, one in enumerate(hdulist) if one is hdu)
+    number = hdulist.index_of(hdu)
     mask = hdu.data.copy()
     mask[filled if mask.ndim == filled.ndim else filled.all(axis=0)] = 0
     return replace_hdu(content, number, _new_hdu(hdu, number, mask))
@@ -219,7 +219,7 @@ def run(args):
         len(hdulist)  # reads all headers
     with hdulist:
         hdu = find_image(hdulist, ext, f'image {path}')
-        number = next(i for i, one in enumerate(hdulist) if one is hdu)
+        number = hdulist.index_of(hdu)
         with unreadable(f'image {path} cannot be read: '):
             data = hdu.data
         mask = read_mask(args, data.shape)
