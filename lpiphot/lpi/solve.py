@@ -256,10 +256,11 @@ class StarSolver:
                 dnt |= _misfit(correction, star.residual.size,
                                self._sources.flux[rows[i]])
             solutions.append(StarSolution(
-                stamps.centres[i], stamps.classes[i],
-                int(stamps.n_good_first[i]), stamps.psf[i], stamps.values[i],
-                training.level, conditional, stamps.templates[i].rows,
-                correction, dnt))
+                centre=stamps.centres[i], classes=stamps.classes[i],
+                n_good_first=int(stamps.n_good_first[i]), psf=stamps.psf[i],
+                stamp=stamps.values[i], level=training.level,
+                conditional=conditional, rows=stamps.templates[i].rows,
+                correction=correction, dnt=dnt))
         return solutions
 
     def _stamps(self, rows, scene):
@@ -290,10 +291,12 @@ class StarSolver:
             flags.INFILL_MEDIAN)
         filled, residual = scene.filled[pixels], scene.residual[pixels]
         return _Stamps(
-            centres, psf, templates, classes, n_good_first,
-            np.count_nonzero(classes == GOOD, axis=(1, 2)), dnt,
-            np.where(no_data, filled, residual), filled, residual,
-            star_variances(scene, pixels, classes == HIDDEN))
+            centres=centres, psf=psf, templates=templates, classes=classes,
+            n_good_first=n_good_first,
+            n_good=np.count_nonzero(classes == GOOD, axis=(1, 2)), dnt=dnt,
+            values=np.where(no_data, filled, residual), filled=filled,
+            residual=residual,
+            variance=star_variances(scene, pixels, classes == HIDDEN))
 
     def _star(self, stamps, i, order, mean, training):
         """

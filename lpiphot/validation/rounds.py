@@ -197,8 +197,8 @@ class Setup:
     flux_source: object
     options: dict
     seed: int
-    stars: object = None
-    folder: str = None
+    stars: object
+    folder: str
 
     def draw(self, number):
         """
