@@ -385,7 +385,7 @@ class LPIBackgroundCorrector:
             warn_of_other_psf(psf, PSF(fitted), sources.take(
                 np.flatnonzero(valid)[:1]), self.stamp_shape)
         if templates is not None:
-            psf, numbers = _with_templates(psf, table, templates)
+            psf, numbers = _with_templates(self.psf_model, table, templates)
             sources = sources._replace(template=numbers)
         if valid.any():
             warn_of_shift(image, psf, sources.take(valid), self.stamp_shape)
@@ -737,15 +737,16 @@ def _float_name(dtype):
     raise ValueError(msg)
 
 
-def _with_templates(psf, table, templates):
+def _with_templates(psf_model, table, templates):
     """
     Return the PSF with the templates, and the number of each source's.
     """
     numbers = np.zeros(len(table), dtype=int)
     numbers[list(_by_row(table, templates))] = np.arange(
         1, len(templates) + 1)
-    return psf.with_templates([PSF(model, f'templates[{name}]')
-                               for name, model in templates.items()]), numbers
+    shapes = [PSF(model, f'templates[{name}]')
+              for name, model in templates.items()]
+    return PSF(psf_model, templates=shapes), numbers
 
 
 def _add_positions(values, sources, rows):
