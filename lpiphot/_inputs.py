@@ -14,8 +14,7 @@ from astropy.utils.masked import Masked
 __all__ = ['Image', 'ImageReader', 'as_choice', 'as_count', 'as_finite',
            'as_gain', 'as_image', 'as_mask', 'as_number', 'as_optional',
            'as_pixels', 'as_plane', 'as_positions', 'as_range', 'as_seed',
-           'as_shape', 'as_shapes', 'parse_image', 'parse_pixels', 'std_of',
-           'unit_name']
+           'as_shape', 'as_shapes', 'parse_pixels', 'std_of', 'unit_name']
 
 
 class Image(NamedTuple):
@@ -76,7 +75,8 @@ class ImageReader:
         If an input is not numeric.
 
     ValueError
-        If a shape is wrong, or mask or error are given twice.
+        If a shape is wrong, mask or error are given twice, or an error
+        is negative or none is finite.
 
     astropy.units.UnitsError
         If the units of data and error do not match.
@@ -129,27 +129,6 @@ class ImageReader:
             error = np.array(self._error[part], dtype=float)
             mask |= ~np.isfinite(error)
         return Image(data, error, mask)
-
-
-def parse_image(data, *, error=None, mask=None):
-    """
-    Read a whole image.
-
-    Parameters
-    ----------
-    data, error, mask
-        As for `ImageReader`, which raises on bad input.
-
-    Returns
-    -------
-    data, error, mask : 2-D `~numpy.ndarray`
-        As in `Image`.
-
-    unit : `~astropy.units.Unit` or `None`
-        The unit of the data.
-    """
-    reader = ImageReader(data, error=error, mask=mask)
-    return *reader.read(), reader.unit
 
 
 def parse_pixels(data, *, mask=None):

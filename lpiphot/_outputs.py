@@ -69,21 +69,16 @@ def replace_pixels(data, pixels, values, std, *, unmask, mask, flags, noise):
         data.
     """
     if not isinstance(data, NDData):
-        old_mask = (np.ma.getmask(data) if isinstance(data, np.ma.MaskedArray)
-                    else getattr(data, 'mask', None)
-                    if isinstance(data, Masked) else None)
-        plain = (data.data if isinstance(data, np.ma.MaskedArray) else
-                 data.unmasked if isinstance(data, Masked) else data)
-        unit = plain.unit if isinstance(plain, u.Quantity) else None
-        image = with_unit(_replaced(getattr(plain, 'value', plain), pixels,
-                                    values), unit)
+        plain, kind = data, None
         if isinstance(data, np.ma.MaskedArray):
-            return np.ma.MaskedArray(
-                image, _new_mask(old_mask, pixels.shape, unmask, mask))
-        if isinstance(data, Masked):
-            return Masked(image, _new_mask(old_mask, pixels.shape, unmask,
-                                           mask))
-        return image
+            plain, kind = data.data, np.ma.MaskedArray
+        elif isinstance(data, Masked):
+            plain, kind = data.unmasked, Masked
+        image = with_unit(
+            _replaced(getattr(plain, 'value', plain), pixels, values),
+            plain.unit if isinstance(plain, u.Quantity) else None)
+        return image if kind is None else kind(
+            image, _new_mask(data.mask, pixels.shape, unmask, mask))
 
     others = {name: copy.deepcopy(getattr(data, name))
               for name in ('wcs', 'meta', 'psf')

@@ -33,6 +33,23 @@ CLASS_NAMES = ('ignored', 'good', 'hidden')
 PANEL = 350
 
 
+def _plain(values):
+    """
+    Return an array without its unit.
+    """
+    return np.asarray(getattr(values, 'value', values))
+
+
+def _cut(centre, size, shape):
+    """
+    Return the part of an image about a pixel, and its extent for plots.
+    """
+    first = np.clip(centre - size // 2, 0, shape - size)
+    part = tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))
+    (bottom, left), (top, right) = first - 0.5, first + size - 0.5
+    return part, (left, right, bottom, top)
+
+
 def _as_seen(values):
     """
     Return the finite pixels of an image, averaged if it is shown smaller.
@@ -71,8 +88,8 @@ def show_image(axes, values, title, **kwargs):
     # averages where there are more pixels than dots, of values, not of
     # colours: others would show the noise of single ones
     kwargs.setdefault('interpolation_stage', 'data')
-    artist = axes.imshow(values, origin='lower', interpolation='antialiased',
-                         **kwargs)
+    kwargs.setdefault('interpolation', 'antialiased')
+    artist = axes.imshow(values, origin='lower', **kwargs)
     axes.set_title(title)
     axes.set_xlabel('x [pixel]')
     axes.set_ylabel('y [pixel]')
@@ -108,9 +125,8 @@ def plot_result(result):
     Plot field, residual, predicted background and the change of fluxes.
     """
     unit = getattr(result.data, 'unit', None)
-    data, residual, background = (
-        np.asarray(getattr(plane, 'value', plane)) for plane in
-        (result.data, result.residual, result.background))
+    data, residual, background = map(
+        _plain, (result.data, result.residual, result.background))
     figure = Figure(figsize=(12.5, 10), layout='constrained')
     figure.get_layout_engine().set(w_pad=0.25, h_pad=0.1)
     axes = figure.subplots(2, 2)
@@ -125,9 +141,8 @@ def plot_result(result):
 
     table = result.table
     change = table['fdb_pred'] - table['fdb_res']
-    before, change, error = (
-        np.asarray(getattr(column, 'value', column))
-        for column in (table['cflux'] - change, change, table['dcflux']))
+    before, change, error = map(
+        _plain, (table['cflux'] - change, change, table['dcflux']))
     plot = axes[1, 1]
     plot.set_box_aspect(np.clip(data.shape[0] / data.shape[1], 0.5, 1.0))
     plot.axhline(0.0, color='0.6', lw=1)
@@ -148,6 +163,18 @@ def plot_result(result):
     return figure
 
 
+def _show_classes(axes, classes, title, extent, fontsize):
+    """
+    Show which pixels are ignored, good and hidden.
+    """
+    show_image(axes, classes, title, extent=extent, vmin=0, vmax=2,
+               cmap=ListedColormap(CLASS_COLOURS), interpolation='nearest')
+    axes.legend(handles=[
+        Patch(color=colour, label=name) for colour, name in zip(
+            CLASS_COLOURS, CLASS_NAMES, strict=True)],
+        loc='upper right', fontsize=fontsize)
+
+
 def plot_prediction(prediction, n_draws, rng):
     """
     Plot residual, classes, mean and draws of one star.
@@ -163,15 +190,9 @@ def plot_prediction(prediction, n_draws, rng):
     limits['extent'] = (x - nx / 2, x + nx / 2, y - ny / 2, y + ny / 2)
 
     show_image(axes[0], prediction.stamp, 'Residual', **limits)
-    axes[1].imshow(prediction.classes, origin='lower', vmin=0, vmax=2,
-                   cmap=ListedColormap(CLASS_COLOURS),
-                   extent=limits['extent'])
-    axes[1].legend(handles=[Patch(color=colour, label=name)
-                            for colour, name in zip(
-                                CLASS_COLOURS, CLASS_NAMES, strict=True)],
-                   loc='upper right', fontsize='small')
-    axes[1].set_title(f'Pixels of source {prediction.id}')
-    axes[1].set_xlabel('x [pixel]')
+    _show_classes(axes[1], prediction.classes,
+                  f'Pixels of source {prediction.id}', limits['extent'],
+                  'small')
     artist = show_image(axes[2], prediction.mean_stamp, 'Mean', **limits)
     for i, draw in enumerate(draws):
         show_image(axes[3 + i], draw, f'Draw {i + 1}', **limits)
@@ -185,9 +206,8 @@ def plot_depth(depth):
     """
     Plot field, depth, and the part of the area against the depth.
     """
-    data, image, independent = (
-        np.asarray(getattr(plane, 'value', plane)) for plane in
-        (depth.data, depth.image, depth.image_diag))
+    data, image, independent = map(
+        _plain, (depth.data, depth.image, depth.image_diag))
     unit = getattr(depth.image, 'unit', None)
     name = f'{depth.n_sigma:g} sigma depth'
     figure = Figure(figsize=(16.5, 4.6), layout='constrained')
@@ -246,19 +266,15 @@ def plot_imputation(result, position, size, truth, n_draws):
             centre, width = _whole_hole(result.mask, centre, deepest, width)
         size = int(width + 2 * result.condition_distance) + 1
     size = np.minimum(size, shape)
-    first = np.clip(centre - size // 2, 0, shape - size)
-    part = tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))
-    extent = (first[1] - 0.5, first[1] + size[1] - 0.5,
-              first[0] - 0.5, first[0] + size[0] - 0.5)
+    part, extent = _cut(centre, size, shape)
 
-    mean, std = (np.asarray(getattr(plane, 'value', plane))
-                 for plane in (result.mean, result.std))
+    mean, std = _plain(result.mean), _plain(result.std)
     hidden, good = result.mask[part], result.good[part]
     near = distance_transform_edt(~hidden) <= result.condition_distance
     classes = np.select([hidden, good & near], [2, 1], 0)
     panels = []
     if truth is not None:
-        truth = np.asarray(getattr(truth, 'value', truth))[part]
+        truth = _plain(truth)[part]
         panels.append(('Truth', truth))
     panels += [('Pixels', None), ('Mean', mean[part]), ('1 sigma', None)]
     for i in range(min(n_draws, result.n_draws)):
@@ -288,12 +304,7 @@ def plot_imputation(result, position, size, truth, n_draws):
             for i in range(len(panels))]
     for plot, (title, plane) in zip(axes, panels, strict=True):
         if title == 'Pixels':
-            show_image(plot, classes, title, extent=extent, vmin=0, vmax=2,
-                       cmap=ListedColormap(CLASS_COLOURS))
-            plot.legend(handles=[
-                Patch(color=colour, label=name) for colour, name in zip(
-                    CLASS_COLOURS, CLASS_NAMES, strict=True)],
-                loc='upper right', fontsize='x-small')
+            _show_classes(plot, classes, title, extent, 'x-small')
         elif title == '1 sigma':
             bar = show_image(plot, np.where(hidden, std[part], np.nan), title,
                              extent=extent, cmap='magma', vmin=0)
@@ -350,17 +361,13 @@ def plot_imputed(result, plane, position, size):
     image = result.image
     image = getattr(image, 'unmasked', getattr(image, 'data', image))
     clean, error, filled = (
-        np.asarray(getattr(array, 'value', array)).reshape(-1, *shape)[plane]
+        _plain(array).reshape(-1, *shape)[plane]
         for array in (image, result.std, result.mask))
     clean, error = clean.astype(float), np.where(filled, error, np.nan)
     size = np.minimum(size, shape)
     if position is None:
         position = _telling_place(filled, error, size)
-    first = np.clip(np.round(position).astype(int) - size // 2, 0,
-                    shape - size)
-    part = tuple(slice(a, a + n) for a, n in zip(first, size, strict=True))
-    extent = (first[1] - 0.5, first[1] + size[1] - 0.5,
-              first[0] - 0.5, first[0] + size[0] - 0.5)
+    part, extent = _cut(np.round(position).astype(int), size, shape)
 
     colours = colormaps['gray'].with_extremes(bad=CLASS_COLOURS[2])
     holes = np.where(filled, np.nan, clean)

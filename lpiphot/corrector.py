@@ -328,11 +328,12 @@ class LPIBackgroundCorrector:
         predicted = scene.filled.copy()
         nearest = np.zeros(predicted.shape)
         for row in rows:
-            if row.pixels is not None:
-                closer = row.psf > nearest[row.pixels]
-                pixels = tuple(axis[closer] for axis in row.pixels)
-                predicted[pixels] = row.background[closer]
-                nearest[pixels] = row.psf[closer]
+            if row.hidden is not None:
+                pixels, psf, behind = row.hidden
+                closer = psf > nearest[pixels]
+                pixels = tuple(axis[closer] for axis in pixels)
+                predicted[pixels] = behind[closer]
+                nearest[pixels] = psf[closer]
 
         unit = call.image.unit
         return LPIResult(
@@ -372,8 +373,7 @@ class LPIBackgroundCorrector:
             column_values(table, find_column(table, 'y'), u.pix),
             column_values(table, flux_name, image.unit),
             parameter_values(table, self.psf_model))
-        finite = np.all(np.isfinite(
-            [*sources[:3], *sources.extra.values()]), axis=0)
+        finite = sources.finite
         valid = finite.copy()
         centres = centre_pixels(sources.take(finite))
         valid[finite] = np.all((centres >= 0) & (centres < image.shape),
@@ -385,7 +385,7 @@ class LPIBackgroundCorrector:
             warn_of_other_psf(psf, PSF(fitted), sources.take(
                 np.flatnonzero(valid)[:1]), self.stamp_shape)
         if templates is not None:
-            psf, numbers = _with_templates(psf, table, templates)
+            psf, numbers = _with_templates(self.psf_model, table, templates)
             sources = sources._replace(template=numbers)
         if valid.any():
             warn_of_shift(image, psf, sources.take(valid), self.stamp_shape)
@@ -417,15 +417,31 @@ class LPIBackgroundCorrector:
         return _Call(image, table, flux_unit, psf, sources, valid, field,
                      solver)
 
-    def _jobs(self, call):
+    def _solve(self, call, images):
         """
-        Return the sources that can be solved, in groups of near ones.
+        Return rows of the sources that can be solved, in jobs of near ones.
         """
         index = np.flatnonzero(call.valid)
         groups = group_stars(centre_pixels(call.sources.take(index)),
                              self.stamp_shape, self.window_shape,
                              np.dtype(self.dtype).itemsize)
-        return [index[group] for group in groups]
+        jobs = [index[group] for group in groups]
+        scenes = SharedScenes(call.field,
+                              [call.solver.region(job) for job in jobs])
+        local = threading.local()
+
+        def solve(job):
+            if not hasattr(local, 'workspace'):
+                local.workspace = Workspace()
+            scene = scenes.scene(call.solver.region(job))
+            return [_Row.from_solution(solution, images) for solution in
+                    call.solver(job, scene, local.workspace)]
+
+        order = scenes.staggered(self.n_threads)
+        results = run_jobs(solve, [jobs[i] for i in order],
+                           n_threads=self.n_threads,
+                           progress_bar=self.progress_bar)
+        return [row for i in np.argsort(order) for row in results[i]]
 
     def _solve_all(self, call, *, others=None, images=False):
         """
@@ -440,28 +456,10 @@ class LPIBackgroundCorrector:
         for name in ('kcond0', 'kcond', 'kpred', 'dnt'):
             values[name] = np.zeros(n_sources, dtype=np.int32)
         values['dnt'][~call.valid] = flags.NO_POSITION
-
-        jobs = self._jobs(call)
-        scenes = SharedScenes(call.field,
-                              [call.solver.region(job) for job in jobs])
-        local = threading.local()
-
-        def solve(job):
-            if not hasattr(local, 'workspace'):
-                local.workspace = Workspace()
-            scene = scenes.scene(call.solver.region(job))
-            return [_Row(solution, images) for solution in
-                    call.solver(job, scene, local.workspace)]
-
-        order = scenes.staggered(self.n_threads)
-        results = run_jobs(solve, [jobs[i] for i in order],
-                           n_threads=self.n_threads,
-                           progress_bar=self.progress_bar)
-        rows = [row for i in np.argsort(order) for row in results[i]]
-        for source, row in zip(np.concatenate([*jobs, []]).astype(int), rows,
-                               strict=True):
+        rows = self._solve(call, images)
+        for row in rows:
             for name, value in row.values.items():
-                values[name][source] = value
+                values[name][row.star] = value
         index = np.flatnonzero(call.valid)
         pairs = close_pairs(call.psf, call.sources.take(index),
                             self.stamp_shape, call.image.shape, others)
@@ -663,42 +661,56 @@ class _Call(NamedTuple):
     solver: StarSolver
 
 
-class _Row:
+class _Row(NamedTuple):
     """
     What the table, and the images if asked for, need of a solution.
+
+    That is the row of the star and values of columns by name; if there is a
+    correction, the stars that were solved with it and the correlations of
+    their fluxes; if positions were solved for, flux times x and flux times
+    y, and their errors; for images, the hidden pixels, and PSF and
+    background on them.
     """
 
-    def __init__(self, solution, images):
-        classes = solution.classes
-        self.values = {
+    star: int
+    values: dict
+    pairs: tuple = ()
+    moments: tuple = None
+    hidden: tuple = None
+
+    @classmethod
+    def from_solution(cls, solution, images):
+        """
+        Return the row of a solution, which itself is large.
+        """
+        classes, found = solution.classes, solution.correction
+        values = {
             'kcond0': solution.n_good_first,
             'kcond': np.count_nonzero(classes == GOOD),
             'kpred': np.count_nonzero(classes == HIDDEN),
             'dnt': solution.dnt,
         }
-        self.pixels = self.moments = None
-        self.pairs = ()
-        if solution.correction is not None:
-            found = solution.correction
-            self.values.update(
-                {name: getattr(found, name)[0] for name in
-                 ('fdb_res', 'fdb_pred', 'dcflux', 'dcflux_diag')})
-            k = len(solution.rows)
-            if len(found.dcflux) > k:  # of flux times x, and of flux times y
-                self.moments = (found.fdb_pred - found.fdb_res)[[k, 2 * k]]
-                self.errors = found.dcflux[[k, 2 * k]]
-            correlations = found.covariance[0, :k] / (
-                found.dcflux[0] * found.dcflux[:k])
-            self.star = solution.rows[0]
-            self.pairs = list(zip(solution.rows, correlations,
-                                  strict=True))[1:]
-            self.values['cchi2'] = solution.conditional.chi2
-        if images and solution.correction is not None:
-            hidden = np.nonzero(classes == HIDDEN)
+        star, *others = solution.rows
+        if found is None:
+            return cls(star, values)
+        values |= {name: getattr(found, name)[0] for name in
+                   ('fdb_res', 'fdb_pred', 'dcflux', 'dcflux_diag')}
+        values['cchi2'] = solution.conditional.chi2
+        k = len(solution.rows)
+        correlations = found.covariance[0, 1:k] / (
+            found.dcflux[0] * found.dcflux[1:k])
+        moments = hidden = None
+        if len(found.dcflux) > k:
+            first = [k, 2 * k]  # those of this star, of the k of each
+            moments = ((found.fdb_pred - found.fdb_res)[first],
+                       found.dcflux[first])
+        if images:
+            y, x = np.nonzero(classes == HIDDEN)
             corner = solution.centre - np.array(classes.shape) // 2
-            self.pixels = (hidden[0] + corner[0], hidden[1] + corner[1])
-            self.psf = solution.psf[hidden]
-            self.background = solution.hidden_mean
+            hidden = ((y + corner[0], x + corner[1]), solution.psf[y, x],
+                      solution.hidden_mean)
+        return cls(star, values, tuple(zip(others, correlations, strict=True)),
+                   moments, hidden)
 
 
 def _by_row(table, templates):
@@ -725,15 +737,16 @@ def _float_name(dtype):
     raise ValueError(msg)
 
 
-def _with_templates(psf, table, templates):
+def _with_templates(psf_model, table, templates):
     """
     Return the PSF with the templates, and the number of each source's.
     """
     numbers = np.zeros(len(table), dtype=int)
     numbers[list(_by_row(table, templates))] = np.arange(
         1, len(templates) + 1)
-    return psf.with_templates([PSF(model, f'templates[{name}]')
-                               for name, model in templates.items()]), numbers
+    shapes = [PSF(model, f'templates[{name}]')
+              for name, model in templates.items()]
+    return PSF(psf_model, templates=shapes), numbers
 
 
 def _add_positions(values, sources, rows):
@@ -743,9 +756,9 @@ def _add_positions(values, sources, rows):
     moments, errors = np.full((2, 2, len(sources.x)), np.nan)
     for row in rows:
         if row.moments is not None:
-            told = np.isfinite(row.errors)
-            moments[told, row.star] = row.moments[told]
-            errors[told, row.star] = row.errors[told]
+            told = np.isfinite(row.moments[1])
+            moments[told, row.star] = row.moments[0][told]
+            errors[told, row.star] = row.moments[1][told]
     flux = np.where(values['cflux'] > 0, values['cflux'], np.nan)
     values['cx'], values['cy'] = [sources.x, sources.y] + moments / flux
     values['dcx'], values['dcy'] = errors / flux

@@ -13,10 +13,6 @@ from lpiphot._tables import column_unit, column_values, find_column
 
 __all__ = ['DepthMap', 'append_nodes', 'grid_nodes', 'interpolate_nodes']
 
-# Columns of the catalogue that nodes have too: no error, no group
-_ERROR = 'flux_err'
-_GROUP = 'group_id'
-
 
 @dataclass(frozen=True, eq=False)
 class DepthMap:
@@ -153,9 +149,10 @@ def append_nodes(table, x, y, extra_names):
     """
     rows, columns = (axis.ravel() for axis in np.meshgrid(y, x,
                                                           indexing='ij'))
+    # their fluxes are exact, and they are in no group
     nodes = {find_column(table, 'x'): columns, find_column(table, 'y'): rows,
-             find_column(table, 'flux'): 0.0, _ERROR: 0.0,
-             _GROUP: np.nan}
+             find_column(table, 'flux'): 0.0, 'flux_err': 0.0,
+             'group_id': np.nan}
     nodes |= {f'{name}_fit': None for name in extra_names}
     catalogue = QTable()
     for name, node in nodes.items():

@@ -675,17 +675,14 @@ class GPRImputer:
         if self.noise is not None:
             noise = as_number('noise', self.noise, unit)
         filler = Filler(plane, model, noise)
-        jobs = [range(first, min(first + N_JOB, filler.y.size))
-                for first in range(0, filler.y.size, N_JOB)]
+        n_bad = filler.y.size  # there is a job for none, too
+        jobs = [range(first, min(first + N_JOB, n_bad))
+                for first in range(0, max(n_bad, 1), N_JOB)]
         parts = run_jobs(
             lambda job: filler(slice(job.start, job.stop)), jobs,
             n_threads=self.n_threads, progress_bar=self.progress_bar,
             label='GPR', unit='pixel')
-        filled = Filled(*(np.concatenate([np.empty(0, dtype), *arrays])
-                          for dtype, arrays in zip(
-                              (float, float, np.uint16),
-                              zip(*parts, strict=True) if parts
-                              else ((), (), ()), strict=True)))
+        filled = Filled(*map(np.concatenate, zip(*parts, strict=True)))
         filler.fill_holes(filled)
         filled.value[:] += plane.level
         return model, filled

@@ -5,6 +5,7 @@ PSF photometry and LPI in turn: the fit gets the predicted background.
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -152,32 +153,29 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         image = image << reader.unit
         error = None if error is None else error << reader.unit
 
+    correct = partial(corrector.run, image, error=error, mask=mask,
+                      background=background)
     fwhm = float(model_fwhm(photometry.psf_model, image.shape))
-    step = np.ones(len(table))
-    n_iter = np.zeros(len(table), dtype=int)
     first, astray = table, np.zeros(len(table), dtype=bool)
     if max_iterations > 0:
         table, astray = _begun_again(first)
-    former = last = np.full(len(table), np.inf)
+    steps = _Steps(len(table))
+    n_iter = np.zeros(len(table), dtype=int)
     taken = np.zeros(len(table), dtype=bool)
-    part = step.copy()  # that was taken
     for i in range(max_iterations + 1):
-        result = corrector.run(image, table, error=error, mask=mask,
-                               background=background)
+        result = correct(table)
         cflux, dcflux = (column_values(result.table, name)
                          for name in ('cflux', 'dcflux'))
-        change = (cflux - former) / (part * dcflux)
+        change = steps.change(cflux, dcflux)
         moving = np.abs(change) >= tolerance  # not so if it has no result
         if i == max_iterations or not moving.any():
             break
-        back = np.signbit(change) != np.signbit(last)
-        limit = np.where(back, _BACK, 1.0) * np.abs(last)
-        step[moving & (np.abs(change) > limit)] *= 0.5
         again = _with_groups(moving | ~taken, table)
-        former, last = cflux, np.where(again, change, np.inf)
-        table, new = _refit_rounds(photometry, rounds, result, table, error,
-                                   fwhm, astray & (n_iter == 0), step, again)
-        part = np.where(new, step, 1.0)
+        steps.begin(moving, again)
+        table, new = _refit_rounds(
+            photometry, rounds, result, table, error, fwhm,
+            astray & (n_iter == 0), steps.length, again)
+        steps.end(new)
         taken = np.where(again, new, taken)
         n_iter += new
     converged = taken & (np.abs(change) < tolerance)
@@ -185,8 +183,7 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     lost[lost] = _are_there(first[lost], result, photometry.psf_model)
     if lost.any():
         table[lost] = first[lost]
-        result = corrector.run(image, table, error=error, mask=mask,
-                               background=background)
+        result = correct(table)
         # of stars beside them the flux may be another now
         last = column_values(result.table, 'cflux')
         converged &= np.abs(last - cflux) < tolerance * dcflux
@@ -194,6 +191,42 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
         'n_iter': (n_iter, 'number of refits of lpi_photometry'),
         'converged': (converged, 'whether cflux has converged'),
     }, {'tolerance': tolerance, 'max_iterations': max_iterations})
+
+
+class _Steps:
+    """
+    How much of the way to its next fit each of n stars goes, the ``length``.
+    """
+
+    def __init__(self, n):
+        self.length = np.ones(n)
+        self._taken = np.ones(n)  # 1 for stars that kept their fit
+        self._cflux = self._change = self._last = np.full(n, np.inf)
+
+    def change(self, cflux, dcflux):
+        """
+        Return the changes of the fluxes in whole steps, in their errors.
+        """
+        self._change = (cflux - self._cflux) / (self._taken * dcflux)
+        self._cflux = cflux
+        return self._change
+
+    def begin(self, moving, again):
+        """
+        Halve the steps of moving stars whose fluxes would diverge.
+
+        Only of those that are fitted again is the change remembered.
+        """
+        back = np.signbit(self._change) != np.signbit(self._last)
+        limit = np.where(back, _BACK, 1.0) * np.abs(self._last)
+        self.length[moving & (np.abs(self._change) > limit)] *= 0.5
+        self._last = np.where(again, self._change, np.inf)
+
+    def end(self, taken):
+        """
+        Say which stars have taken their fits.
+        """
+        self._taken = np.where(taken, self.length, 1.0)
 
 
 class _Rounds(NamedTuple):

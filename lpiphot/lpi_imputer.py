@@ -356,55 +356,74 @@ def _holes(shape, unknown, mask, positions, radius, footprint):
     """
     Return the pixels to fill.
     """
+    holes = (np.zeros(shape, dtype=bool) if mask is None
+             else as_mask('mask', mask, shape).copy())
     if positions is None:
         for name, value in (('radius', radius), ('footprint', footprint)):
             if value is not None:
                 msg = f'{name} is for positions, but there are none'
                 raise ValueError(msg)
-        return unknown if mask is None else as_mask('mask', mask,
-                                                    shape).copy()
-    holes = (np.zeros(shape, dtype=bool) if mask is None
-             else as_mask('mask', mask, shape).copy())
+        return unknown if mask is None else holes
     if (radius is None) == (footprint is None):
         msg = ('positions need either radius or footprint; got '
                f'{"neither" if radius is None else "both"}')
         raise ValueError(msg)
     centres = as_positions('positions', positions)
     finite = np.isfinite(centres).all(axis=1)
-    if footprint is not None:
-        footprint = np.asanyarray(footprint)
-        if (footprint.ndim != 2 or footprint.dtype != bool
-                or any(size % 2 == 0 for size in footprint.shape)):
-            msg = ('footprint must be a two-dimensional boolean array of odd '
-                   f'shape; got {footprint.dtype} of shape '
-                   f'{footprint.shape}')
-            raise ValueError(msg)
-        _warn_of_outside(centres[finite], shape)
-        offsets = np.argwhere(footprint) - np.array(footprint.shape) // 2
-        for centre in np.floor(centres[finite] + 0.5):
-            place = offsets + centre
-            inside = np.all((place >= 0) & (place < shape), axis=1)
-            holes[tuple(place[inside].astype(int).T)] = True
-        return holes
+    _warn_of_outside(centres[finite], shape)
+    if footprint is None:
+        radii = _as_radii(radius, len(centres))[finite]
+        _add_discs(holes, centres[finite], radii.tolist())
+    else:
+        _add_footprints(holes, centres[finite], footprint)
+    return holes
+
+
+def _as_radii(radius, n):
+    """
+    Return the radii of the discs about n positions.
+    """
     radius = np.asanyarray(radius)
     if isinstance(radius, u.Quantity):
         msg = ('radius must be plain numbers, in pixels; got the unit '
                f"'{radius.unit}'")
         raise u.UnitsError(msg)
-    if radius.shape not in {(), (len(centres),)}:
-        msg = (f'radius must be one number, or one for each of the '
-               f'{len(centres)} positions; got the shape {radius.shape}')
+    if radius.shape not in {(), (n,)}:
+        msg = (f'radius must be one number, or one for each of the {n} '
+               f'positions; got the shape {radius.shape}')
         raise ValueError(msg)
-    _warn_of_outside(centres[finite], shape)
-    reaches = np.broadcast_to(radius, len(centres))[finite].tolist()
-    for centre, reach in zip(centres[finite], reaches, strict=True):
-        reach = as_number('radius', reach)
-        first = np.clip(np.ceil(centre - reach), 0, shape).astype(int)
-        last = np.clip(np.floor(centre + reach) + 1, 0, shape).astype(int)
+    return np.broadcast_to(radius, n)
+
+
+def _add_discs(holes, centres, radii):
+    """
+    Add the pixels within radii about positions, in place.
+    """
+    for centre, radius in zip(centres, radii, strict=True):
+        radius = as_number('radius', radius)
+        first = np.clip(np.ceil(centre - radius), 0, holes.shape).astype(int)
+        last = np.clip(np.floor(centre + radius) + 1, 0,
+                       holes.shape).astype(int)
         y, x = np.ogrid[first[0]:last[0], first[1]:last[1]]
         holes[first[0]:last[0], first[1]:last[1]] |= np.hypot(
-            y - centre[0], x - centre[1]) <= reach
-    return holes
+            y - centre[0], x - centre[1]) <= radius
+
+
+def _add_footprints(holes, centres, footprint):
+    """
+    Add the pixels of a footprint about positions, in place.
+    """
+    footprint = np.asanyarray(footprint)
+    if (footprint.ndim != 2 or footprint.dtype != bool
+            or any(size % 2 == 0 for size in footprint.shape)):
+        msg = ('footprint must be a two-dimensional boolean array of odd '
+               f'shape; got {footprint.dtype} of shape {footprint.shape}')
+        raise ValueError(msg)
+    offsets = np.argwhere(footprint) - np.array(footprint.shape) // 2
+    for centre in np.floor(centres + 0.5):
+        place = offsets + centre
+        inside = np.all((place >= 0) & (place < holes.shape), axis=1)
+        holes[tuple(place[inside].astype(int).T)] = True
 
 
 def _warn_of_outside(centres, shape):

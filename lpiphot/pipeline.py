@@ -26,8 +26,9 @@ from photutils.utils.exceptions import NoDetectionsWarning
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from lpiphot._fwhm import BOX, RING, box_shape, image_fwhm, model_fwhm
-from lpiphot._inputs import as_number, as_shape, parse_image
+from lpiphot._inputs import ImageReader, as_number, as_shape
 from lpiphot._noise import NOISE_STEP, opposite_steps
+from lpiphot._outputs import with_unit
 from lpiphot._positions import first_of_close
 
 __all__ = ['NoSourcesError', 'PSFPipeline', 'PipelineResult']
@@ -291,11 +292,19 @@ class PSFPipeline:
         NoSourcesError
             If no source is found; a `ValueError`.
 
+        TypeError
+            If an input is of the wrong kind.
+
         ValueError
-            If a shape does not fit, if ``data`` has no usable pixel or no
-            scatter, or too few stars of the same width to measure it.
+            If a shape does not fit, if ``data`` has no usable pixel, no
+            box of the mesh with half of its pixels, no scatter, or too few
+            stars of the same width to measure it.
+
+        astropy.units.UnitsError
+            If units do not match.
         """
-        data, error, mask, unit = parse_image(data, error=error, mask=mask)
+        reader = ImageReader(data, error=error, mask=mask)
+        data, error, mask = reader.read()
         if mask.all():
             msg = ('data must have finite pixels that are not masked; none '
                    f'of its {mask.size} pixels is.')
@@ -336,10 +345,9 @@ class PSFPipeline:
             aperture_radius=fwhm, xy_bounds=fwhm, local_bkg_estimator=ring,
             progress_bar=self.progress_bar)
 
-        if unit is not None:
-            background, noise, subtracted, error = (
-                array << unit
-                for array in (background, noise, subtracted, error))
+        background, noise, subtracted, error = (
+            with_unit(array, reader.unit)
+            for array in (background, noise, subtracted, error))
         fit = partial(photometry, subtracted / scale, error=error / scale,
                       mask=mask)
         table = fit(init_params=sources)
@@ -363,10 +371,20 @@ class PSFPipeline:
         """
         # Boxes at the edge of the image, or with a large hole, are better
         # than none: they are used if half of their pixels are
-        return Background2D(image, self.box_size, mask=mask,
-                            exclude_percentile=50.0,
-                            sigma_clip=SigmaClip(3.0),
-                            bkg_estimator=MedianBackground(), **kwargs)
+        try:
+            return Background2D(image, self.box_size, mask=mask,
+                                exclude_percentile=50.0,
+                                sigma_clip=SigmaClip(3.0),
+                                bkg_estimator=MedianBackground(), **kwargs)
+        except ValueError as exc:
+            if 'exclude_percentile' not in str(exc):
+                raise
+            ny, nx = self.box_size
+            msg = (f'data must have a box of {ny} x {nx} pixels with half of '
+                   'them for the background; the others are masked, not '
+                   'finite or outliers. Mask fewer pixels, or give a smaller '
+                   'box_size.')
+            raise ValueError(msg) from exc
 
     def _noise(self, subtracted, mask):
         """

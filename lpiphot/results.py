@@ -124,7 +124,7 @@ class Prediction:
         The unit of the data, of which all arrays are plain numbers.
     """
 
-    id: int
+    id: int | str
     centre: tuple
     stamp: np.ndarray
     classes: np.ndarray

@@ -57,6 +57,16 @@ def match(params, table):
     return match_positions(xy, found, 1.5)
 
 
+def test_no_box_is_left(scene):
+    """
+    What photutils says of its own argument is of no use here.
+    """
+    mask = np.ones(SHAPE, dtype=bool)
+    mask[::3] = False
+    with pytest.raises(ValueError, match=r'box of 64 x 64 .*smaller box_size'):
+        PSFPipeline(fwhm=3.4)(scene[0], mask=mask)
+
+
 @pytest.mark.parametrize('level', [-1e4, 1e6])
 def test_level(scene, level):
     """

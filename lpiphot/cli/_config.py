@@ -8,7 +8,7 @@ import argparse
 from lpiphot.cli._messages import CLIError
 from lpiphot.cli._options import CORRECTOR_OPTIONS
 
-__all__ = ['merge_config', 'record_options', 'require_one']
+__all__ = ['merge_config', 'record_options']
 
 # Options that make no sense in a configuration file.
 _NOT_IN_FILE = ('help', 'config', 'output', 'debug')
@@ -123,25 +123,6 @@ def merge_config(parser, args):
             raise CLIError(msg) from exc
         if name not in taken:
             setattr(args, name, converted)
-
-
-def require_one(args, names):
-    """
-    Raise an error unless one of the named options was given.
-
-    Parameters
-    ----------
-    args : `argparse.Namespace`
-        The parsed arguments.
-
-    names : tuple of str
-        Names of options.
-    """
-    if all(getattr(args, name) is None for name in names):
-        options = ' or '.join('--' + name.replace('_', '-')
-                              for name in names)
-        msg = f'{options} is required'
-        raise CLIError(msg)
 
 
 def record_options(args, meta):

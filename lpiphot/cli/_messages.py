@@ -20,11 +20,6 @@ _NOISE = ('FITSFixedWarning', 'VerifyWarning')
 _RENAMED = {'fwhm': 'psf_fwhm', 'psf_model': 'psf', 'rng': 'seed',
             'n_positions': 'n_stars'}
 
-# What photutils says of an argument that is no option
-_NO_BOX = ('no box of the background mesh has half of its pixels: the others '
-           'are masked or not finite. Give a mask of fewer pixels, or '
-           'smaller boxes by --box-size')
-
 
 class CLIError(Exception):
     """
@@ -84,9 +79,6 @@ def _in_options(text, args):
     """
     Write the names of arguments as those of the options of the command.
     """
-    if 'exclude_percentile' in text and 'box_size' in vars(args):
-        return _NO_BOX
-
     def rename(match):
         word = _RENAMED.get(match[0], match[0])
         # a word without hyphen is an argument where the message begins

@@ -25,7 +25,7 @@ CORRECTOR_OPTIONS = {'seed': 'rng'} | {name: name for name in (
     'positions', 'dtype', 'n_threads')}
 
 
-def pair(text):
+def pair(text, kind=int):
     """
     Parse ``'N'`` or ``'NY,NX'``.
 
@@ -34,17 +34,21 @@ def pair(text):
     text : str
         The value of an option.
 
+    kind : type, optional
+        Whether numbers are int or float.
+
     Returns
     -------
-    value : int or tuple of 2 int
+    value : number or 2-tuple of numbers
         The number or numbers.
     """
     try:
-        numbers = tuple(int(part) for part in text.split(','))
+        numbers = tuple(kind(part) for part in text.split(','))
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, 2):
-        msg = f'expected N or NY NX (whole numbers), got {text!r}'
+        form = 'N or NY NX (whole numbers)' if kind is int else 'H or HY,HX'
+        msg = f'expected {form}, got {text!r}'
         raise argparse.ArgumentTypeError(msg)
     return numbers[0] if len(numbers) == 1 else numbers
 

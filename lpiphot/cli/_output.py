@@ -193,6 +193,6 @@ def write_plot(path, result):
         The file to write.
 
     result : object
-        The result of `~lpiphot.LPIBackgroundCorrector.run`.
+        Any result that has a method ``plot``.
     """
     result.plot().savefig(path, dpi=150)

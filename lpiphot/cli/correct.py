@@ -5,7 +5,7 @@
 
 import time
 
-from lpiphot.cli._config import merge_config, require_one
+from lpiphot.cli._config import merge_config
 from lpiphot.cli._io import read_background, read_catalog, read_input
 from lpiphot.cli._messages import CLIError, bad_input, say
 from lpiphot.cli._options import (add_general_options, add_input_options,
@@ -90,7 +90,9 @@ def run(args):
         The parsed arguments.
     """
     merge_config(args.parser, args)
-    require_one(args, ('psf_fwhm', 'psf'))
+    if args.psf_fwhm is None and args.psf is None:
+        msg = '--psf-fwhm or --psf is required'
+        raise CLIError(msg)
     outputs = check_outputs(args)
 
     from lpiphot import LPIBackgroundCorrector

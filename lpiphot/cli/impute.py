@@ -3,14 +3,14 @@
 ``lpiphot impute``: fill the bad pixels of an image.
 """
 
-import argparse
 import io
 import time
+from functools import partial
 
 from lpiphot.cli._config import merge_config
 from lpiphot.cli._io import find_image, mask_extension, read_mask, split_image
 from lpiphot.cli._messages import CLIError, bad_input, unreadable
-from lpiphot.cli._options import (add_general_options, add_mask_options,
+from lpiphot.cli._options import (add_general_options, add_mask_options, pair,
                                   want_progress)
 from lpiphot.cli._output import atomic_files, check_outputs
 from lpiphot.cli._splice import read_bytes, replace_hdu, write_bytes
@@ -28,30 +28,6 @@ _OPTIONS = ('kernel', 'width', 'amplitude', 'length_scale', 'angle',
             'stretch', 'noise', 'method', 'n_threads')
 # Those that a trained model has in itself
 _OF_MODEL = (*_OPTIONS[:6], 'method')
-
-
-def scales(text):
-    """
-    Parse ``'H'`` or ``'HY,HX'``.
-
-    Parameters
-    ----------
-    text : str
-        The value of an option.
-
-    Returns
-    -------
-    value : float or tuple of 2 float
-        The number or numbers.
-    """
-    try:
-        numbers = tuple(float(part) for part in text.split(','))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in (1, 2):
-        msg = f'expected H or HY,HX, got {text!r}'
-        raise argparse.ArgumentTypeError(msg)
-    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def add_parser(subparsers):
@@ -85,7 +61,8 @@ def add_parser(subparsers):
     group.add_argument('--amplitude', type=float, metavar='A',
                        help='amplitude in units of the noise (default: '
                        'trained)')
-    group.add_argument('--length-scale', type=scales, metavar='H[,HX]',
+    group.add_argument('--length-scale', type=partial(pair, kind=float),
+                       metavar='H[,HX]',
                        help='length scale in pixels, or those along y and x '
                        '(default: trained)')
     group.add_argument('--angle', type=float, metavar='DEG',
@@ -145,7 +122,7 @@ def _clear(content, args, hdulist, filled):
     Return the file with its mask set to 0 at filled pixels.
     """
     hdu = find_image(hdulist, mask_extension(args), f'image {args.image}')
-    number = next(i for i, one in enumerate(hdulist) if one is hdu)
+    number = hdulist.index_of(hdu)
     mask = hdu.data.copy()
     mask[filled if mask.ndim == filled.ndim else filled.all(axis=0)] = 0
     return replace_hdu(content, number, _new_hdu(hdu, number, mask))
@@ -219,7 +196,7 @@ def run(args):
         len(hdulist)  # reads all headers
     with hdulist:
         hdu = find_image(hdulist, ext, f'image {path}')
-        number = next(i for i, one in enumerate(hdulist) if one is hdu)
+        number = hdulist.index_of(hdu)
         with unreadable(f'image {path} cannot be read: '):
             data = hdu.data
         mask = read_mask(args, data.shape)

@@ -13,7 +13,8 @@ from lpiphot.cli._options import (add_general_options, add_input_options,
                                   add_lpi_options, add_pipeline_options,
                                   add_psf_options, corrector_options,
                                   pipeline_options, want_progress)
-from lpiphot.cli._output import atomic_files, check_outputs, write_table
+from lpiphot.cli._output import (atomic_files, check_outputs, write_plot,
+                                 write_table)
 from lpiphot.cli._psf import read_psf
 
 __all__ = ['add_parser', 'run']
@@ -185,13 +186,9 @@ def _write(args, outputs, result, calibration):
     title = f'Injection test of {os.path.basename(args.image)}'
     with atomic_files(outputs, overwrite=args.overwrite) as temporary:
         write_table(temporary['output'], result.table)
-        figure = result.plot()
-        figure.savefig(temporary['plot'], dpi=150)
-        figures = {'': figure}
-        if len(result.stars()) > 0:
-            figures['Along the image'] = result.plot('profile')
+        write_plot(temporary['plot'], result)
         with open(temporary['report'], 'w', encoding='utf-8') as fh:
-            fh.write(result.to_html(title=title, figures=figures))
+            fh.write(result.to_html(title=title))
         if calibration is not None:
             calibration.save(temporary['calibration'])
 

@@ -10,7 +10,7 @@ import numpy as np
 from lpiphot._core.imputation import mark_spikes, second_differences
 from lpiphot._noise import robust_sigma
 
-__all__ = ['Plane', 'good_values', 'noise_of']
+__all__ = ['Plane', 'noise_of']
 
 # Pixels that are looked at to find levels
 N_LEVEL = 2 ** 15
@@ -68,7 +68,7 @@ class Plane(NamedTuple):
             The plane.
         """
         bad = np.ascontiguousarray(bad)
-        some = good_values(data, bad).astype(float)
+        some = _good_values(data, bad).astype(float)
         level = float(np.median(some))
         spread = float(np.median(np.abs(some - level)))
         data = np.subtract(data, level, dtype=float, order='C')
@@ -141,22 +141,9 @@ class Plane(NamedTuple):
                     near.view(np.uint8))
 
 
-def good_values(data, bad):
+def _good_values(data, bad):
     """
     Return good values of an image, a regular part if they are many.
-
-    Parameters
-    ----------
-    data : (ny, nx) `~numpy.ndarray`
-        The image.
-
-    bad : (ny, nx) bool `~numpy.ndarray`
-        The bad pixels.
-
-    Returns
-    -------
-    values : (n,) `~numpy.ndarray`
-        The values.
     """
     step = _odd_step(data.size)
     values = data.ravel()[::step][~bad.ravel()[::step]]

@@ -211,8 +211,7 @@ class Filling:
         self._after = {rank: set() for rank in holes}
         read = np.zeros(self.ranks.shape, dtype=bool)
         for block in blocks:
-            (top, bottom), (left, right) = block.box
-            inside = np.s_[max(top, 0):bottom, max(left, 0):right]
+            inside = block.inside
             ranks = self.ranks[inside]
             for rank in np.unique(ranks[ranks < block.rank]).tolist():
                 if holes.get(rank) == block.hole:
@@ -358,40 +357,23 @@ def fill_block(filling, training, block, numbers, *, condition_distance,
     window_shape : 2-tuple of int
         The shape of the window of shifts.
     """
-    shape = training.good.shape
-    (top, bottom), (left, right) = block.box
-    inside = (slice(max(top, 0), bottom), slice(max(left, 0), right))
-    first = inside[0].start, inside[1].start
-    own = np.zeros(training.good[inside].shape, dtype=bool)
-    own[block.rows - first[0], block.columns - first[1]] = True
-    near = distance_transform_edt(~own) <= condition_distance
-
-    ranks = filling.ranks[inside]
-    filled = near & (ranks >= 0) & (ranks < block.rank) & (
-        numbers[inside] == block.hole)
-    # good pixels first, then filled ones, and those to fill last
-    rows, columns = (np.concatenate(parts) for parts in zip(
-        *(np.nonzero(pixels) for pixels in
-          (near & training.good[inside], filled, own)), strict=True))
-    rows, columns = rows + first[0], columns + first[1]
-    n_filled = np.count_nonzero(filled)
-    n_known = rows.size - block.rows.size
+    rows, columns, n_known, n_filled = _pixels_of(
+        filling, training, block, numbers, condition_distance)
     known = rows[:n_known], columns[:n_known]
-
     bits = flags.FILLED
     if n_known == 0:
         bits |= flags.FROM_NOTHING
     for ridge in (0.0, *RIDGES):
-        matrix, level, mean = _moments(
-            training, block, rows - top, columns - left, window_shape, shape)
+        matrix, level, mean = _moments(training, block, rows, columns,
+                                       window_shape)
         matrix.flat[::len(matrix) + 1] += ridge * np.mean(matrix.diagonal())
         conditional = condition(matrix, mean, filling.mean[known] - level)
         if conditional is not None:
             break
         bits |= flags.RIDGE
-    pixels = block.rows, block.columns
     if conditional is None:
         bits |= flags.LOCAL_MEAN
+        pixels = block.rows, block.columns
         mean = training.smooth[pixels]
         factor = np.diag(training.scatter[pixels])
     else:
@@ -407,15 +389,37 @@ def fill_block(filling, training, block, numbers, *, condition_distance,
     filling.write(block, mean, factor, inherited, bits)
 
 
-def _moments(training, block, rows, columns, window_shape, shape):
+def _pixels_of(filling, training, block, numbers, condition_distance):
+    """
+    Return rows and columns of the pixels that a block is filled from, good
+    ones first and then filled ones, and of its own; with the number of
+    those that are known, and of the filled ones among them.
+    """
+    inside = block.inside
+    first = inside[0].start, inside[1].start
+    own = np.zeros(training.good[inside].shape, dtype=bool)
+    own[block.rows - first[0], block.columns - first[1]] = True
+    near = distance_transform_edt(~own) <= condition_distance
+    ranks = filling.ranks[inside]
+    filled = near & (ranks >= 0) & (ranks < block.rank) & (
+        numbers[inside] == block.hole)
+    parts = [np.argwhere(pixels) + first
+             for pixels in (near & training.good[inside], filled, own)]
+    return (*np.concatenate(parts).T, len(parts[0]) + len(parts[1]),
+            len(parts[1]))
+
+
+def _moments(training, block, rows, columns, window_shape):
     """
     Learn covariance, level and mean about it of pixels of a stamp.
     """
     centre = np.array([block.centre])
     ny, nx = block.stamp_shape
+    (top, _), (left, _) = block.box
     places = np.full((1, ny * nx), -1)
-    order = rows * nx + columns
+    order = (rows - top) * nx + columns - left
     places[0, order] = np.arange(order.size)
+    shape = training.good.shape
     region = Region((0, 0), shape)
     pixels, level, corners = training_region(
         training.filled, region, centre, block.stamp_shape, window_shape,

@@ -62,6 +62,13 @@ class Block(NamedTuple):
                      for middle, size in zip(self.centre, self.stamp_shape,
                                              strict=True))
 
+    @property
+    def inside(self):
+        """
+        The stamp as slices of the image, beyond which it may reach.
+        """
+        return tuple(slice(max(a, 0), b) for a, b in self.box)
+
 
 def cut_holes(holes, good, stamp_shape, margin, order='outside_in'):
     """
@@ -161,8 +168,7 @@ def in_levels(blocks, ranks):
     for block in blocks:
         level = 0
         if not block.alone:
-            (top, bottom), (left, right) = block.box
-            near = np.unique(ranks[max(top, 0):bottom, max(left, 0):right])
+            near = np.unique(ranks[block.inside])
             level = 1 + max((level_of.get((block.hole, rank), -1)
                              for rank in near[near < block.rank].tolist()),
                             default=-1)

@@ -44,7 +44,7 @@ class Neighbours:
     flux_err : (n,) `~numpy.ndarray`
         The uncertainties of their fluxes; NaN and infinity stand for
         unknown ones. Stars for which this is not positive, or whose
-        position is not finite, add nothing.
+        position or flux is not finite, add nothing.
 
     image_shape : 2-tuple of int
         The shape of the image.
@@ -54,10 +54,8 @@ class Neighbours:
     """
 
     def __init__(self, psf, sources, flux_err, image_shape, noise):
-        known = np.all(np.isfinite(
-            [*sources[:3], *sources.extra.values()]), axis=0)
         flux_err = np.where(np.isnan(flux_err), np.inf, flux_err)
-        rows = np.flatnonzero(known & (flux_err > 0))
+        rows = np.flatnonzero(sources.finite & (flux_err > 0))
         peak = psf_stamps(psf, sources.take(rows), SMALLEST).max(
             axis=(1, 2), initial=0)
         self._rows, peak = rows[peak > 0], peak[peak > 0]
@@ -120,8 +118,7 @@ class Groups:
 
     def __init__(self, sources, group_id):
         self.sources = sources
-        known = np.all(np.isfinite(
-            [*sources[:3], *sources.extra.values(), group_id]), axis=0)
+        known = sources.finite & np.isfinite(group_id)
         self._centres = np.zeros((len(known), 2), dtype=int)
         self._centres[known] = centre_pixels(sources.take(known))
         order = np.argsort(group_id[known], kind='stable')

@@ -7,7 +7,6 @@ their ``evaluate`` with plain numbers, so that units play no part, but for
 those of angles.
 """
 
-import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +46,14 @@ class Sources(NamedTuple):
     flux: np.ndarray
     extra: dict
     template: np.ndarray = None
+
+    @property
+    def finite(self):
+        """
+        Which sources have a position, a flux and further parameters.
+        """
+        return np.all(np.isfinite(
+            [self.x, self.y, self.flux, *self.extra.values()]), axis=0)
 
     def take(self, index):
         """
@@ -91,6 +98,10 @@ class PSF:
     name : str, optional
         What messages call it.
 
+    templates : sequence of `PSF`, optional
+        The shapes of sources that have their own. Further parameters are
+        those of their models.
+
     Raises
     ------
     TypeError
@@ -100,7 +111,7 @@ class PSF:
         If ``model`` is not two-dimensional or has no such parameters.
     """
 
-    def __init__(self, model, name='psf_model'):
+    def __init__(self, model, name='psf_model', templates=()):
         if not isinstance(model, Model):
             msg = (f'{name} must be an astropy.modeling.Model; got '
                    f'{type(model).__name__}')
@@ -110,7 +121,7 @@ class PSF:
                    f'{type(model).__name__} has {model.n_inputs} and '
                    f'{model.n_outputs}')
             raise ValueError(msg)
-        self.templates = ()
+        self.templates = templates
         self._model = model
         self._names = psf_names(model, name)
         self._values = {
@@ -122,24 +133,6 @@ class PSF:
             if getattr(model, name).unit is not None
             and getattr(model, name).unit.is_equivalent('rad')}
         self._broadcasts = self._check_broadcasting()
-
-    def with_templates(self, templates):
-        """
-        Return this PSF, with the shapes of sources that have their own.
-
-        Parameters
-        ----------
-        templates : list of `PSF`
-            The shapes. Further parameters are those of their models.
-
-        Returns
-        -------
-        psf : `PSF`
-            The PSF.
-        """
-        psf = copy.copy(self)
-        psf.templates = templates
-        return psf
 
     def _call(self, x, y, sources):
         shape = (-1, 1, 1) if np.ndim(sources.x) else ()
@@ -189,11 +182,12 @@ class PSF:
         """
         if sources.template is not None and sources.template.any():
             values = np.empty(np.shape(x))
-            for number, some in sources.by_template():
-                shape = self.templates[number - 1] if number else self
-                values[some] = shape(x[some], y[some], sources.take(
-                    some)._replace(template=None, **(
-                        {'extra': {}} if number else {})))
+            for number, index in sources.by_template():
+                psf, some = self, sources.take(index)._replace(template=None)
+                if number:  # further parameters are those of its model
+                    psf = self.templates[number - 1]
+                    some = some._replace(extra={})
+                values[index] = psf(x[index], y[index], some)
             return values
         with np.errstate(all='ignore'):
             if self._broadcasts:

@@ -244,11 +244,15 @@ class Field:
             scatter[np.isnan(scatter)] = self.noise
             scatter = spread_blocks(scatter, outer.shape)
         filled += scatter * pixel_noise(mask, outer, self._seed)
-        planes = (residual, no_data, mask, filled, left, model,
-                  *self._star_variance(model, error, mask))
-        return Scene(region, *(plane if plane is None else plane[inner]
-                               for plane in planes), self._inverse_gain,
-                     Loudness(outer, level, loudness, self.noise))
+        variance, error_level = self._star_variance(model, error, mask)
+        planes = {'residual': residual, 'no_data': no_data, 'mask': mask,
+                  'filled': filled, 'fallback': left, 'model': model,
+                  'star_variance': variance, 'error_level': error_level}
+        return Scene(
+            region, inverse_gain=self._inverse_gain,
+            loudness=Loudness(outer, level, loudness, self.noise),
+            **{name: plane if plane is None else plane[inner]
+               for name, plane in planes.items()})
 
     def _masked(self, region):
         """

@@ -250,19 +250,17 @@ class StarSolver:
                                      training.level / training.scale)
                 if self._field.robust:
                     conditional, correction = _predict_typical(
-                        conditional, correction, factored, star.templates,
-                        partial(free_places.typical_errors, i, order,
-                                star.mean, star.known,
-                                stamps.templates[i].stamps))
+                        conditional, correction, factored, star, free_places)
                 conditional = conditional.times(training.scale)
                 correction = correction.times(training.scale)
                 dnt |= _misfit(correction, star.residual.size,
                                self._sources.flux[rows[i]])
             solutions.append(StarSolution(
-                stamps.centres[i], stamps.classes[i],
-                int(stamps.n_good_first[i]), stamps.psf[i], stamps.values[i],
-                training.level, conditional, stamps.templates[i].rows,
-                correction, dnt))
+                centre=stamps.centres[i], classes=stamps.classes[i],
+                n_good_first=int(stamps.n_good_first[i]), psf=stamps.psf[i],
+                stamp=stamps.values[i], level=training.level,
+                conditional=conditional, rows=stamps.templates[i].rows,
+                correction=correction, dnt=dnt))
         return solutions
 
     def _stamps(self, rows, scene):
@@ -293,10 +291,12 @@ class StarSolver:
             flags.INFILL_MEDIAN)
         filled, residual = scene.filled[pixels], scene.residual[pixels]
         return _Stamps(
-            centres, psf, templates, classes, n_good_first,
-            np.count_nonzero(classes == GOOD, axis=(1, 2)), dnt,
-            np.where(no_data, filled, residual), filled, residual,
-            star_variances(scene, pixels, classes == HIDDEN))
+            centres=centres, psf=psf, templates=templates, classes=classes,
+            n_good_first=n_good_first,
+            n_good=np.count_nonzero(classes == GOOD, axis=(1, 2)), dnt=dnt,
+            values=np.where(no_data, filled, residual), filled=filled,
+            residual=residual,
+            variance=star_variances(scene, pixels, classes == HIDDEN))
 
     def _star(self, stamps, i, order, mean, training):
         """
@@ -311,10 +311,11 @@ class StarSolver:
                 templates.rows, stamps.centres[i], self._stamp_shape,
                 order) / scale
         return _Star(
-            mean[order], (stamps.filled[i].ravel()[good] - level) / scale,
-            (stamps.residual[i].ravel()[hidden] - level) / scale,
-            stamps.variance[i].ravel()[order] / scale ** 2, terms,
-            templates.values(hidden))
+            number=i, order=order, psfs=templates.stamps, mean=mean[order],
+            known=(stamps.filled[i].ravel()[good] - level) / scale,
+            residual=(stamps.residual[i].ravel()[hidden] - level) / scale,
+            variance=stamps.variance[i].ravel()[order] / scale ** 2,
+            terms=terms, templates=templates.values(hidden))
 
 
 class _Stamps(NamedTuple):
@@ -339,12 +340,15 @@ class _Stamps(NamedTuple):
 
 class _Star(NamedTuple):
     """
-    The pixels of a star that are used, in units of its training pixels:
-    the mean of all, the good ones, the residual of the hidden ones,
-    variances and terms to add to the covariance of all, and templates on
-    the hidden ones.
+    The pixels of a star that are used, each by its number, and the PSFs on
+    its stamp; in units of its training pixels, the mean of all, the good
+    ones, the residual of the hidden ones, variances and terms to add to the
+    covariance of all, and templates on the hidden ones.
     """
 
+    number: int
+    order: np.ndarray
+    psfs: np.ndarray
     mean: np.ndarray
     known: np.ndarray
     residual: np.ndarray
@@ -424,8 +428,7 @@ def _condition(star, covariance, float32_limit, learn_again):
     return star.condition(covariance), covariance
 
 
-def _predict_typical(conditional, correction, factored, templates,
-                     typical_errors):
+def _predict_typical(conditional, correction, factored, star, free_places):
     """
     Predict the typical background: one by which the fluxes lose their
     typical errors.
@@ -433,12 +436,15 @@ def _predict_typical(conditional, correction, factored, templates,
     What is predicted changes by as much in the shapes of the PSFs, so that
     the correction remains that of the prediction.
     """
-    weights = amplitude_weights(factored, templates, correction.covariance)
-    errors = typical_errors(weights, correction.dcflux)
+    weights = amplitude_weights(factored, star.templates,
+                                correction.covariance)
+    errors = free_places.typical_errors(
+        star.number, star.order, star.mean, star.known, star.psfs, weights,
+        correction.dcflux)
     k = len(errors)
     fdb_pred = correction.fdb_pred.copy()
     fdb_pred[:k] -= errors
-    mean = conditional.mean + errors @ templates[:k]
+    mean = conditional.mean + errors @ star.templates[:k]
     return (conditional._replace(mean=mean),
             correction._replace(fdb_pred=fdb_pred))
 

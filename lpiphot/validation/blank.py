@@ -3,6 +3,7 @@
 A test of LPI that needs no truth: predict pixels that are in fact seen.
 """
 
+import astropy.units as u
 import numpy as np
 from astropy.table import QTable, vstack
 from scipy.linalg import cho_factor, cho_solve
@@ -88,6 +89,9 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
     ValueError
         If the positions do not fit into the image, or an input is bad
         (see the corrector).
+
+    astropy.units.UnitsError
+        If units do not match.
     """
     if not isinstance(corrector, LPIBackgroundCorrector):
         msg = ('corrector must be an LPIBackgroundCorrector, got '
@@ -187,9 +191,9 @@ def _short_catalogue(table, corrector, unit):
     Return a catalogue of what the corrector reads, as plain numbers.
     """
     short = QTable()
-    for name in ('x', 'y', 'flux'):
+    for name, wanted in (('x', u.pix), ('y', u.pix), ('flux', unit)):
         short[f'{name}_fit'] = column_values(
-            table, find_column(table, name), unit if name == 'flux' else None)
+            table, find_column(table, name), wanted)
     for name, values in parameter_values(table,
                                          corrector.psf_model).items():
         short[f'{name}_fit'] = values

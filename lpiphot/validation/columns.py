@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """
-Columns of tables of any make as plain numbers.
+Columns of tables of any make, and images, as plain numbers.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ __all__ = ['plain_values']
 
 def plain_values(column):
     """
-    Return a column as float64 without its unit, NaN where masked.
+    Return an array as float64 without its unit, NaN where masked.
 
     Parameters
     ----------
     column : array_like, `~astropy.table.Column` or \
             `~astropy.units.Quantity`
-        The column, masked or not.
+        The column or image, masked or not.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from lpiphot._noise import NOISE_STEP
 from lpiphot._psf_names import psf_names
 from lpiphot.validation.columns import plain_values
 from lpiphot.validation.injection import model_image
+from lpiphot.validation.matching import finite_positions
 
 __all__ = ['BLEND_FWHM', 'add_environment', 'local_density',
            'local_roughness', 'residual_around', 'residual_at',
@@ -125,8 +126,7 @@ def local_density(xy, sources, radius, shape):
         Sources per pixel.
     """
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
-    sources = np.asarray(sources, dtype=float).reshape(-1, 2)
-    sources = sources[np.isfinite(sources).all(axis=1)]
+    sources = finite_positions('sources', sources)
     counts = np.zeros(len(xy))
     if len(sources) > 0 and len(xy) > 0:
         counts = KDTree(sources).query_ball_point(xy, radius,
@@ -313,14 +313,13 @@ def add_environment(table, residual, mask, sources, *, fwhm, blend_radius,
 
 def _clean(residual, mask):
     """
-    Return an image with zero where it is masked, and the mask.
+    Return an image with its median where it is masked, and the mask.
     """
-    residual = np.array(getattr(residual, 'value', residual), dtype=float)
+    residual = plain_values(residual)
     bad = ~np.isfinite(residual)
     if mask is not None:
         bad |= np.asarray(mask, dtype=bool)
-    level = np.median(residual[~bad]) if not bad.all() else 0.0
-    residual[bad] = level
+    residual[bad] = np.median(residual[~bad]) if not bad.all() else 0.0
     return residual, bad
 
 

@@ -5,6 +5,8 @@ Fluxes of stars to inject.
 
 import numpy as np
 
+from lpiphot.validation.columns import plain_values
+
 __all__ = ['draw_fluxes', 'draw_magnitudes']
 
 
@@ -21,9 +23,9 @@ def draw_fluxes(n, fluxes, *, quantiles=(0.0, 1.0), rng=None):
         The number of fluxes to draw.
 
     fluxes : float or (m,) array_like or `~astropy.units.Quantity`
-        The given fluxes, as of a catalogue. Those that are not finite
-        and positive are left out. If one number, then all stars have
-        this flux.
+        The given fluxes, as of a catalogue. Those that are masked, or
+        not finite and positive, are left out. If one number, then all
+        stars have this flux.
 
     quantiles : 2-tuple of float, optional
         The quantiles between which to draw. Less than all leaves out
@@ -55,8 +57,7 @@ def draw_fluxes(n, fluxes, *, quantiles=(0.0, 1.0), rng=None):
                f'{quantiles!r}.')
         raise ValueError(msg)
     unit = getattr(fluxes, 'unit', None)
-    values = np.atleast_1d(np.asarray(getattr(fluxes, 'value', fluxes),
-                                      dtype=float))
+    values = np.atleast_1d(plain_values(fluxes))
     values = values[np.isfinite(values) & (values > 0)]
     if values.size == 0:
         msg = 'fluxes must have finite positive values; none of them is.'

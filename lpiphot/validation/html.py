@@ -42,9 +42,12 @@ _CARDS = (('width', '.2f', 'width of z; 1 if errors are honest'),
           ('scatter', '.1%', 'median error of the flux'),
           ('rho_around', '+.2f', 'rank correlation of z and residual'))
 
+_AXES = {'mag_true': 'magnitude',
+         'roughness': 'local roughness (1: white noise)',
+         'density': 'density of sources [1/pixel]'}
 
-def recovery_page(result, *, title='Injection test', figures=None,
-                  n_bins=(4, 3, 2)):
+
+def recovery_page(result, *, title='Injection test', figures=None):
     """
     Return the report as an HTML page, with its figures in it.
 
@@ -60,15 +63,12 @@ def recovery_page(result, *, title='Injection test', figures=None,
         Figures by their captions. By default the summary, and, if stars
         were recovered, the profile along the image.
 
-    n_bins : 3-tuple of int, optional
-        The number of bins of magnitude, roughness and density.
-
     Returns
     -------
     page : str
         The page.
     """
-    report = result.report(n_bins=n_bins)
+    report = result.report()
     if figures is None:
         figures = {'': result.plot('summary')}
         if len(result.stars()) > 0:
@@ -91,7 +91,7 @@ def recovery_page(result, *, title='Injection test', figures=None,
                      [[as_text(value, '.1%') for value in row]
                       for row in report.coverage.iterrows()])]
     for axis, table in report.by.items():
-        parts += [f'<h2>In bins of {AXES[axis]}</h2>',
+        parts += [f'<h2>In bins of {_AXES[axis]}</h2>',
                   _bins(table, [axis], names)]
     parts += ['<details><summary>In bins of all three together</summary>',
               _bins(report.bins, list(report.by), names), '</details>']
@@ -106,11 +106,6 @@ def recovery_page(result, *, title='Injection test', figures=None,
             f'<meta name="viewport" content="width=device-width">\n'
             f'<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n'
             '</html>\n')
-
-
-AXES = {'mag_true': 'magnitude',
-        'roughness': 'local roughness (1: white noise)',
-        'density': 'density of sources [1/pixel]'}
 
 
 def _image(figure, caption):

@@ -16,6 +16,7 @@ from photutils.utils import calc_total_error
 from lpiphot._fwhm import box_shape, model_fwhm
 from lpiphot._positions import first_of_close
 from lpiphot._psf_names import psf_names
+from lpiphot.validation.columns import plain_values
 from lpiphot.validation.matching import finite_positions, nearest_distance
 
 __all__ = ['gain_from_error', 'inject_stars', 'model_image',
@@ -270,8 +271,7 @@ def gain_from_error(data, error, *, mask=None):
     >>> gain_from_error(data, np.sqrt(25 + data / 1.7))
     1.7
     """
-    data, error = (np.array(getattr(values, 'value', values), dtype=float)
-                   for values in (data, error))
+    data, error = plain_values(data), plain_values(error)
     variance = np.broadcast_to(error, data.shape) ** 2
     good = np.isfinite(data) & np.isfinite(variance)
     if mask is not None:

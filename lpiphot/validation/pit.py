@@ -10,7 +10,10 @@ from scipy.stats import kstest, norm
 
 from lpiphot.validation.statistics import finite_values
 
-__all__ = ['coverage', 'pit_deviation', 'pit_values']
+__all__ = ['LEVELS', 'coverage', 'pit_deviation', 'pit_values']
+
+# Of 1, 2 and 3 sigma, and two round ones
+LEVELS = (0.5, 0.6827, 0.9, 0.9545, 0.9973)
 
 
 def pit_values(z):
@@ -59,7 +62,7 @@ def pit_deviation(z):
     return float(kstest(pit, 'uniform').statistic) if pit.size else np.nan
 
 
-def coverage(z, levels=(0.5, 0.6827, 0.9, 0.9545, 0.9973)):
+def coverage(z, levels=LEVELS):
     """
     Return how often the truth is within central intervals.
 

@@ -358,10 +358,12 @@ class InjectionRecovery:
             source = self._fluxes_of(baseline.table, unit)
         elif unit is not None:
             source = 1.0 * unit
-        return Setup(data, error, mask, self.pipeline, psf_model, corrector,
-                     self.columns, existing, no_place, source, options,
-                     self._seed, stars,
-                     None if self.folder is None else os.fspath(self.folder))
+        return Setup(
+            data=data, error=error, mask=mask, pipeline=self.pipeline,
+            psf_model=psf_model, corrector=corrector, columns=self.columns,
+            existing=existing, no_place=no_place, flux_source=source,
+            options=options, seed=self._seed, stars=stars,
+            folder=None if self.folder is None else os.fspath(self.folder))
 
     def _fluxes_of(self, catalogue, unit):
         """

@@ -12,13 +12,11 @@ from lpiphot.flags import HARMLESS
 from lpiphot.validation.bins import (bin_statistics, quantile_edges,
                                      star_statistics)
 from lpiphot.validation.completeness import completeness_limits
-from lpiphot.validation.pit import coverage
+from lpiphot.validation.pit import LEVELS, coverage
 
 __all__ = ['RecoveryReport', 'make_report']
 
 _AXES = ('mag_true', 'roughness', 'density')
-_LEVELS = (0.9, 0.7, 0.5)
-_COVERAGE = (0.5, 0.6827, 0.9, 0.9545, 0.9973)
 
 # The ways in which stars are chosen for the statistics
 WAYS = {'apart': 'stars apart from others',
@@ -35,7 +33,6 @@ ROWS = (('bias', 'bias of flux (median)', '+.2%', '0'),
          ('pit', 'PIT, largest deviation', '.3f', ''),
          ('rho_around', 'rho of z, residual around', '+.3f', '0'),
          ('rho_at', 'rho of z, residual at star', '+.3f', ''))
-
 
 # Columns of tables of bins: key, label, format
 COLUMNS = (('bias', 'bias', '+.1%'), ('median', 'median z', '+.2f'),
@@ -187,19 +184,17 @@ def make_report(table, measured, *, n_bins=(4, 3, 2), purity=np.nan,
              for axis, n in zip(_AXES, n_bins, strict=True)
              if axis in table.colnames}
     recovered = apart[np.asarray(apart['recovered'], dtype=bool)]
-    covered = QTable({'level': np.array(_COVERAGE)})
-    for name in measured:
-        covered[measured[name][0]] = coverage(recovered[f'z_{name}'],
-                                              _COVERAGE)
-        covered[measured[name][0]].info.format = '.3f'
+    covered = QTable({'level': np.array(LEVELS)})
+    for name, (flux, _) in measured.items():
+        covered[flux] = coverage(recovered[f'z_{name}'])
+        covered[flux].info.format = '.3f'
     ways = {way: star_statistics(stars, measured)
             for way, stars in selections.items()}
     ways['clean']['completeness'] = np.nan
     return RecoveryReport(
         ways=ways,
         limits={way: completeness_limits(selections[way]['mag_true'],
-                                         selections[way]['recovered'],
-                                         _LEVELS)
+                                         selections[way]['recovered'])
                 for way in ('apart', 'all')},
         purity=purity, coverage=covered,
         bins=bin_statistics(apart, measured, edges),

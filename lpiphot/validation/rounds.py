@@ -197,8 +197,8 @@ class Setup:
     flux_source: object
     options: dict
     seed: int
-    stars: object = None
-    folder: str = None
+    stars: object
+    folder: str
 
     def draw(self, number):
         """
@@ -242,25 +242,9 @@ class Setup:
         return QTable({x_name: xy[:, 0], y_name: xy[:, 1],
                        flux_name: flux}), rng
 
-    def inject(self, number):
+    def _inject(self, number):
         """
-        Make the image of a round.
-
-        Parameters
-        ----------
-        number : int
-            The number of the round, from 1.
-
-        Returns
-        -------
-        stars : `~astropy.table.QTable`
-            The stars.
-
-        image : array, `~astropy.units.Quantity` or NDData
-            The image with the stars, as ``data``.
-
-        error : array or `None`
-            Its errors with the photons of the stars.
+        Return the stars of a round, and image and errors with them.
         """
         stars, rng = self.draw(number)
         made = inject_stars(self.data, self.psf_model, stars,
@@ -283,7 +267,7 @@ class Setup:
         pairs : `~astropy.table.QTable`
             A row for each star; counts and times are in the metadata.
         """
-        stars, image, error = self.inject(number)
+        stars, image, error = self._inject(number)
         start = time.perf_counter()
         found = measure(self.pipeline, image, error, self.mask)
         between = time.perf_counter()

@@ -161,6 +161,10 @@ def test_bad_input():
                                   n_positions=n_positions)
     with pytest.raises(TypeError, match='n_positions must be an integer'):
         check_blank_positions(corrector, data, PHOT, n_positions=10.5)
+    sky = PHOT.copy()
+    sky['x_fit'] = sky['x_fit'] * u.arcsec
+    with pytest.raises(u.UnitsError, match=r"x_fit of phot .* 'pix'; got"):
+        check_blank_positions(corrector, data, sky)
     with pytest.raises(TypeError, match='corrector must be an LPIBackground'):
         check_blank_positions(len, data, PHOT)
     dark = LPIBackgroundCorrector(ImagePSF(-np.ones((5, 5))), **SMALL)

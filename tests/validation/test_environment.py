@@ -5,7 +5,9 @@ Tests for the environment module.
 
 import astropy.units as u
 import numpy as np
+import pytest
 from astropy.table import QTable
+from astropy.utils.masked import Masked
 from photutils.psf import CircularGaussianPRF, GaussianPRF
 from scipy.ndimage import gaussian_filter
 
@@ -104,6 +106,22 @@ def test_residuals():
     assert np.isnan(at[2])
     mask = distance < 30.0
     assert np.isnan(residual_at(image, xy, fwhm=3.0, mask=mask)[0])
+
+
+@pytest.mark.parametrize('kind', [np.ma.MaskedArray, Masked])
+@pytest.mark.parametrize('measure', [local_roughness, residual_around,
+                                     residual_at])
+def test_masked_image(kind, measure):
+    """
+    The mask that an image has itself is that of the keyword.
+    """
+    bad = NOISE.copy()
+    bad[:, :75] = 1e6
+    mask = bad > 1e5
+    xy = [(78.0, 60.0), (10.0, 60.0)]
+    assert np.array_equal(measure(kind(bad, mask), xy, fwhm=3.0),
+                          measure(bad, xy, fwhm=3.0, mask=mask),
+                          equal_nan=True)
 
 
 def test_subtract_stars():

@@ -6,6 +6,8 @@ Tests for the fluxes module.
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.table import MaskedColumn
+from astropy.utils.masked import Masked
 from scipy.stats import kstest
 
 from lpiphot.validation import draw_fluxes, draw_magnitudes
@@ -27,6 +29,15 @@ def test_one_flux_and_units():
     drawn = draw_fluxes(4, [np.nan, -3.0, 0.0, 7.0] * u.MJy, rng=1)
     assert drawn.unit == u.MJy
     assert np.all(drawn.value == 7.0)
+
+
+@pytest.mark.parametrize('kind', [MaskedColumn, np.ma.MaskedArray, Masked])
+def test_masked(kind):
+    """
+    What is masked, as in tables that were joined, is no flux.
+    """
+    fluxes = kind([7.0, 1e9, 7.0], mask=[False, True, False])
+    assert np.array_equal(draw_fluxes(4, fluxes, rng=1), np.full(4, 7.0))
 
 
 def test_magnitudes():

@@ -229,6 +229,8 @@ class TestGainFromError:
         assert np.isclose(gain, 2.3, rtol=0.1)
         unit = gain_from_error(data * u.adu, self.error * u.adu, mask=mask)
         assert unit == gain
+        for kind in (np.ma.MaskedArray, Masked):
+            assert gain_from_error(kind(data, mask), self.error) == gain
 
     def test_none(self):
         assert gain_from_error(self.stars, 3.0) is None
