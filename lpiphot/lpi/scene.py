@@ -166,6 +166,10 @@ class Field:
             _, scatter = _typical([part.data for part in parts], parts)
             if np.isfinite(scatter):
                 break
+        else:  # said first: without it stars are rendered without limit
+            msg = ('data must have a block of 16 x 16 pixels with 16 that '
+                   'are finite and not masked; they have none')
+            raise ValueError(msg)
 
         limits = [scatter, thresholds.mask_threshold or np.nan]
         faintest = RENDER_LIMIT * min(
@@ -177,10 +181,6 @@ class Field:
         residuals = [part.data - model
                      for part, model in zip(parts, models, strict=True)]
         self.level, self.noise = _typical(residuals, parts)
-        if np.isnan(self.noise):
-            msg = ('data must have a block of 16 x 16 pixels with 16 that '
-                   'are finite and not masked; they have none')
-            raise ValueError(msg)
         self.thresholds = _resolve(thresholds, self.noise)
         self._inverse_gain = 0.0
         if gain is None and parts[0].error is not None:

@@ -15,6 +15,7 @@ from lpiphot._inputs import ImageReader
 from lpiphot.lpi import scene as scene_module
 from lpiphot.lpi.infill import pixel_noise
 from lpiphot.lpi.psf import PSF, Sources
+from lpiphot.lpi.rendering import StarRenderer
 from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
 from lpiphot.lpi.tiles import Region, shared_regions
 from oracles import boxcar
@@ -425,6 +426,17 @@ class TestThresholds:
         """
         with pytest.raises(ValueError, match='data'):
             make_field(np.full((40, 50), np.nan))
+
+    def test_no_data_first(self, monkeypatch):
+        """
+        It is said before stars are rendered, as far out as they reach
+        without a noise to stop at.
+        """
+        monkeypatch.setattr(StarRenderer, '__init__', None)
+        monkeypatch.setattr(StarRenderer, 'render', None)
+        with pytest.raises(ValueError, match='finite and not masked'):
+            make_field(np.ones((60, 50)), STARS, (None, None, None),
+                       mask=np.ones((60, 50), dtype=bool))
 
 
 class TestSharedScenes:
