@@ -66,6 +66,10 @@ def boxcar_infill(image, mask, half_widths):
                                axis.max() + reach + 1)
                          for axis in (rows, columns))
             counts, sums = _integral(good[part]), _integral(values[part])
+        if n_tried == 2:  # amid what is empty no box will do
+            y, x = rows - part[0].start, columns - part[1].start
+            some = _box_sums(counts, y, x, reach) > MIN_GOOD - 0.5
+            rows, columns = rows[some], columns[some]
         y, x = rows - part[0].start, columns - part[1].start
         count = _box_sums(counts, y, x, half)
         enough = count > MIN_GOOD - 0.5
