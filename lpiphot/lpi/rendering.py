@@ -69,7 +69,7 @@ class StarRenderer:
         return np.flatnonzero(np.all((self._corners < last) & (
             self._corners + self._shapes > first), axis=1))
 
-    def render(self, region):
+    def render(self, region, known=None):
         """
         Render the stars that reach into a region of the image.
 
@@ -77,6 +77,9 @@ class StarRenderer:
         ----------
         region : `~lpiphot.lpi.tiles.Region`
             The region.
+
+        known : `~lpiphot.lpi.tiles.Region`, optional
+            A part of it; stars that do not reach beyond it are left out.
 
         Yields
         ------
@@ -89,6 +92,9 @@ class StarRenderer:
         first = np.maximum(self._corners, region.first)
         last = np.minimum(self._corners + self._shapes, region.last)
         inside = self.reaching(*region)
+        if known is not None:
+            beyond = (first < known.first) | (last > known.last)
+            inside = inside[beyond[inside].any(axis=1)]
         for shape in np.unique(self._shapes[inside], axis=0):
             members = inside[np.all(self._shapes[inside] == shape, axis=1)]
             step = BLOCK_SIZE // int(shape.prod())

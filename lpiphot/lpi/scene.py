@@ -195,16 +195,21 @@ class Field:
         """
         return self.thresholds.residual_threshold is None
 
-    def _render(self, region, threshold=np.inf):
+    def _render(self, region, threshold=np.inf, known=None, stars=()):
         """
         Return the star model of a region, and where any one of the stars
         is above a threshold.
+
+        Both may be known for a part of it.
         """
         model = np.zeros(region.shape)
         covered = np.zeros(region.shape, dtype=bool)
-        for part, values in self._renderer.render(region):
+        for part, values in self._renderer.render(region, known):
             model[part] += values
             covered[part] |= values > threshold
+        if known is not None:
+            inner = known.within(region)
+            model[inner], covered[inner] = stars
         return model, covered
 
     def scene(self, region):
@@ -224,12 +229,15 @@ class Field:
         # The margin is that of the boxcars that the masked pixels of the
         # region need; more pixels within reach can only make them less.
         n_within, n_needed = 0, 1
+        outer, stars = None, ()
         while n_within < min(n_needed, len(HALF_WIDTHS)):
             n_within = min(n_needed, len(HALF_WIDTHS))
-            outer = region.grown(HALF_WIDTHS[n_within - 1], self.image_shape,
-                                 BLOCK)
+            known, outer = outer, region.grown(
+                HALF_WIDTHS[n_within - 1], self.image_shape, BLOCK)
             inner = region.within(outer)
-            residual, no_data, mask, model, error = self._masked(outer)
+            stars = self._render(outer, self.thresholds.mask_threshold,
+                                 known, stars)
+            residual, no_data, mask, error = self._masked(outer, *stars)
             filled, n_boxcars = boxcar_infill(residual, mask, HALF_WIDTHS)
             n_needed = n_boxcars[inner].max(initial=0)
         left = n_boxcars > len(HALF_WIDTHS)
@@ -244,9 +252,9 @@ class Field:
             scatter[np.isnan(scatter)] = self.noise
             scatter = spread_blocks(scatter, outer.shape)
         filled += scatter * pixel_noise(mask, outer, self._seed)
-        variance, error_level = self._star_variance(model, error, mask)
+        variance, error_level = self._star_variance(stars[0], error, mask)
         planes = {'residual': residual, 'no_data': no_data, 'mask': mask,
-                  'filled': filled, 'fallback': left, 'model': model,
+                  'filled': filled, 'fallback': left, 'model': stars[0],
                   'star_variance': variance, 'error_level': error_level}
         return Scene(
             region, inverse_gain=self._inverse_gain,
@@ -254,19 +262,18 @@ class Field:
             **{name: plane if plane is None else plane[inner]
                for name, plane in planes.items()})
 
-    def _masked(self, region):
+    def _masked(self, region, model, covered):
         """
-        Return residual and masks of a region, with model and error.
+        Return residual and masks of a region, with the error.
         """
         data, error, no_data = self._image.read(region)
-        model, covered = self._render(region, self.thresholds.mask_threshold)
         residual = data - model
         if self.noise > 0:
             no_data |= np.abs(residual) > NULL_LIMIT * self.noise
         mask = no_data | covered
         mask |= outlier_mask(residual, mask, self.noise,
                              self.thresholds.residual_threshold)
-        return residual, no_data, mask, model, error
+        return residual, no_data, mask, error
 
     def _star_variance(self, model, error, mask):
         """
