@@ -10,7 +10,7 @@ a finished PSF-photometry table.
 
 import warnings
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 from astropy.modeling import Model
@@ -403,21 +403,23 @@ class PSFPipeline:
         """
         Return the scatter in the direction that has least.
         """
-        meshes = (self._mesh(contrast, mask, bkg_rms_estimator=estimator)
-                  for contrast in contrasts)
-        return np.min([mesh.background_rms for mesh in meshes], axis=0)
+        return reduce(np.minimum, (
+            self._mesh(contrast, mask,
+                       bkg_rms_estimator=estimator).background_rms
+            for contrast in contrasts))
 
     def _find(self, subtracted, mask, fwhm):
         """
         Return a table with x and y of the sources, the brightest first.
         """
         smoothed = _smooth(subtracted, mask, fwhm)
-        contrasts = _contrasts(smoothed, max(2, round(fwhm)))
+        step = max(2, round(fwhm))
         needed = self.detection_threshold * self._least_scatter(
-            contrasts, mask, MADStdBackgroundRMS())
+            _contrasts(smoothed, step), mask, MADStdBackgroundRMS())
         # A flat top, as of a saturated star, stands out at its rim
-        standout = maximum_filter(np.min(contrasts, axis=0),
-                                  2 * round(0.5 * fwhm) + 1)
+        standout = maximum_filter(
+            reduce(np.minimum, _contrasts(smoothed, step)),
+            2 * round(0.5 * fwhm) + 1)
         # The peaks of all the image, where they stand out enough
         threshold = np.where(standout > needed, -np.inf, np.inf)
         with warnings.catch_warnings():
@@ -492,17 +494,16 @@ def _smooth(image, mask, fwhm):
 
 def _contrasts(image, step):
     """
-    Return the image less the mean of two opposite sides, 8 directions.
+    Yield the image less the mean of two opposite sides, 8 directions.
 
+    One at a time: together they have eight times the size of the image.
     The sides are ``step`` pixels away, beyond the edge of the image as
     bright as there.
     """
     ny, nx = image.shape
     wide = np.pad(image, step, mode='edge')
-    contrasts = []
     for dy, dx in opposite_steps(step):
         one, other = (wide[step + sign * dy:step + sign * dy + ny,
                            step + sign * dx:step + sign * dx + nx]
                       for sign in (1, -1))
-        contrasts.append(image - 0.5 * (one + other))
-    return contrasts
+        yield image - 0.5 * (one + other)
