@@ -54,7 +54,6 @@ def boxcar_infill(image, mask, half_widths):
     # about a level: sums over large boxes keep their digits
     level = np.mean(image[good]) if good.any() else 0.0
 
-    values = np.where(good, image - level, 0.0)
     rows, columns = np.nonzero(mask)
     n_boxcars[rows, columns] = len(half_widths) + 1
     for n_tried, half in enumerate(half_widths, start=1):
@@ -65,7 +64,9 @@ def boxcar_infill(image, mask, half_widths):
             part = tuple(slice(max(axis.min() - reach, 0),
                                axis.max() + reach + 1)
                          for axis in (rows, columns))
-            counts, sums = _integral(good[part]), _integral(values[part])
+            counts = sums = None  # room for those of the second part
+            sums = _integral(np.where(good[part], image[part] - level, 0.0))
+            counts = _integral(good[part])
         if n_tried == 2:  # amid what is empty no box will do
             y, x = rows - part[0].start, columns - part[1].start
             some = _box_sums(counts, y, x, reach) > MIN_GOOD - 0.5

@@ -49,14 +49,14 @@ def outlier_mask(residual, mask, noise, residual_threshold=None):
         `True` for outliers; pixels of ``mask`` are not among them.
     """
     if residual_threshold is not None:
-        beyond = np.abs(residual) > residual_threshold
+        distance, limit = np.abs(residual), residual_threshold
     else:
         level, scatter = block_moments(residual, mask)
         scatter[scatter == 0] = noise if noise > 0 else np.inf
-        level, scatter = (spread_blocks(moment, residual.shape)
-                          for moment in (level, scatter))
-        beyond = np.abs(residual - level) > ROBUST_LIMIT * scatter
-    return beyond & ~mask
+        distance = residual - spread_blocks(level, residual.shape)
+        np.abs(distance, out=distance)
+        limit = spread_blocks(ROBUST_LIMIT * scatter, residual.shape)
+    return (distance > limit) & ~mask
 
 
 def psf_flags(stamps):

@@ -11,6 +11,7 @@ __all__ = ['BLOCK', 'MAD_TO_SIGMA', 'block_moments', 'image_noise',
            'local_noise', 'spread_blocks']
 
 BLOCK = 16          # pixels: a few times the FWHM of a PSF
+BAND = 256          # rows of pixels that are sorted at a time
 MIN_PIXELS = 16     # good pixels a block needs
 MAD_TO_SIGMA = 1.482602218505602  # 1 / Phi^-1(3/4), a Gaussian's
 
@@ -43,6 +44,15 @@ def block_moments(image, mask, *, loudness=False):
     loudness : (ceil(ny / 16), ceil(nx / 16)) `~numpy.ndarray`
         The root mean square, if it was asked for; NaN for the same.
     """
+    bands = [_band_moments(image[y:y + BAND], mask[y:y + BAND], loudness)
+             for y in range(0, max(len(image), 1), BAND)]
+    return tuple(map(np.concatenate, zip(*bands, strict=True)))
+
+
+def _band_moments(image, mask, loudness):
+    """
+    Return the moments of the blocks of some rows of an image.
+    """
     n_blocks = [-(-size // BLOCK) for size in image.shape]
     padded = np.full([n * BLOCK for n in n_blocks], np.nan)
     ny, nx = image.shape
@@ -59,7 +69,7 @@ def block_moments(image, mask, *, loudness=False):
         deviations[~good] = 0.0
         square = np.einsum('ij,ij->i', deviations, deviations)
         moments.append(np.sqrt(square / np.maximum(count, 1)))
-    return tuple(moment.reshape(n_blocks) for moment in moments)
+    return [moment.reshape(n_blocks) for moment in moments]
 
 
 def _row_medians(values, count):

@@ -240,34 +240,34 @@ class Field:
             residual, no_data, mask, error = self._masked(outer, *stars)
             filled, n_boxcars = boxcar_infill(residual, mask, HALF_WIDTHS)
             n_needed = n_boxcars[inner].max(initial=0)
-        left = n_boxcars > len(HALF_WIDTHS)
-        filled[left] = self.level
-
         level, scatter, loudness = block_moments(residual, mask,
                                                  loudness=True)
+        # from here on, only what makes the level of the errors has a margin
+        model, residual, no_data, filled, n_boxcars = (
+            plane[inner].copy() for plane in
+            (stars[0], residual, no_data, filled, n_boxcars))
+        stars = None
+        left = n_boxcars > len(HALF_WIDTHS)
+        filled[left] = self.level
+        variance, error_level = self._star_variance(model, error, mask, inner)
+        mask = mask[inner].copy()
         if self._gain is not None and self._background is not None:
-            sky = self._background[outer.slices]
+            sky = self._background[region.slices]
             scatter = np.sqrt(np.abs(sky + filled) / self._gain)
         else:
             scatter[np.isnan(scatter)] = self.noise
-            scatter = spread_blocks(scatter, outer.shape)
-        filled += scatter * pixel_noise(mask, outer, self._seed)
-        variance, error_level = self._star_variance(stars[0], error, mask)
-        planes = {'residual': residual, 'no_data': no_data, 'mask': mask,
-                  'filled': filled, 'fallback': left, 'model': stars[0],
-                  'star_variance': variance, 'error_level': error_level}
-        return Scene(
-            region, inverse_gain=self._inverse_gain,
-            loudness=Loudness(outer, level, loudness, self.noise),
-            **{name: plane if plane is None else plane[inner]
-               for name, plane in planes.items()})
+            scatter = spread_blocks(scatter, outer.shape)[inner]
+        filled += scatter * pixel_noise(mask, region, self._seed)
+        return Scene(region, residual, no_data, mask, filled, left, model,
+                     variance, error_level, self._inverse_gain,
+                     Loudness(outer, level, loudness, self.noise))
 
     def _masked(self, region, model, covered):
         """
         Return residual and masks of a region, with the error.
         """
         data, error, no_data = self._image.read(region)
-        residual = data - model
+        residual = np.subtract(data, model, out=data)
         if self.noise > 0:
             no_data |= np.abs(residual) > NULL_LIMIT * self.noise
         mask = no_data | covered
@@ -275,9 +275,9 @@ class Field:
                              self.thresholds.residual_threshold)
         return residual, no_data, mask, error
 
-    def _star_variance(self, model, error, mask):
+    def _star_variance(self, model, error, mask, inner):
         """
-        Return the photon noise of the stars as a variance.
+        Return the photon noise of the stars of a region as a variance.
 
         From the gain; or else the excess of the squared errors over their
         level on nearby good pixels, which are free of stars, and this.
@@ -288,8 +288,9 @@ class Field:
             return np.zeros(model.shape), None
         variance = np.where(np.isfinite(error), error, 0.0) ** 2
         level, n_boxcars = boxcar_infill(variance, mask, HALF_WIDTHS)
+        variance, level = variance[inner], level[inner]
         # sums in floating point may leave it below 0
-        level = np.where(n_boxcars > len(HALF_WIDTHS), variance,
+        level = np.where(n_boxcars[inner] > len(HALF_WIDTHS), variance,
                          np.maximum(level, 0))
         return variance - level, level
 

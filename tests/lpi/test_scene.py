@@ -312,6 +312,23 @@ class TestRegions:
                 assert_allclose(getattr(part, name), want, rtol=1e-9,
                                 atol=1e-8, err_msg=f'{name} in {region}')
 
+    def test_margins_let_go(self, example):
+        """
+        A scene keeps the pixels of its region only.
+        """
+        field = example.field()
+        region = Region((97, 47), (104, 58))  # the boxcars reach 26 pixels
+        field.scene(region)
+        tracemalloc.start()
+        try:
+            scene = field.scene(region)
+            size, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert scene.filled.shape == region.shape
+        # one plane with its margins
+        assert size < 8 * np.prod(np.array(region.shape) + 2 * 26)
+
     def test_star_in_margin(self):
         """
         A star that only the larger margin of a hole reaches is rendered.
@@ -519,7 +536,7 @@ class TestSharedScenes:
             made.append(region) or scene_of(self, region)))
         regions = [*self.NEAR, self.NEAR[0]]
         scenes = SharedScenes(example.field(), regions)
-        alive = [weakref.ref(scenes.scene(region).filled.base)
+        alive = [weakref.ref(scenes.scene(region).filled)
                  for region in regions[:3]]
         assert len(made) == 1
         assert alive[0]() is not None
