@@ -5,7 +5,7 @@ The noise of the pixels, without their structure.
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from lpiphot.lpi.noise import image_noise, local_noise
+from lpiphot.lpi.noise import block_moments, image_noise, local_noise
 
 SHAPE = 160, 208
 
@@ -61,3 +61,19 @@ def test_missing_blocks():
     assert noise[0, 0] == noise[1, 0] == np.median(np.delete(
         noise.ravel(), [0, 13]))
     assert_array_equal(local_noise(image, ~np.eye(*SHAPE, dtype=bool)), 0)
+
+
+def test_blocks_of_many_rows():
+    """
+    Each block has the moments that it has alone, also far down.
+    """
+    rng = np.random.default_rng(8)
+    image = rng.normal(size=(537, 37)) * np.arange(1, 538)[:, np.newaxis]
+    mask = rng.random(image.shape) < 0.1
+    moments = block_moments(image, mask, loudness=True)
+    for y in range(34):
+        rows = slice(16 * y, 16 * y + 16)
+        alone = block_moments(image[rows], mask[rows], loudness=True)
+        for moment, want in zip(moments, alone, strict=True):
+            assert moment.shape == (34, 3)
+            assert_array_equal(moment[y:y + 1], want)
