@@ -234,10 +234,12 @@ class LPIBackgroundCorrector:
             background.
 
         error : 2-D array_like or `~astropy.units.Quantity`, optional
-            The 1-sigma errors of the data. Only what they have in
-            excess of their level away from stars is used, if ``gain`` is
-            not given: it tells the photon noise of the stars. All other
-            noise is learned from the data.
+            The 1-sigma errors of the data. What they have in excess of
+            their level away from stars tells the photon noise of the
+            stars, if ``gain`` is not given. Where this level changes,
+            as from exposure to exposure of a mosaic, what is learned on
+            one side is scaled to the noise of the other. How much noise
+            there is, is learned from the data.
 
         mask : 2-D bool array_like, optional
             `True` for pixels to leave out. Pixels that are not finite

@@ -97,7 +97,7 @@ class Scene(NamedTuple):
         tell it.
 
     loudness : `~lpiphot.lpi.loudness.Loudness`
-        How loud the blocks of the region are.
+        How loud and how noisy the blocks of the region are.
     """
 
     region: Region
@@ -245,12 +245,13 @@ class Field:
             scatter = spread_blocks(scatter, outer.shape)
         filled += scatter * pixel_noise(mask, outer, self._seed)
         variance, error_level = self._star_variance(model, error, mask)
+        noise = None if error is None else block_moments(error ** 2, mask)[0]
         planes = {'residual': residual, 'no_data': no_data, 'mask': mask,
                   'filled': filled, 'fallback': left, 'model': model,
                   'star_variance': variance, 'error_level': error_level}
         return Scene(
             region, inverse_gain=self._inverse_gain,
-            loudness=Loudness(outer, level, loudness, self.noise),
+            loudness=Loudness(outer, level, loudness, self.noise, noise),
             **{name: plane if plane is None else plane[inner]
                for name, plane in planes.items()})
 
