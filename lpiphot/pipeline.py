@@ -25,6 +25,7 @@ from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from photutils.utils.exceptions import NoDetectionsWarning
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
+from lpiphot._doubts import warn_of_psf_flux
 from lpiphot._fwhm import BOX, RING, box_shape, image_fwhm, model_fwhm
 from lpiphot._inputs import ImageReader, as_number, as_shape
 from lpiphot._noise import NOISE_STEP, opposite_steps
@@ -434,7 +435,7 @@ class PSFPipeline:
 
 def as_psf(psf_model):
     """
-    Return a PSF model that photutils takes.
+    Return a PSF model that photutils takes; warn of one with another flux.
 
     Parameters
     ----------
@@ -456,6 +457,7 @@ def as_psf(psf_model):
                f'{type(psf_model).__name__}.')
         raise TypeError(msg)
     PSFPhotometry(psf_model, 5)  # an error if it is no PSF model
+    warn_of_psf_flux(psf_model)
     return psf_model
 
 

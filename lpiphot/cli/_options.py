@@ -147,9 +147,10 @@ def add_psf_options(parser, *, required):
                        'of its header, else 1)')
     group.add_argument('--psf-normalize', default=None,
                        action=argparse.BooleanOptionalAction,
-                       help='scale the stamp to unit flux (default: '
-                       + ('no, the catalogue was fitted with it as it is)'
-                          if required else 'yes)'))
+                       help='scale the stamp, or each PSF of a grid, to unit '
+                       'flux (default: ' + (
+                           'no, the catalogue was fitted with it as it is)'
+                           if required else 'a stamp yes, a grid no)'))
     group.add_argument('--psf-detector', type=int, metavar='N',
                        help='detector, for STDPSF files of several')
 
