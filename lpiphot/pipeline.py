@@ -2,7 +2,7 @@
 """
 PSF photometry of an image that comes with nothing else.
 
-Every step is photutils'; what is added is the order of the steps, a PSF
+Every step is photutils'; what is added is the order of the steps, a FWHM
 measured on the image, an image in which stars on a nebula are easily
 found, and an error for every pixel, so that one object takes any image to
 a finished PSF-photometry table.
@@ -139,7 +139,9 @@ class PSFPipeline:
     psf_model : `~astropy.modeling.Model`, optional
         The PSF to fit: any model that `~photutils.psf.PSFPhotometry`
         takes. If `None`, then a
-        `~photutils.psf.CircularGaussianPRF` is used.
+        `~photutils.psf.CircularGaussianPRF` is used: fluxes are then
+        without the light that stars have in wider wings, and want an
+        aperture correction.
 
     fwhm : float, optional
         The FWHM of the PSF in pixels. If `None`, then it is measured:
