@@ -273,6 +273,7 @@ def test_mask_of_much(correct, option, n_rows, capsys):
     assert main([*correct, *PSF, '--unit', 'none', option, 'DQ']) == 0
     err = capsys.readouterr().err
     assert ('the mask DQ excludes 52 % of the pixels' in err) == (n_rows == 27)
+    assert ('--mask-bits' in err) == (n_rows == 27)
 
 
 @pytest.mark.parametrize('oversampling', [1, 4])
