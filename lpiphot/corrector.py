@@ -14,8 +14,8 @@ from astropy.table import QTable
 
 from lpiphot import flags
 from lpiphot._doubts import (warn_of_low_peak, warn_of_other_fluxes,
-                             warn_of_other_psf, warn_of_shift,
-                             warn_of_sources_outside)
+                             warn_of_other_psf, warn_of_psf_flux,
+                             warn_of_shift, warn_of_sources_outside)
 from lpiphot._inputs import (ImageReader, as_choice, as_count, as_gain,
                              as_number, as_optional, as_plane, as_seed,
                              as_shape, as_shapes)
@@ -57,6 +57,8 @@ class LPIBackgroundCorrector:
         The PSF model of the photometry: any that photutils accepts, for
         example `~photutils.psf.CircularGaussianPRF`,
         `~photutils.psf.ImagePSF` or `~photutils.psf.GriddedPSFModel`.
+        There is a warning if the data of these two do not sum to about
+        the product of their oversampling, as photutils wants it.
 
     stamp_shape : int or 2-tuple of int, optional
         The shape ``(ny, nx)`` in pixels, odd, of the stamp about each
@@ -178,6 +180,7 @@ class LPIBackgroundCorrector:
                  neighbours=None, positions=False, dtype='float32',
                  n_threads=1, progress_bar=False, rng=None):
         psf = PSF(psf_model)
+        warn_of_psf_flux(psf_model)
         self.psf_model = psf_model.copy()
         self.stamp_shape = as_shape('stamp_shape', stamp_shape, smallest=5)
         self.window_shape = as_shape('window_shape', window_shape)
