@@ -337,3 +337,19 @@ def test_nothing_is_left_behind(files, monkeypatch, capsys):
     assert main(['impute', 'in.fits', 'out.fits', '--mask', 'DQ']) == 1
     assert 'No space left' in capsys.readouterr().err
     assert sorted(os.listdir()) == before
+
+
+def test_clear_mask_without_data(tmp_path, monkeypatch):
+    """
+    Pixels that no good one was near stay in the mask.
+    """
+    monkeypatch.chdir(tmp_path)
+    data = np.random.default_rng(8).normal(100, 3, (90, 95))
+    mask = np.zeros(data.shape, dtype='u1')
+    mask[:, :40] = mask[50, 60] = 1
+    fits.HDUList([fits.PrimaryHDU(data),
+                  fits.ImageHDU(mask, name='DQ')]).writeto('in.fits')
+    assert main(['impute', 'in.fits', 'out.fits', '--mask', 'DQ',
+                 '--clear-mask', '-q']) == 0
+    mask[:, 8:] = 0  # 32 pixels from the good ones
+    assert_array_equal(fits.getdata('out.fits', 'DQ'), mask)
