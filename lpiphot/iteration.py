@@ -118,12 +118,13 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     A fit begins where the first one began (``x_init``, ``y_init``), and
     uses the pixels alone whose background was predicted: on others,
     data minus background would be the star as it was fitted before.
-    ``n_pixels_fit`` counts these pixels; the bit 1 of ``flags``, fewer than
-    the box of the photometry has, is that of the first fit. A star keeps its former fit where the new one fails, moves farther
-    from its beginning than one FWHM (and than the former), or comes
-    within half a FWHM of another star. All stars are corrected again each
-    time, but only those whose flux changed by the tolerance or more, or that
-    have no new fit yet, are fitted again. The mode ``'new'`` of
+    ``n_pixels_fit`` counts these pixels; the bit 1 of ``flags``, fewer
+    than the box of the photometry has, is that of the first fit. A star
+    keeps its former fit where the new one fails, moves farther from its
+    beginning than one FWHM (and than the former), or comes within half a
+    FWHM of another star. All stars are corrected again each time, but only
+    those whose flux changed by the tolerance or more, or that have no new
+    fit yet, are fitted again. The mode ``'new'`` of
     `~photutils.psf.IterativePSFPhotometry` fits what is left after its
     former rounds: so do the refits, round by round.
 
