@@ -12,12 +12,18 @@ from lpiphot.lpi.psf import Sources, centre_pixels, psf_stamps
 from lpiphot.lpi.scene import MIN_MASK_FLUX
 from lpiphot.lpi.tiles import Region
 
-__all__ = ['warn_of_low_peak', 'warn_of_other_fluxes', 'warn_of_other_psf',
-           'warn_of_shift', 'warn_of_sources_outside']
+__all__ = ['psf_flux', 'warn_of_low_peak', 'warn_of_other_fluxes',
+           'warn_of_other_psf', 'warn_of_psf_flux', 'warn_of_shift',
+           'warn_of_sources_outside']
 
 # Two PSFs are the same if they differ by less of the peak, as those do
 # whose FWHM differ by a twentieth
 MAX_APART = 0.1
+
+# A stamp may cut off a third of the light of wide wings, or be normalized
+# without them. One that is oversampled twice and sums to 1 has a quarter of
+# its flux, and one with a peak of 1 has 1.13 times the square of its FWHM
+MAX_PSF_FLUX = 1.6
 
 # A star of the default min_mask_flux rises to 27 times mask_threshold with
 # a FWHM of 4 pixels. With one of more than 11 it does to less than 3.5, and
@@ -39,6 +45,47 @@ N_BRIGHTEST, SHIFT, SHIFT_SIGMA, N_STEPS = 30, 0.45, 7.0, 5
 
 # Where a PSF is above this part of its peak: a Gaussian within one FWHM
 CORE = 0.05
+
+
+def psf_flux(psf_model):
+    """
+    Return the flux of the image of a PSF model, which should be near 1.
+
+    Parameters
+    ----------
+    psf_model : `~astropy.modeling.Model`
+        The PSF model.
+
+    Returns
+    -------
+    flux : float
+        The sum of its ``data`` over the product of its ``oversampling``;
+        of a grid of PSFs that which is farthest from 1. It is 1 of a model
+        that has no image.
+    """
+    images = getattr(psf_model, 'data', None)
+    oversampling = getattr(psf_model, 'oversampling', None)
+    if not isinstance(images, np.ndarray) or oversampling is None:
+        return 1.0
+    fluxes = np.ravel(np.sum(images, axis=(-2, -1), dtype=float))
+    fluxes /= np.prod(np.broadcast_to(oversampling, 2))
+    apart = np.abs(np.log(np.maximum(fluxes, 1e-300)))
+    return fluxes[np.argmax(apart)].item()
+
+
+def warn_of_psf_flux(psf_model):
+    """
+    Warn if the image of a PSF model has another flux than 1.
+    """
+    flux = psf_flux(psf_model)
+    if not 1 / MAX_PSF_FLUX < flux < MAX_PSF_FLUX:
+        n_pixels = np.prod(np.broadcast_to(psf_model.oversampling, 2))
+        msg = ('psf_model is not normalized: the sum of a PSF in its data is '
+               f'{flux * n_pixels:.3g}, not about {n_pixels}, the product of '
+               'its oversampling. Fluxes fitted with it are the true ones '
+               f'divided by {flux:.3g}. Divide its data by this, and fit '
+               'again.')
+        warnings.warn(msg, AstropyUserWarning)
 
 
 def warn_of_other_psf(psf, fitted, source, stamp_shape):
@@ -80,7 +127,8 @@ def warn_of_other_fluxes(flux, cflux, dcflux):
         msg = (f'{n_other} of the {n_bright} sources of phot above '
                f'{BRIGHT:g} sigma have fluxes in data that are less than a '
                'half of those of phot, or more than twice. Is data the image '
-               'that was fitted, and are positions and unit those of the fit?')
+               'that was fitted, and are psf_model, positions and unit those '
+               'of the fit?')
         warnings.warn(msg, AstropyUserWarning)
 
 

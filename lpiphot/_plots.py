@@ -96,12 +96,12 @@ def show_image(axes, values, title, **kwargs):
     return artist
 
 
-def add_scale(artist, axes, unit):
+def add_scale(artist, axes, unit, extend='neither'):
     """
     Add a colour bar for one or several axes.
     """
     figure = np.atleast_1d(axes)[0].figure
-    bar = figure.colorbar(artist, ax=axes, shrink=0.85)
+    bar = figure.colorbar(artist, ax=axes, shrink=0.85, extend=extend)
     bar.set_label(str(unit) if unit else 'data units')
 
 
@@ -214,9 +214,15 @@ def plot_depth(depth):
     axes = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1))
     field = show_image(axes[0], data, 'Field', norm=field_norm(data))
     add_scale(field, axes[0], getattr(depth.data, 'unit', None))
+    # one node on a bright star would leave nothing to see of the rest; it is
+    # a spot of many pixels, but one of the nodes
+    nodes = image[np.ix_(depth.y, depth.x)]
+    nodes = nodes[np.isfinite(nodes)]
+    low, high = np.percentile(nodes, (5, 95)) if nodes.size else (None, None)
     # stars are faint where numbers are small: dark is deep
-    bar = show_image(axes[1], image, f'{name}, in flux', cmap='cividis')
-    add_scale(bar, axes[1], unit)
+    bar = show_image(axes[1], image, f'{name}, in flux', cmap='cividis',
+                     vmin=low, vmax=high)
+    add_scale(bar, axes[1], unit, extend='both')
     axes[1].set_ylabel('')
 
     plot = axes[2]

@@ -14,8 +14,8 @@ from astropy.table import QTable
 
 from lpiphot import flags
 from lpiphot._doubts import (warn_of_low_peak, warn_of_other_fluxes,
-                             warn_of_other_psf, warn_of_shift,
-                             warn_of_sources_outside)
+                             warn_of_other_psf, warn_of_psf_flux,
+                             warn_of_shift, warn_of_sources_outside)
 from lpiphot._inputs import (ImageReader, as_choice, as_count, as_gain,
                              as_number, as_optional, as_plane, as_seed,
                              as_shape, as_shapes)
@@ -57,6 +57,8 @@ class LPIBackgroundCorrector:
         The PSF model of the photometry: any that photutils accepts, for
         example `~photutils.psf.CircularGaussianPRF`,
         `~photutils.psf.ImagePSF` or `~photutils.psf.GriddedPSFModel`.
+        There is a warning if the data of these two do not sum to about
+        the product of their oversampling, as photutils wants it.
 
     stamp_shape : int or 2-tuple of int, optional
         The shape ``(ny, nx)`` in pixels, odd, of the stamp about each
@@ -178,6 +180,7 @@ class LPIBackgroundCorrector:
                  neighbours=None, positions=False, dtype='float32',
                  n_threads=1, progress_bar=False, rng=None):
         psf = PSF(psf_model)
+        warn_of_psf_flux(psf_model)
         self.psf_model = psf_model.copy()
         self.stamp_shape = as_shape('stamp_shape', stamp_shape, smallest=5)
         self.window_shape = as_shape('window_shape', window_shape)
@@ -234,10 +237,12 @@ class LPIBackgroundCorrector:
             background.
 
         error : 2-D array_like or `~astropy.units.Quantity`, optional
-            The 1-sigma errors of the data. Only what they have in
-            excess of their level away from stars is used, if ``gain`` is
-            not given: it tells the photon noise of the stars. All other
-            noise is learned from the data.
+            The 1-sigma errors of the data. What they have in excess of
+            their level away from stars tells the photon noise of the
+            stars, if ``gain`` is not given. Where this level changes,
+            as from exposure to exposure of a mosaic, what is learned on
+            one side is scaled to the noise of the other. How much noise
+            there is, is learned from the data.
 
         mask : 2-D bool array_like, optional
             `True` for pixels to leave out. Pixels that are not finite

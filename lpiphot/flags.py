@@ -96,7 +96,8 @@ FROM_NOTHING = 128
 RIDGE = 256
 LOCAL_MEAN = 512
 
-# Bits 2 to 32 are those of GPRImputer, from 64 on those of LPIImputer.
+# Bits 2 to 32 are those of GPRImputer, from 64 on those of LPIImputer; 128 is
+# of both.
 FILL_FLAGS = (
     Flag(FILLED, 'filled', 'the value was imputed; all others are as given'),
     Flag(NOT_FINITE, 'not_finite',
@@ -105,7 +106,7 @@ FILL_FLAGS = (
          'less than half of the neighbours in the window were good'),
     Flag(WINDOW_GROWN, 'window_grown',
          'hardly a neighbour in the window was good: the nearest good '
-         'pixels beyond it were used'),
+         'pixels beyond it were used, if any were near'),
     Flag(SPIKE_NEAR, 'spike_near',
          'a neighbour that was not masked stands out alone, as hot pixels '
          'do, and was left out'),
@@ -116,7 +117,8 @@ FILL_FLAGS = (
          'infilled with the image median'),
     Flag(FROM_NOTHING, 'from_nothing',
          'no known pixel was near enough to predict it from: it has the '
-         'local mean and covariance'),
+         'local mean and covariance, or, from GPRImputer, the median and '
+         'scatter of the image'),
     Flag(RIDGE, 'ridge',
          'the local covariance is singular; a little was added to its '
          'diagonal'),

@@ -120,7 +120,8 @@ class GPRImputer:
         by less than 1 per cent.
 
     clear_mask : bool, optional
-        Whether the result is unmasked where pixels were filled. By
+        Whether the result is unmasked where pixels were filled; those
+        that no good pixel was near still are masked (see the notes). By
         default the mask of the image stays: it says which pixels were
         measured. NaN and pixels of another ``mask`` are not put into it.
 
@@ -158,9 +159,13 @@ class GPRImputer:
     Notes
     -----
     A window with fewer than 8 good pixels grows: the 36 nearest good
-    pixels are taken, whatever their distance. Good pixels that stand
-    alone far above or below their neighbours, as hot pixels do, are left
-    out; they are not changed. The flags say so.
+    pixels are taken. Where none is within 32 pixels, in rows and in
+    columns, and within four length scales (a periodic kernel reaches
+    everywhere), as beyond the field of a rotated mosaic, a pixel gets
+    the median of the image, and the scatter of the image about it as the
+    uncertainty. Good pixels that stand alone far above or below their
+    neighbours, as hot pixels do, are left out; they are not changed. The
+    flags say so.
 
     If NDData have no uncertainty, then measured pixels get the noise of
     the sky: that of the fainter pixels of each image, from differences
@@ -326,8 +331,9 @@ class GPRImputer:
         noise = (noise_of_measured(data, values, bad) if self.noise is None
                  else as_number('noise', self.noise, unit))
         none = np.zeros_like(bad)
+        filled = bad & (planes & flags.FROM_NOTHING == 0)
         image = replace_pixels(data, bad, value, std, mask=none,
-                               unmask=bad if self.clear_mask else none,
+                               unmask=filled if self.clear_mask else none,
                                flags=planes, noise=noise)
         if isinstance(data, NDData):
             add_to_metadata(image, add_keyword, 'GPRIMPUT',

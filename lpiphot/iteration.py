@@ -32,6 +32,9 @@ _FAILED = 2 | 8 | 64 | 128 | 256 | 512 | 1024 | 4096
 # is far off
 _ASTRAY = _FAILED | 4 | 32
 
+# The bit of a fit to less than the box of the photometry
+_PARTIAL = 1
+
 # Two fits that end nearer than this, in FWHM, are of the same star
 _SAME = 0.5
 
@@ -114,12 +117,14 @@ def lpi_photometry(data, photometry, corrector, *, error=None, mask=None,
     -----
     A fit begins where the first one began (``x_init``, ``y_init``), and
     uses the pixels alone whose background was predicted: on others,
-    data minus background would be the star as it was fitted before. A
-    star keeps its former fit where the new one fails, moves farther
-    from its beginning than one FWHM (and than the former), or comes
-    within half a FWHM of another star. All stars are corrected again each
-    time, but only those whose flux changed by the tolerance or more, or that
-    have no new fit yet, are fitted again. The mode ``'new'`` of
+    data minus background would be the star as it was fitted before.
+    ``n_pixels_fit`` counts these pixels; the bit 1 of ``flags``, fewer
+    than the box of the photometry has, is that of the first fit. A star
+    keeps its former fit where the new one fails, moves farther from its
+    beginning than one FWHM (and than the former), or comes within half a
+    FWHM of another star. All stars are corrected again each time, but only
+    those whose flux changed by the tolerance or more, or that have no new
+    fit yet, are fitted again. The mode ``'new'`` of
     `~photutils.psf.IterativePSFPhotometry` fits what is left after its
     former rounds: so do the refits, round by round.
 
@@ -373,6 +378,9 @@ def _refit(photometry, result, table, error):
         fit = photometry(result.data - result.background, error=error,
                          mask=~result.hidden, init_params=init)
     mend_positions(fit)
+    # all fits are without the pixels that have no prediction: the bit keeps
+    # telling of pixels without data
+    fit['flags'] = (fit['flags'] & ~_PARTIAL) | (table['flags'] & _PARTIAL)
     return fit
 
 

@@ -2,7 +2,7 @@
 """
 PSF photometry of an image that comes with nothing else.
 
-Every step is photutils'; what is added is the order of the steps, a PSF
+Every step is photutils'; what is added is the order of the steps, a FWHM
 measured on the image, an image in which stars on a nebula are easily
 found, and an error for every pixel, so that one object takes any image to
 a finished PSF-photometry table.
@@ -25,6 +25,7 @@ from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from photutils.utils.exceptions import NoDetectionsWarning
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
+from lpiphot._doubts import warn_of_psf_flux
 from lpiphot._fwhm import BOX, RING, box_shape, image_fwhm, model_fwhm
 from lpiphot._inputs import ImageReader, as_number, as_shape
 from lpiphot._noise import NOISE_STEP, opposite_steps
@@ -138,7 +139,9 @@ class PSFPipeline:
     psf_model : `~astropy.modeling.Model`, optional
         The PSF to fit: any model that `~photutils.psf.PSFPhotometry`
         takes. If `None`, then a
-        `~photutils.psf.CircularGaussianPRF` is used.
+        `~photutils.psf.CircularGaussianPRF` is used: fluxes are then
+        without the light that stars have in wider wings, and want an
+        aperture correction.
 
     fwhm : float, optional
         The FWHM of the PSF in pixels. If `None`, then it is measured:
@@ -436,7 +439,7 @@ class PSFPipeline:
 
 def as_psf(psf_model):
     """
-    Return a PSF model that photutils takes.
+    Return a PSF model that photutils takes; warn of one with another flux.
 
     Parameters
     ----------
@@ -458,6 +461,7 @@ def as_psf(psf_model):
                f'{type(psf_model).__name__}.')
         raise TypeError(msg)
     PSFPhotometry(psf_model, 5)  # an error if it is no PSF model
+    warn_of_psf_flux(psf_model)
     return psf_model
 
 

@@ -49,7 +49,7 @@ def no_outliers(monkeypatch):
 
 
 def oracle_rows(scene, result, *, gain=None, neighbours=False, groups=False,
-                positions=False, robust=False, **keys):
+                positions=False, robust=False, error=None, **keys):
     """
     The oracle's rows and details, given lpiphot's (random) infill.
 
@@ -94,7 +94,8 @@ def oracle_rows(scene, result, *, gain=None, neighbours=False, groups=False,
             x, y, flux, stamp(x, y), residual, np.asarray(result.filled), mask,
             nodata, window_shape=keys['window_shape'], gain=gain,
             star_model=scene.star_model, neighbours=others,
-            partners=partners, gradients=gradients, robust=robust, **limits)
+            partners=partners, gradients=gradients, robust=robust,
+            error=error, **limits)
         rows.append(row)
         details.append(detail)
     return rows, details

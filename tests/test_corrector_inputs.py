@@ -26,7 +26,8 @@ from psf_cases import adapted_model
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot._tables import mend_positions
-from lpiphot.validation import check_blank_positions
+from lpiphot.pipeline import PSFPipeline
+from lpiphot.validation import InjectionRecovery, check_blank_positions
 from oracles.scenes import star_image, structured_field
 
 
@@ -732,6 +733,33 @@ class TestInputs:
             assert_allclose(out['dcflux'], want['dcflux'], rtol=0.01)
             moved = (out['cflux'] - want['cflux']) / want['dcflux']
             assert np.abs(moved).max() < 0.05
+
+    @pytest.mark.parametrize(('sums', 'worst'), [
+        ((12, 12.5, 13, 25), None),  # 0.75 to 1.56 of what it should be
+        ((12, 9.9, 13, 25), '9.9, .* 16, .* divided by 0.619'),
+        ((12, 12.5, 26, 25), '26, .* 16, .* divided by 1.62'),
+        ((1, 1, 1, 1), '1, .* divided by 0.0625'),
+        ((16, 0, 160, 16), '0, '),
+    ])
+    def test_psf_flux(self, sums, worst):
+        """
+        What the images of a PSF sum to, wherever it comes in.
+        """
+        stamp = star_image(GaussianPSF(x_fwhm=8.0, y_fwhm=10.0), 20, 20,
+                           (41, 41), 1.0)
+        images = np.array([total * stamp / stamp.sum() for total in sums])
+        models = [GriddedPSFModel(NDData(images, meta={
+            'grid_xypos': [(0, 0), (0, 9), (9, 0), (9, 9)],
+            'oversampling': (8, 2)}))]
+        if len(set(sums)) == 1:
+            models.append(ImagePSF(images[0], oversampling=4))
+        for model in models:
+            for takes in (make, lambda psf: PSFPipeline(psf_model=psf),
+                          lambda psf: InjectionRecovery(len, psf)):
+                with (nullcontext() if worst is None else pytest.warns(
+                        AstropyUserWarning,
+                        match=f'not norm.* is {worst}')):
+                    takes(model)
 
     def test_made_model(self, scene):
         """

@@ -3,6 +3,7 @@ The map of the flux uncertainty: nodes, what is between them, statistics.
 """
 
 from contextlib import nullcontext
+from io import BytesIO
 
 import astropy.units as u
 import numpy as np
@@ -15,7 +16,7 @@ from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from scipy.ndimage import gaussian_filter
 
 from lpiphot import LPIBackgroundCorrector, flags
-from lpiphot.depth import grid_nodes, interpolate_nodes
+from lpiphot.depth import DepthMap, grid_nodes, interpolate_nodes
 from oracles import dense_lpi
 from oracles.matched_filter import flux_error
 from oracles.scenes import catalogue, star_image, structured_field
@@ -359,3 +360,35 @@ def test_plot():
     assert_allclose(np.interp(50, part, x), np.median(depth.image_diag.value),
                     rtol=1e-3)
     assert np.any(depth.image_diag < 0.9 * depth.image)
+
+
+def map_of(errors):
+    """
+    A map of 5 x 7 nodes.
+    """
+    table = QTable({'dcflux': errors, 'dcflux_diag': np.full(35, 0.5),
+                    'dnt': np.zeros(35, dtype=int)})
+    return DepthMap.from_nodes(
+        table, np.arange(0, 70, 10), np.arange(0, 50, 10), 1,
+        np.random.default_rng(1).normal(size=(41, 61)))
+
+
+def test_plot_of_outliers():
+    """
+    One node on a bright star leaves the others to be seen.
+    """
+    pytest.importorskip('matplotlib')
+    errors = np.linspace(0.5, 2, 35)
+    errors[3], errors[16] = np.nan, 25
+    image = map_of(errors).plot().axes[1].images[0]
+    low, high = image.get_clim()
+    # of 34 nodes two are below and above
+    assert errors[1] < low < errors[2]
+    assert errors[-2] < high < errors[-1]
+    assert image.colorbar.extend == 'both'
+
+
+@pytest.mark.parametrize('error', [1.5, np.nan])
+def test_plot_of_one_value(error):
+    pytest.importorskip('matplotlib')
+    map_of(np.full(35, error)).plot().savefig(BytesIO())

@@ -14,6 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import gaussian_filter
 
 from lpiphot import GPRImputer, flags
+from lpiphot.datasets import make_cloud_image
+from lpiphot.gpr.weights import weights_of_many
 
 SIGMA = 1.7
 
@@ -336,6 +338,112 @@ class TestHoles:
         # four pixels down a slope of 0.3, and the noise of a mean
         error = (result.image - truth)[65:73, 2]
         assert np.abs(error).max() < 4 * 0.3 + 1.5
+
+
+class TestWithoutData:
+    """
+    Pixels that no good one is near, as outside the field of a mosaic.
+    """
+
+    @staticmethod
+    def mosaic(shape=(130, 120), level=1e4, corner=100):
+        y, x = np.indices(shape)
+        data = np.random.default_rng(50).normal(level, SIGMA, shape)
+        data[y + x < corner] = np.nan
+        # the box of 65 pixels about a pixel reaches the field, or not
+        return data, y + x + 64 < corner
+
+    @pytest.mark.parametrize('options', [
+        {}, {'method': 'single', 'length_scale': 8},
+        {'amplitude': 2, 'length_scale': 1}])
+    def test_median(self, options):
+        """
+        They are pixels of the image, of which nothing else is known.
+        """
+        data, far = self.mosaic()
+        result = GPRImputer(**options).run(data)
+        assert far.sum() == 666
+        assert np.isfinite(result.image).all()
+        assert_array_equal(result.flags & flags.FROM_NOTHING != 0, far)
+        assert np.all(result.flags[far] & flags.WINDOW_GROWN)
+        good = data[np.isfinite(data)]
+        median = np.median(good)
+        assert_array_equal(result.image[far], median)
+        assert_allclose(result.std[far],
+                        1.4826 * np.median(np.abs(good - median)), rtol=1e-8)
+
+    def test_errors(self):
+        """
+        Clouds have structure as large as the field, of which there is
+        little: z of a field is 0.6 to 1.3. Of the mean of the nearest good
+        pixels it is 1.5 to 2.6.
+        """
+        z = []
+        for seed in range(4):
+            data = make_cloud_image((400, 420), rms=30, seed=seed)
+            data += np.random.default_rng(seed).normal(0, 5, data.shape)
+            y, x = np.indices(data.shape)
+            result = GPRImputer().run(data, mask=x + y < 220)
+            far = result.flags & flags.FROM_NOTHING != 0
+            z.append((result.image - data)[far] / result.std[far])
+        assert 1.4826 * np.median(np.abs(np.concatenate(z))) < 1.4
+
+    def test_noise(self):
+        """
+        They are not known better than a measurement with the given noise.
+        """
+        data, far = self.mosaic()
+        result = GPRImputer(noise=5).run(data)
+        assert_array_equal(result.std[far], 5)
+
+    def test_cost(self, monkeypatch):
+        """
+        They cost nothing; those nearer do.
+        """
+        n_solved = []
+
+        def count(kernel, dy, dx):
+            n_solved.append(len(dy))
+            return weights_of_many(kernel, dy, dx)
+
+        monkeypatch.setattr('lpiphot.gpr.fill.weights_of_many', count)
+        data, far = self.mosaic()
+        result = GPRImputer().run(data)
+        grown = result.flags & flags.WINDOW_GROWN != 0
+        assert sum(n_solved) == np.count_nonzero(grown & ~far) > 1000
+
+    @pytest.mark.parametrize('options', [
+        {'amplitude': 30, 'length_scale': (3, 13)}, {'kernel': 'periodic'}])
+    def test_reach(self, options):
+        """
+        A kernel that reaches farther is used there: the farthest of these
+        pixels is 50 pixels from the field, four length scales 52.
+        """
+        data, _ = self.mosaic()
+        result = GPRImputer(**options).run(data)
+        assert not np.any(result.flags & flags.FROM_NOTHING)
+
+    def test_large_holes(self):
+        """
+        They are filled from what is about them: up to 64 pixels.
+        """
+        data = np.random.default_rng(51).normal(0, SIGMA, (120, 130))
+        data[:, :65] += 100
+        for size, n_far in ((64, 0), (66, 4)):
+            bad = np.zeros(data.shape, dtype=bool)
+            bad[20:20 + size, 40:40 + size] = True
+            result = GPRImputer().run(data, mask=bad)
+            far = result.flags & flags.FROM_NOTHING != 0
+            assert np.count_nonzero(far) == n_far
+
+    def test_clear_mask(self):
+        """
+        They are no measurements, whatever is asked for.
+        """
+        data, far = self.mosaic()
+        ccd = CCDData(data, unit='adu', mask=np.isnan(data))
+        assert_array_equal(GPRImputer()(ccd).mask, np.isnan(data))
+        assert_array_equal(GPRImputer(clear_mask=True)(ccd).mask, far)
 
 
 class TestSpikes:

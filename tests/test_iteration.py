@@ -154,6 +154,20 @@ def test_pixels_of_the_fit(solved):
     assert 50 < np.count_nonzero(within) <= min(hidden, 100)
 
 
+def test_partial_fits():
+    """
+    That pixels have no prediction does not count as pixels without data.
+    """
+    data, mask = image(), np.zeros(SHAPE, dtype=bool)
+    x, y = (round(STARS[name][3]) for name in 'xy')
+    mask[y + 4, x] = True
+    first = photometry(data, mask=mask)
+    table = lpi_photometry(data, first, corrector(), mask=mask).table
+    assert_array_equal(table['flags'] & 1, np.arange(6) == 3)
+    assert np.all(table['n_iter'] > 0)
+    assert np.all(table['n_pixels_fit'] < 120)
+
+
 def test_few_pixels_of_the_fit():
     """
     As many as parameters: photutils divides by 0, and that is no news.

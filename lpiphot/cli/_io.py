@@ -376,6 +376,24 @@ def mask_extension(args):
     return ext if same else None
 
 
+def _is_bad(values, bits, name):
+    """
+    Return which pixels of a mask are not 0, or have one of some bits.
+    """
+    if bits is None:
+        return values != 0
+    from astropy.nddata import bitfield_to_boolean_mask
+
+    # larger numbers have lost bits as floats
+    whole = (values == np.rint(values)) & (np.abs(values) <= 2 ** 53)
+    if not whole.all():
+        msg = (f'mask {name}: --mask-bits needs whole numbers of no more than '
+               '53 bits; it has others')
+        raise CLIError(msg)
+    return bitfield_to_boolean_mask(values.astype(np.int64),
+                                    ignore_flags=bits, flip_bits=True)
+
+
 def read_mask(args, shape):
     """
     Read the mask: a file, or an extension of the image.
@@ -383,7 +401,8 @@ def read_mask(args, shape):
     Parameters
     ----------
     args : `argparse.Namespace`
-        The parsed arguments: ``image``, ``mask`` and ``mask_ext``.
+        The parsed arguments: ``image``, ``mask``, ``mask_ext`` and
+        ``mask_bits``.
 
     shape : tuple of int
         The shape of the image, or of a cube of images; the mask may be
@@ -392,12 +411,17 @@ def read_mask(args, shape):
     Returns
     -------
     mask : `~numpy.ndarray` of bool or `None`
-        `True` where a pixel is excluded: not 0, or NaN.
+        `True` where a pixel is excluded: not 0, or NaN; or where it has
+        one of the bits.
     """
     plane = _read_plane(args, 'mask', unit='none', any_shape=len(shape) > 2)
     if plane is None:
+        if args.mask_bits is not None:
+            msg = '--mask-bits needs a mask, by --mask or --mask-ext'
+            raise CLIError(msg)
         return None
-    mask, name = plane.values != 0, args.mask or args.mask_ext
+    name = args.mask or args.mask_ext
+    mask = _is_bad(plane.values, args.mask_bits, name)
     if mask.shape not in (shape, shape[-2:]):
         msg = (f'mask {name}: expected the shape of the image, {shape}, got '
                f'{mask.shape}')
@@ -407,8 +431,8 @@ def read_mask(args, shape):
         from astropy.utils.exceptions import AstropyUserWarning
 
         msg = (f'the mask {name} excludes {100 * share:.0f} % of the pixels, '
-               'all that are not 0 in it. If it holds bits, not all of them '
-               'bad, give an image that is not 0 for the bad ones only')
+               'all that are not 0 in it or have the bits given. If not all '
+               'of its bits mean a bad pixel, give those by --mask-bits')
         warnings.warn(msg, AstropyUserWarning, stacklevel=2)
     return mask
 

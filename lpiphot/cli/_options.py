@@ -53,6 +53,23 @@ def pair(text, kind=int):
     return numbers[0] if len(numbers) == 1 else numbers
 
 
+def _bits(text):
+    """
+    Return the sum of bits such as ``'1,4'``, which may be it already.
+    """
+    from astropy.nddata.bitmask import interpret_bit_flags
+
+    try:
+        value = interpret_bit_flags(text)
+    except (ValueError, TypeError, KeyError):
+        value = None
+    if not value:
+        msg = ('expected powers of 2 with commas between them, or their sum, '
+               f'got {text!r}')
+        raise argparse.ArgumentTypeError(msg)
+    return value
+
+
 def join_pairs(argv):
     """
     Write ``--stamp-shape 33 35`` as ``--stamp-shape 33,35``.
@@ -121,6 +138,9 @@ def add_mask_options(group):
                        'this name')
     group.add_argument('--mask-ext', metavar='EXT',
                        help='extension of the image with the mask')
+    group.add_argument('--mask-bits', type=_bits, metavar='BITS',
+                       help='the bits of the mask that mean a bad pixel, '
+                       'e.g. 1 for DO_NOT_USE of JWST, or 4,16 (default: all)')
 
 
 def add_psf_options(parser, *, required):
@@ -147,9 +167,10 @@ def add_psf_options(parser, *, required):
                        'of its header, else 1)')
     group.add_argument('--psf-normalize', default=None,
                        action=argparse.BooleanOptionalAction,
-                       help='scale the stamp to unit flux (default: '
-                       + ('no, the catalogue was fitted with it as it is)'
-                          if required else 'yes)'))
+                       help='scale the stamp, or each PSF of a grid, to unit '
+                       'flux (default: ' + (
+                           'no, the catalogue was fitted with it as it is)'
+                           if required else 'a stamp yes, a grid no)'))
     group.add_argument('--psf-detector', type=int, metavar='N',
                        help='detector, for STDPSF files of several')
 

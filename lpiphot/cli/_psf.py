@@ -3,6 +3,8 @@
 The PSF model that the options ask for.
 """
 
+import warnings
+
 import numpy as np
 
 from lpiphot.cli._io import open_fits, read_image, split_spec
@@ -10,7 +12,7 @@ from lpiphot.cli._messages import CLIError, say, unreadable
 
 __all__ = ['read_psf']
 
-# The flux of a stamp may miss this much before the user is told.
+# The flux of a PSF may miss this much before the user is told.
 _FLUX_TOLERANCE = 0.2
 
 
@@ -30,11 +32,10 @@ def _grid_format(path):
 def _read_grid(path, form, args):
     from photutils.psf import GriddedPSFModel
 
-    for name in ('psf_oversampling', 'psf_normalize'):
-        if getattr(args, name) is not None:
-            option = name.replace('_', '-')
-            msg = f'--{option} is for PSF stamps, but {path} is a {form} grid'
-            raise CLIError(msg)
+    if args.psf_oversampling is not None:
+        msg = ('--psf-oversampling is for PSF stamps, but '
+               f'{path} is a {form} grid')
+        raise CLIError(msg)
     options = {}
     if args.psf_detector is not None:
         if form != 'stdpsf':
@@ -45,7 +46,7 @@ def _read_grid(path, form, args):
         return GriddedPSFModel.read(path, format=form, **options)
 
 
-def _read_stamp(args, *, normalize):
+def _read_stamp(args):
     from photutils.psf import ImagePSF
 
     stamp = read_image(args.psf, unit='none', what='PSF')
@@ -60,20 +61,26 @@ def _read_stamp(args, *, normalize):
         oversampling = 1
     with unreadable(prefix):
         oversampling = np.broadcast_to(np.asarray(oversampling), 2)
-        model = ImagePSF(stamp.values.astype(float),
-                         oversampling=oversampling)
+        return ImagePSF(stamp.values.astype(float), oversampling=oversampling)
 
-    flux = model.data.sum() / np.prod(oversampling)
-    if normalize:
-        if not flux > 0:
-            msg = f'{prefix}cannot be normalized, its sum is {flux:.3g}'
-            raise CLIError(msg)
-        return ImagePSF(model.data / flux, oversampling=oversampling)
-    if abs(flux - 1) > _FLUX_TOLERANCE:
-        say('warning', f'{prefix}the stamp has a flux of {flux:.3g}, not 1 '
-            '(its sum over the oversampling of both axes); right only if '
-            'the fluxes refer to it, else use --psf-normalize')
-    return model
+
+def _normalized(model, prefix):
+    """
+    Return a stamp or grid that is scaled to unit flux.
+    """
+    from astropy.nddata import NDData
+
+    fluxes = model.data.sum(axis=(-2, -1), keepdims=True) / np.prod(
+        model.oversampling)
+    if not np.all(fluxes > 0):
+        msg = (f'{prefix}cannot be normalized, its sum is '
+               f'{fluxes.min() * np.prod(model.oversampling):.3g}')
+        raise CLIError(msg)
+    data = model.data / fluxes
+    if data.ndim == 2:
+        return type(model)(data, oversampling=model.oversampling)
+    meta = model.meta | {'grid_xypos': model.grid_xypos}
+    return type(model)(NDData(data, meta=meta))
 
 
 def read_psf(args, *, normalize):
@@ -88,7 +95,8 @@ def read_psf(args, *, normalize):
     normalize : bool
         Whether a stamp is scaled to unit flux if the options do not
         say. A catalogue's fluxes refer to the stamp as it was when
-        they were fitted, so then this is `False`.
+        they were fitted, so then this is `False`. A grid comes with
+        its fluxes, and is scaled only if the options say so.
 
     Returns
     -------
@@ -105,13 +113,29 @@ def read_psf(args, *, normalize):
     if args.psf is None:
         return None
 
+    from lpiphot._doubts import psf_flux
+
     path, ext = split_spec(args.psf)
     form = _grid_format(path) if ext is None else None
     if form is not None:
-        return _read_grid(path, form, args)
-    if args.psf_detector is not None:
+        model, normalize = _read_grid(path, form, args), False
+    elif args.psf_detector is not None:
         msg = f'--psf-detector is for STDPSF files, but {path} is not one'
         raise CLIError(msg)
+    else:
+        model = _read_stamp(args)
     if args.psf_normalize is not None:
         normalize = args.psf_normalize
-    return _read_stamp(args, normalize=normalize)
+    prefix = f'PSF {args.psf}: '
+    if normalize:
+        return _normalized(model, prefix)
+
+    flux = psf_flux(model)
+    if abs(flux - 1) > _FLUX_TOLERANCE:
+        say('warning', f'{prefix}it has a flux of {flux:.3g}, not 1 (its sum '
+            'over the oversampling of both axes); right only if the rest of '
+            'the light is cut off, or if the fluxes of the catalogue refer '
+            'to it, else use --psf-normalize')
+        # the same, without the option
+        warnings.filterwarnings('ignore', 'psf_model is not normalized')
+    return model

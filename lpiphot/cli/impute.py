@@ -87,8 +87,8 @@ def add_parser(subparsers):
                        help='append the errors and flags of filled pixels as '
                        'extensions GPR_ERR and GPR_FLAG')
     group.add_argument('--clear-mask', action='store_true', default=None,
-                       help='set the mask to 0 where pixels were filled; it '
-                       'must be an extension of IN')
+                       help='set the mask to 0 where pixels were filled from '
+                       'good ones near by; it must be an extension of IN')
     group.add_argument('--save-model', metavar='FILE',
                        help='write the trained kernels to this file (.json)')
     group.add_argument('--overwrite', action='store_true', default=None,
@@ -119,7 +119,7 @@ def _new_hdu(hdu, number, data, text=None):
 
 def _clear(content, args, hdulist, filled):
     """
-    Return the file with its mask set to 0 at filled pixels.
+    Return the file with its mask set to 0 at pixels ``filled`` from others.
     """
     hdu = find_image(hdulist, mask_extension(args), f'image {args.image}')
     number = hdulist.index_of(hdu)
@@ -180,6 +180,7 @@ def run(args):
     from astropy.io import fits
 
     from lpiphot import GPRImputer
+    from lpiphot.flags import FROM_NOTHING
 
     options = {name: getattr(args, name) for name in _OPTIONS
                if getattr(args, name) is not None}
@@ -213,7 +214,8 @@ def run(args):
                      imputer.describe(int(result.mask.sum()))),
             _planes(result) if args.add_planes else ())
         if args.clear_mask:
-            content = _clear(content, args, hdulist, result.mask)
+            content = _clear(content, args, hdulist, result.mask & (
+                result.flags & FROM_NOTHING == 0))
 
     with atomic_files(outputs, overwrite=args.overwrite) as temporary:
         write_bytes(temporary['clean'], content)

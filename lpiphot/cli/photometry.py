@@ -22,7 +22,8 @@ __all__ = ['add_parser', 'run']
 _DESCRIPTION = """\
 Find the stars of an image, measure them by PSF photometry (photutils),
 and correct their fluxes and errors for the structure of the background.
-Without --psf-fwhm or --psf the PSF is learned from the image."""
+Without --psf-fwhm or --psf the PSF is a Gaussian of the FWHM that the
+stars of the image have: light in wider wings is then not in the fluxes."""
 
 
 def add_parser(subparsers):
@@ -71,7 +72,7 @@ def run(args):
         pipeline = PSFPipeline(psf_model=psf_model, fwhm=args.psf_fwhm,
                                **pipeline_options(args),
                                progress_bar=want_progress(args))
-        # the PSF may be learned only later: check the options before
+        # the FWHM may be measured only later: check the options before
         LPIBackgroundCorrector(CircularGaussianPRF(), **options)
     image, error, mask = read_input(args)
     error = None if error is None else error.data

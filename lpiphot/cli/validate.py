@@ -23,7 +23,10 @@ _DESCRIPTION = """\
 Inject stars of known flux into an image, find and measure them again by
 PSF photometry (photutils), correct them, and report how complete the
 catalogue is, and how good fluxes and errors are before and after the
-correction. Writes a table of all stars, a picture and a report."""
+correction. Writes a table of all stars, a picture and a report. The
+stars have the PSF that is fitted: without --psf-fwhm or --psf, a Gaussian
+of the FWHM measured on the image. Whether real stars have it, and so the
+right fluxes, is not tested."""
 
 _N_ROUNDS = 10
 _N_BLANK = 200
@@ -225,7 +228,7 @@ def run(args):
     with bad_input(args=args):
         pipeline = PSFPipeline(psf_model=psf_model, fwhm=args.psf_fwhm,
                                **pipeline_options(args))
-        # the PSF may be learned only later: check the options before
+        # the FWHM may be measured only later: check the options before
         InjectionRecovery(pipeline, psf_model, **injection)
     image, error, mask = read_input(args)
     error = None if error is None else error.data

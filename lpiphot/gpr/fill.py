@@ -3,16 +3,17 @@
 Image and model -> filled pixels, their errors and flags.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from lpiphot import flags
 from lpiphot._core.imputation import fill_pixels
 from lpiphot.gpr.slopes import remove_slopes
-from lpiphot.gpr.weights import Weights, Window, stack_windows, weights
+from lpiphot.gpr.weights import Window, stack_windows, weights_of_many
 from lpiphot.gpr.window import Moments, moments, offsets
 
 __all__ = ['Filled', 'Filler']
@@ -23,8 +24,13 @@ N_NEAREST = 36
 # Good pixels for windows that have grown lie so near to bad ones
 RIM = 3
 # Pixels that are filled at a time from the nearest good ones: each needs some
-# 6 kB
-N_CHUNK = 4096
+# 40 kB
+N_CHUNK = 512
+MAD_TO_SIGMA = 1.4826  # of normal numbers
+# Good pixels farther than this, in rows or columns, and than so many length
+# scales, tell nothing of a pixel. (Up to some 50 pixels their mean may be
+# better than the median of the image, or worse; its errors become too small.)
+REACH, N_SCALES = 32, 4
 
 
 class Filled(NamedTuple):
@@ -178,7 +184,9 @@ class Filler:
         Fill the pixels whose windows must grow.
 
         They take the nearest good pixels, with weights for an unknown
-        mean where the kernel does not reach so far.
+        mean where the kernel does not reach so far. Where there are none
+        within reach, as beyond the field of a mosaic, they are any pixel
+        of the image, and take its median and scatter.
 
         Parameters
         ----------
@@ -186,15 +194,42 @@ class Filler:
             All bad pixels, changed in place.
         """
         deep = np.flatnonzero(filled.flags & flags.WINDOW_GROWN)
+        if deep.size:
+            far = self._find_far(deep)
+            self._fill_far(filled, deep[far])
+            deep = deep[~far]
         if deep.size == 0:
             return
-        rim = np.argwhere(~self._bad & binary_dilation(
-            self.plane.bad, np.ones((2 * RIM + 1, 2 * RIM + 1))))
+        rim = np.argwhere(~self._bad & maximum_filter(
+            self.plane.bad, 2 * RIM + 1, mode='constant'))
         if len(rim) < N_NEAREST:
             rim = np.argwhere(~self._bad)
         tree = cKDTree(rim)
         for first in range(0, deep.size, N_CHUNK):
             self._fill_deep(filled, deep[first:first + N_CHUNK], rim, tree)
+
+    def _find_far(self, deep):
+        """
+        Tell which of the bad pixels have no good one within reach.
+        """
+        if any(kernel.name == 'periodic' for kernel in self.model.kernels):
+            return np.zeros(deep.size, dtype=bool)  # it reaches everywhere
+        longest = max(max(kernel.length_scale)
+                      for kernel in self.model.kernels)
+        reach = max(REACH, math.ceil(min(N_SCALES * longest,
+                                         max(self._bad.shape))))
+        far = minimum_filter(self._bad, 2 * reach + 1, mode='constant',
+                             cval=True)
+        return far[self.y[deep], self.x[deep]]
+
+    def _fill_far(self, filled, far):
+        """
+        Fill some of the bad pixels as any pixel of the image.
+        """
+        noise = self.plane.noise if self._noise is None else self._noise
+        filled.value[far] = 0
+        filled.error[far] = max(MAD_TO_SIGMA * self.plane.spread, noise)
+        filled.flags[far] |= flags.FROM_NOTHING
 
     def _fill_deep(self, filled, deep, rim, tree):
         """
@@ -216,18 +251,19 @@ class Filler:
         corner = (self._at_edge(*pixels.T)
                   & (np.hypot(*apart[..., 0]) <= self.model.width))
         level = np.where(corner[:, np.newaxis], level, values)
-        variance, change = np.empty((2, deep.size))
-        for i, index in enumerate(deep):
-            try:
-                result = weights(self.model.kernels[kernel[i]], *apart[:, i])
-            except np.linalg.LinAlgError:  # a periodic kernel, perhaps
-                result = Weights(
-                    np.full(n_near, 1 / n_near),
-                    2 * self._windows[kernel[i]].variance)
-            filled.value[index] = result.values @ level[i]
-            change[i] = result.values @ (level[i] - values[i])
-            variance[i] = result.variance
-        error *= self.model.factor(filled.value[deep], scatter,
-                                   self.plane.noise)
+        value, variance, change = np.empty((3, deep.size))
+        for number in np.unique(kernel):
+            mine = kernel == number
+            found = weights_of_many(self.model.kernels[number],
+                                    *apart[:, mine])
+            lost = np.isnan(found.variance)  # a periodic kernel, perhaps
+            found.values[lost] = 1 / n_near
+            found.variance[lost] = 2 * self._windows[number].variance
+            value[mine], change[mine] = (
+                (found.values[:, np.newaxis] @ some[..., np.newaxis])[:, 0, 0]
+                for some in (level[mine], level[mine] - values[mine]))
+            variance[mine] = found.variance
+        filled.value[deep] = value
+        error *= self.model.factor(value, scatter, self.plane.noise)
         filled.error[deep] = np.hypot(self._error(error, variance),
                                       doubt * change)

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dposv
 
 from lpiphot.gpr.window import offsets
 
-__all__ = ['Weights', 'Window', 'combine', 'stack_windows', 'weights']
+__all__ = ['Weights', 'Window', 'combine', 'stack_windows', 'weights',
+           'weights_of_many']
 
 
 class Weights(NamedTuple):
@@ -102,6 +104,49 @@ def weights(kernel, dy, dx):
     k = kernel(dy, dx)
     factor = cho_factor(covariance, lower=True, overwrite_a=True)
     w, u = cho_solve(factor, np.stack([k, np.ones_like(k)], axis=1)).T
+    return combine(k, w, u, kernel.amplitude ** 2)
+
+
+def weights_of_many(kernel, dy, dx):
+    """
+    Return the weights of many pixels, each with neighbours of its own.
+
+    There are many more pairs of pixels than differences of their
+    offsets: the covariances are looked up.
+
+    Parameters
+    ----------
+    kernel : `~lpiphot.gpr.kernels.Kernel`
+        The kernel.
+
+    dy, dx : (m, n) `~numpy.ndarray` of int
+        The offsets of n good pixels from each of m pixels to fill.
+
+    Returns
+    -------
+    result : `Weights`
+        The weights (m, n) and their variance (m,), as `weights` has
+        them; NaN where the covariance is not positive definite.
+    """
+    n_y, n_x = (int(np.ptp(axis, axis=1).max(initial=0)) for axis in (dy, dx))
+    if (2 * n_y + 1) * (2 * n_x + 1) < dy.size * dy.shape[1]:
+        table = kernel(*np.ogrid[-n_y:n_y + 1, -n_x:n_x + 1])
+        place = dy * table.shape[1] + dx
+        matrices = table.ravel()[place[:, :, np.newaxis]
+                                 - place[:, np.newaxis] + table.size // 2]
+    else:  # a few pixels, far apart
+        matrices = kernel(*(axis[:, :, np.newaxis] - axis[:, np.newaxis]
+                            for axis in (dy, dx)))
+    matrices[:, *np.diag_indices(dy.shape[1])] += 1  # C_data of equation 2
+    k = kernel(dy, dx)
+    sides = np.stack([k, np.ones_like(k)], axis=1)
+    for matrix, right in zip(matrices, sides, strict=True):
+        # in place, as they are symmetric and in Fortran's order
+        *_, info = dposv(matrix.T, right.T, lower=True, overwrite_a=True,
+                         overwrite_b=True)
+        if info != 0:
+            right[:] = np.nan
+    w, u = sides.swapaxes(0, 1)
     return combine(k, w, u, kernel.amplitude ** 2)
 
 

@@ -187,14 +187,10 @@ class StarSolver:
         if scene is None:
             scene = self._field.scene(self.region(rows))
         centres = centre_pixels(self._sources.take(rows))
-        limits = np.full(len(centres), np.inf)
-        if self._field.robust:
-            limits = scene.loudness.limits(centres, self._stamp_shape,
-                                           self._window_shape)
         solutions = [None] * len(centres)
-        for limit in np.unique(limits):
-            alike = np.flatnonzero(limits == limit)
-            solved = self._solve_alike(rows[alike], scene, limit, workspace)
+        for alike, blocks, limit in self._alike(centres, scene.loudness):
+            solved = self._solve_alike(
+                rows[alike], scene._replace(loudness=blocks), limit, workspace)
             for i, solution in zip(alike, solved, strict=True):
                 solutions[i] = solution
         return solutions
@@ -205,6 +201,23 @@ class StarSolver:
         The shapes of stamp, window and image.
         """
         return self._stamp_shape, self._window_shape, self._field.image_shape
+
+    def _alike(self, centres, loudness):
+        """
+        Yield stars with the same noise, the blocks with this noise, and
+        how loud they may be in the training pixels of these stars.
+        """
+        if not self._field.robust:
+            yield np.arange(len(centres)), loudness, np.inf
+            return
+        shapes = self._stamp_shape, self._window_shape
+        variances = loudness.variances(centres, *shapes)
+        for variance in np.unique(variances):
+            index = np.flatnonzero(variances == variance)
+            blocks = loudness.evened(variance)
+            limits = blocks.limits(centres[index], *shapes)
+            for limit in np.unique(limits):
+                yield index[limits == limit], blocks, limit
 
     def _solve_alike(self, rows, scene, limit, workspace):
         """
@@ -290,11 +303,12 @@ class StarSolver:
         dnt[_near_fallback(scene, centres, *self._shapes)] |= (
             flags.INFILL_MEDIAN)
         filled, residual = scene.filled[pixels], scene.residual[pixels]
+        known = scene.loudness.scale(filled, *_in_image(pixels, scene))
         return _Stamps(
             centres=centres, psf=psf, templates=templates, classes=classes,
             n_good_first=n_good_first,
             n_good=np.count_nonzero(classes == GOOD, axis=(1, 2)), dnt=dnt,
-            values=np.where(no_data, filled, residual), filled=filled,
+            values=np.where(no_data, filled, residual), known=known,
             residual=residual,
             variance=star_variances(scene, pixels, classes == HIDDEN))
 
@@ -312,7 +326,7 @@ class StarSolver:
                 order) / scale
         return _Star(
             number=i, order=order, psfs=templates.stamps, mean=mean[order],
-            known=(stamps.filled[i].ravel()[good] - level) / scale,
+            known=(stamps.known[i].ravel()[good] - level) / scale,
             residual=(stamps.residual[i].ravel()[hidden] - level) / scale,
             variance=stamps.variance[i].ravel()[order] / scale ** 2,
             terms=terms, templates=templates.values(hidden))
@@ -322,7 +336,8 @@ class _Stamps(NamedTuple):
     """
     The pixels of some stars: the absolute values of the unit-flux PSFs, the
     residual where there are data, with infill elsewhere (``values``) or for
-    all that is masked (``filled``), and the variance by photons of stars.
+    all that is masked and with the noise evened out (``known``), and the
+    variance by photons of stars.
     """
 
     centres: np.ndarray
@@ -333,7 +348,7 @@ class _Stamps(NamedTuple):
     n_good: np.ndarray
     dnt: np.ndarray
     values: np.ndarray
-    filled: np.ndarray
+    known: np.ndarray
     residual: np.ndarray
     variance: np.ndarray
 
@@ -383,12 +398,11 @@ class _Training(NamedTuple):
 
 def _training(scene, centres, limit, shapes):
     """
-    Return training pixels that are equally loud.
+    Return training pixels that are equally noisy and loud.
     """
     part, corners = training_index(scene.region, centres, *shapes)
-    values = scene.loudness.calm(
-        scene.filled[part], part[0] + scene.region.first[0],
-        part[1] + scene.region.first[1], limit)
+    values = scene.loudness.scale(
+        scene.filled[part], *_in_image(part, scene), limit)
     level = float(values.mean())
     values = values - level
     # Squares of values in erg/s/cm2/A are beyond float32. All that is solved
@@ -397,6 +411,14 @@ def _training(scene, centres, limit, shapes):
     scale = math.ldexp(1.0, math.frexp(noise)[1])  # 1 if there is no noise
     return _Training(values / scale, noise / scale, scale, level,
                      scene.mask[part], corners)
+
+
+def _in_image(pixels, scene):
+    """
+    Return rows and columns of pixels of a scene in the image.
+    """
+    return [index + first for index, first in
+            zip(pixels, scene.region.first, strict=True)]
 
 
 def _places(classes):

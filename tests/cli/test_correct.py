@@ -273,6 +273,7 @@ def test_mask_of_much(correct, option, n_rows, capsys):
     assert main([*correct, *PSF, '--unit', 'none', option, 'DQ']) == 0
     err = capsys.readouterr().err
     assert ('the mask DQ excludes 52 % of the pixels' in err) == (n_rows == 27)
+    assert ('--mask-bits' in err) == (n_rows == 27)
 
 
 @pytest.mark.parametrize('oversampling', [1, 4])
@@ -313,21 +314,32 @@ def test_psf_normalization(correct, oversampling, capsys):
     fits.writeto('psf.fits', 5 * stamp)
     args = [*correct, '--psf', 'psf.fits', '--psf-oversampling',
             str(oversampling), '--overwrite']
-    assert main(args) == 0
-    assert 'the stamp has a flux of 5, not 1' in capsys.readouterr().err
-    assert main([*args, '--psf-normalize']) == 0
-    assert 'stamp' not in capsys.readouterr().err
+    check_normalization(args, capsys)
     table = QTable.read('out.ecsv')
     fits.writeto('psf.fits', stamp, overwrite=True)
     assert main(args) == 0
-    assert 'stamp' not in capsys.readouterr().err
+    assert 'a flux of' not in capsys.readouterr().err
     assert_allclose(table['cflux'], QTable.read('out.ecsv')['cflux'],
                     rtol=1e-5)
 
 
-@pytest.mark.parametrize('form', ['stdpsf', 'webbpsf'])
-def test_psf_grid(correct, form):
-    cube = np.array([gaussian_stamp(4, 85)] * 4)
+def check_normalization(args, capsys):
+    """
+    A PSF of flux 5 is told of once, and not any more when it is scaled.
+    """
+    assert main(args) == 0
+    err = capsys.readouterr().err
+    assert 'it has a flux of 5, not 1' in err
+    assert 'psf_model is not normalized' not in err
+    assert main([*args, '--psf-normalize']) == 0
+    assert 'a flux of' not in capsys.readouterr().err
+
+
+def grid_hdu(form, factors=(1, 1, 1, 1)):
+    """
+    A grid of four PSFs with some fluxes.
+    """
+    cube = np.array([factor * gaussian_stamp(4, 85) for factor in factors])
     hdu = fits.PrimaryHDU(cube)
     corners = [(0, 0), (0, 60), (51, 0), (51, 60)]
     if form == 'stdpsf':
@@ -338,17 +350,37 @@ def test_psf_grid(correct, form):
         hdu.header['OVERSAMP'] = 4
         for i, (y, x) in enumerate(corners):
             hdu.header[f'DET_YX{i}'] = f'({y}.0, {x}.0)'
-    hdu.writeto('psf.fits')
-    assert main([*correct, '--psf', 'psf.fits']) == 0
-    assert np.all(QTable.read('out.ecsv')['dcflux'] > 0)
+    return hdu
+
+
+@pytest.mark.parametrize('form', ['stdpsf', 'webbpsf'])
+def test_psf_grid(correct, form, capsys):
+    grid_hdu(form).writeto('psf.fits')
+    args = [*correct, '--psf', 'psf.fits', '--overwrite']
+    assert main(args) == 0
+    assert 'a flux of' not in capsys.readouterr().err
+    table = QTable.read('out.ecsv')
+    assert np.all(table['dcflux'] > 0)
+
+    grid_hdu(form, (1, 2, 5, 0.9)).writeto('psf.fits', overwrite=True)
+    check_normalization(args, capsys)
+    assert_allclose(QTable.read('out.ecsv')['cflux'], table['cflux'],
+                    rtol=1e-5)
+
+
+def test_grid_without_flux(correct, capsys):
+    grid_hdu('webbpsf', (1, 1, 0, 1)).writeto('psf.fits')
+    assert main([*correct, '--psf', 'psf.fits', '--psf-normalize']) == 2
+    assert 'cannot be normalized, its sum is 0' in capsys.readouterr().err
 
 
 def test_grid_refuses_options_for_stamps(correct, capsys):
     hdu = fits.PrimaryHDU(np.ones((4, 9, 9)))
     hdu.header['NXPSFS'] = hdu.header['NYPSFS'] = 2
     hdu.writeto('psf.fits')
-    assert main([*correct, '--psf', 'psf.fits', '--psf-normalize']) == 2
-    assert '--psf-normalize is for PSF stamps' in capsys.readouterr().err
+    assert main([*correct, '--psf', 'psf.fits', '--psf-oversampling',
+                 '4']) == 2
+    assert '--psf-oversampling is for PSF stamps' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('suffix', ['fits', 'parquet'])

@@ -89,6 +89,32 @@ def test_image(files, mask_option, capsys):
     check_others('out.fits', 1)
 
 
+@pytest.mark.parametrize(('dtype', 'high'), [
+    ('u1', 2 ** 7), ('i2', -2 ** 15), ('u2', 2 ** 15), ('u4', 2 ** 31),
+    ('i4', 2 ** 30), ('i8', 2 ** 40), ('f4', 2 ** 23)])
+def test_mask_bits(files, dtype, high, capsys):
+    """
+    The bits that are named are bad, in integers of any kind, and no others.
+    """
+    rng = np.random.default_rng(5)
+    flags = rng.random((3, *files[1].shape)) < 0.02
+    values = flags[0] + 4 * flags[1] + high * flags[2].astype('i8')
+    fits.writeto('bits.fits', values.astype(dtype))
+    args = ['impute', 'in.fits', 'out.fits', '--overwrite', '--mask']
+    high = high % 2 ** 16 if dtype == 'i2' else high
+    for bits, bad in (('1', flags[0]), ('4', flags[1]),
+                      ('2', np.zeros_like(flags[0])),
+                      ('5', flags[0] | flags[1]), (str(high), flags[2]),
+                      (f'{high},1', flags[0] | flags[2]),
+                      ('~4', flags[0] | flags[2])):
+        assert main([*args, 'bits.fits', '--mask-bits', bits]) == 0
+        assert f'{bad.sum()} of {bad.size} pix' in capsys.readouterr().out
+        fits.writeto('bad.fits', bad.astype('u1'), overwrite=True)
+        image = fits.getdata('out.fits', 'SCI')
+        assert main([*args, 'bad.fits', '-q']) == 0
+        assert_array_equal(image, fits.getdata('out.fits', 'SCI'))
+
+
 @pytest.mark.parametrize(('image', 'option', 'dtype'), [
     ('SCI', 'BITS', 'u2'), ('CUBE', 'in2.fits[BITS]', 'i4'),
     ('CUBE', 'BITS', 'u2'), ('COUNTS', 'BITS', 'u1')])
@@ -264,6 +290,13 @@ def test_model(files):
     (['in.fits', 'out.fits', '--mask', 'DQ', '--mask-ext', 'DQ'],
      ['only one of mask and mask_ext']),
     (['in.fits', 'out.fits', '--mask', 'CUBE'], ['mask', '(2, 52, 61)']),
+    (['in.fits', 'out.fits', '--mask-bits', '1'], ['by --mask or --mask-e']),
+    (['in.fits', 'out.fits', '--mask', 'PACKED', '--mask-bits', '1'],
+     ['mask PACKED: --mask-bits needs whole numbers']),
+    (['in.fits', 'out.fits', '--mask', 'DQ', '--mask-bits', '3,4'],
+     ['--mask-bits', 'powers of 2', "'3,4'"]),
+    (['in.fits', 'out.fits', '--mask', 'DQ', '--mask-bits', '0'],
+     ['--mask-bits', "'0'"]),
     (['in.fits', 'out.fits', '--width', '8'], ['width', '8']),
     (['in.fits', 'out.fits', '--kernel', 'gauss'], ['--kernel']),
     (['in.fits', 'out.fits', '--angle', '30'],
@@ -304,3 +337,19 @@ def test_nothing_is_left_behind(files, monkeypatch, capsys):
     assert main(['impute', 'in.fits', 'out.fits', '--mask', 'DQ']) == 1
     assert 'No space left' in capsys.readouterr().err
     assert sorted(os.listdir()) == before
+
+
+def test_clear_mask_without_data(tmp_path, monkeypatch):
+    """
+    Pixels that no good one was near stay in the mask.
+    """
+    monkeypatch.chdir(tmp_path)
+    data = np.random.default_rng(8).normal(100, 3, (90, 95))
+    mask = np.zeros(data.shape, dtype='u1')
+    mask[:, :40] = mask[50, 60] = 1
+    fits.HDUList([fits.PrimaryHDU(data),
+                  fits.ImageHDU(mask, name='DQ')]).writeto('in.fits')
+    assert main(['impute', 'in.fits', 'out.fits', '--mask', 'DQ',
+                 '--clear-mask', '-q']) == 0
+    mask[:, 8:] = 0  # 32 pixels from the good ones
+    assert_array_equal(fits.getdata('out.fits', 'DQ'), mask)

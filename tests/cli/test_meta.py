@@ -133,6 +133,17 @@ def test_command_line_wins_over_the_alternative(correct):
     assert 'lpiphot_error_ext' not in meta
 
 
+@pytest.mark.parametrize('bits', ['[1, 4]', '5', '"1,4"'])
+def test_bits(correct, bits):
+    """
+    Bits of the mask are a list, a sum, or text.
+    """
+    code, meta = run_with_config(
+        correct, f'{CONFIG}mask = "DQ"\nmask_bits = {bits}\n')
+    assert code == 0
+    assert meta['lpiphot_mask_bits'] == 5
+
+
 def test_options_of_other_commands(correct):
     """
     One file serves several commands; each takes what is its own.

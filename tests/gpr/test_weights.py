@@ -4,11 +4,12 @@ Weights of every pattern, by the compiled kernel, against equation 3.
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from lpiphot._core.imputation import fill_pixels
 from lpiphot.gpr.kernels import KERNELS, Kernel
-from lpiphot.gpr.weights import Window, combine, stack_windows, weights
+from lpiphot.gpr.weights import (Window, combine, stack_windows, weights,
+                                 weights_of_many)
 from lpiphot.gpr.window import offsets
 from oracles import dense_gpr
 
@@ -115,6 +116,44 @@ def test_far_from_everything():
     share = np.array([1 / pair, 1 / pair, 1 / 5])
     assert_allclose(result.values, share / share.sum(), rtol=1e-12)
     assert_allclose(result.variance, 5 + 1 / share.sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(('name', 'a', 'pair', 'angle'), [
+    ('squared_exponential', 5.0, (2.1, 0.9), 40.0),
+    ('matern52', 46.0, (7.5, 7.5), 0.0),
+    ('periodic', 1.0, (6.0, 6.0), 0.0)])
+@pytest.mark.parametrize('width', [12, 900])
+def test_many(name, a, pair, angle, width):
+    """
+    Those of one pixel, for many at once, near others or far from them.
+    """
+    rng = np.random.default_rng(11)
+    places = np.array([rng.choice(width ** 2, 9, replace=False)
+                       for _ in range(50)])
+    dy, dx = np.divmod(places, width)
+    dx -= 5
+    kernel = Kernel(name, a, pair, angle)
+    found = weights_of_many(kernel, dy, dx)
+    for n in range(len(places)):
+        wanted = weights(kernel, dy[n], dx[n])
+        assert_allclose(found.values[n], wanted.values, rtol=1e-12,
+                        atol=1e-14)
+        assert_allclose(found.variance[n], wanted.variance, rtol=1e-12)
+
+
+def test_many_and_some_impossible():
+    """
+    A covariance that is none gives NaN, for its pixel only.
+    """
+    kernel = Kernel('periodic', 10.0, (1.0, 1.0), 0.0, 10.0)
+    near = np.mgrid[1:7, 1:7].reshape(2, -1)
+    dy, dx = np.stack([near, 40 * near], axis=1)
+    weights(kernel, dy[0], dx[0])
+    with pytest.raises(np.linalg.LinAlgError):
+        weights(kernel, dy[1], dx[1])
+    found = weights_of_many(kernel, dy, dx)
+    assert_array_equal(np.isfinite(found.variance), [True, False])
+    assert_array_equal(np.isfinite(found.values).all(axis=1), [True, False])
 
 
 def test_combine_prefers_the_paper():

@@ -2,6 +2,8 @@
 Parts of a window that are louder than what is about a star.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from corrector_cases import (EXACT, PSF, agree, make, no_outliers, oracle_rows,
@@ -60,6 +62,71 @@ def test_exact(keys, monkeypatch):
     in_loud = (x > 68) & (y < 54)
     assert np.count_nonzero(in_loud) == 3
     same(result.table[in_loud], without[in_loud])
+
+
+@pytest.mark.parametrize('keys', [
+    {}, {'neighbours': 'group_id', 'positions': True}])
+def test_exact_noise(keys, monkeypatch):
+    """
+    As by the dense oracle, where errors tell of several noises.
+    """
+    monkeypatch.setattr(correction, 'WEAK_PRIOR', 0.0)
+    monkeypatch.setattr('lpiphot.lpi.psf.STEP', 1e-4)
+    scene = structured_field(PSF, loud=2.0)
+    error = np.full(scene.data.shape, 6.0)  # clouds and noise
+    error[:48, 64:] *= 2.0
+    error[60:, :40] *= 3.0  # more than there is
+    error[66:69, 40:50] = np.nan
+    corrector = make(gain=2.0, **no_outliers(monkeypatch), **keys)
+    result = corrector.run(scene.data, scene.phot, error=error,
+                           mask=scene.mask)
+    bad = scene.mask | np.isnan(error)
+    rows, _ = oracle_rows(replace(scene, mask=bad), result, gain=2.0,
+                          groups=bool(keys), positions=bool(keys),
+                          robust=True, error=error)
+    agree(result.table, rows, EXACT)
+    without = corrector(scene.data, scene.phot, mask=bad)
+    change = np.abs(result.table['dcflux'] / without['dcflux'] - 1)
+    assert change.max() > 0.1
+
+
+@pytest.mark.parametrize('edge', [150, 144])
+def test_noise_step(edge):
+    """
+    On both sides of a step of the noise, errors are those of their side.
+
+    Blocks begin at 144; with an edge at 150, that at the edge is of both.
+    """
+    rng = np.random.default_rng(6)
+    error = np.where(np.arange(300) < edge, 1.0, 3.0) * np.ones((300, 1))
+    data = rng.normal(0, error)
+    n = 150
+    x = np.r_[rng.uniform(edge - 30, edge - 6, n),
+              rng.uniform(edge + 6, edge + 30, n)]
+    phot = catalogue(x, rng.uniform(20, 280, 2 * n), np.zeros(2 * n), 1)
+    psf_model = CircularGaussianPRF(fwhm=3)
+    corrector = LPIBackgroundCorrector(psf_model, min_mask_flux=100,
+                                       n_threads=2)
+    matched = flux_error(1.0, star_image(psf_model, 20.3, 20.1, (41, 41)))
+    for keys, low, high in ((({'error': error}), (0.9, 1.5), (0.8, 1.15)),
+                            ({}, (1.9, 9), (0.5, 0.9))):
+        table = corrector(data, phot, **keys)
+        quiet, loud = np.split(np.asarray(table['dcflux']) / matched, 2)
+        assert low[0] < np.median(quiet) < low[1]
+        assert high[0] < np.median(loud) / 3 < high[1]
+
+
+def test_structure_is_not_noise():
+    """
+    A loud part whose errors are those of the quiet one stays as it is, and
+    where errors are the same everywhere nothing changes, to the bit.
+    """
+    scene = structured_field(PSF, loud=30.0)
+    corrector = make()
+    plain = corrector(scene.data, scene.phot, mask=scene.mask)
+    error = np.full(scene.data.shape, 1.7)
+    same(plain, corrector(scene.data, scene.phot, error=error,
+                          mask=scene.mask))
 
 
 def test_quiet_star():

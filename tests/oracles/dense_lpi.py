@@ -19,6 +19,7 @@ __all__ = [
     'condition',
     'correct_star',
     'corrections',
+    'evened',
     'few_good_limit',
     'flux_weights',
     'image_mask',
@@ -267,6 +268,36 @@ def calmed(filled, residual, mask, iy, ix, noise):
     return filled
 
 
+def evened(filled, residual, mask, error, iy, ix, noise, reach):
+    """
+    Two images as if the noise were that of the star's block everywhere.
+
+    The mean square of a block is scaled to what it would be with this noise,
+    to a power of the root of 2 times that of the image; if there is a block
+    with another by half in the window, which reaches so many blocks far.
+    """
+    variance, square = {}, {}
+    for part, good in blocks_of(error ** 2, mask):
+        variance[part[0].start // 16, part[1].start // 16] = np.median(good)
+    for part, good in blocks_of(residual, mask):
+        level = np.median(good)
+        square[part[0].start // 16, part[1].start // 16] = (
+            part, level, np.mean((good - level) ** 2))
+    images = [np.array(image, dtype=float) for image in (filled, residual)]
+    own = variance.get((iy // 16, ix // 16), 0)
+    near = [value for (y, x), value in variance.items()
+            if abs(y - iy // 16) <= reach[0] and abs(x - ix // 16) <= reach[1]]
+    if own > 0 and (max(near) > 1.5 * own or min(near) * 1.5 < own):
+        star = noise ** 2 * np.sqrt(2) ** np.round(
+            np.log(own / noise ** 2) / np.log(np.sqrt(2)))
+        for key, (part, level, total) in square.items():
+            total = max(total, variance[key])  # of structure and noise
+            factor = np.sqrt((total - variance[key] + star) / total)
+            for image in images:
+                image[part] = level + factor * (image[part] - level)
+    return images
+
+
 def flux_weights(templates, cov, pred_cov, good, hidden):
     """
     The weights of all pixels of the stamp in the amplitudes of templates.
@@ -349,7 +380,8 @@ def psf_bits(psf):
 def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
                  window_shape, mask_threshold, min_mask_flux,
                  condition_radius, star_model=None, gain=None,
-                 neighbours=(), partners=(), gradients=(), robust=False):
+                 neighbours=(), partners=(), gradients=(), robust=False,
+                 error=None):
     """
     The ten quantities for one star, and what they follow from: two dicts.
 
@@ -359,8 +391,8 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     ``partners`` pairs of a flux and a unit-flux stamp, of the stars solved
     jointly; ``gradients`` the derivatives of the stamps of the star and its
     partners by x, and by y, in this order. ``robust`` is whether loud
-    blocks are calmed and the typical background is predicted, which the
-    paper does not.
+    blocks are calmed, the noise is that of ``error`` at the star, and the
+    typical background is predicted, which the paper does not.
     """
     iy, ix = stamp_centre(x, y)
     shape = psf.shape
@@ -375,8 +407,15 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
 
     training = np.array(filled, dtype=float)
     if robust:
-        training = calmed(filled, residual, mask, iy, ix,
-                          image_noise(residual, nodata))
+        noise = image_noise(residual, nodata)
+        even = residual
+        if error is not None:
+            reach = [(n // 2 + m // 2) // 16 + 1
+                     for n, m in zip(shape, window_shape, strict=True)]
+            training, even = evened(filled, residual, mask, error, iy, ix,
+                                    noise, reach)
+            fill = mirrored_stamp(training, iy, ix, shape).ravel()
+        training = calmed(training, even, mask, iy, ix, noise)
     mean, cov = local_moments(training, iy, ix, shape, window_shape)
     if gain is not None:  # section 5.1: photon noise of the stars
         model = mirrored_stamp(star_model, iy, ix, shape).ravel()
@@ -385,7 +424,7 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
         cov = cov + sigma ** 2 * np.outer(other, other)
 
     good, hidden, masked = good.ravel(), hidden.ravel(), masked.ravel()
-    x_all = np.where(masked, fill, res)  # fill only in a forced ring
+    x_all = fill  # the residual where it is not masked
     pred, pred_cov = condition(mean, cov, x_all[good], good, hidden)
     p = np.abs(psf).ravel()[hidden]
     # The typical background: the mean, and of each star that is solved for

@@ -7,6 +7,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import QTable
+from astropy.utils.exceptions import AstropyUserWarning
 from photutils.psf import CircularGaussianPRF, ImagePSF
 
 from lpiphot import LPIBackgroundCorrector
@@ -167,7 +168,8 @@ def test_bad_input():
         check_blank_positions(corrector, data, sky)
     with pytest.raises(TypeError, match='corrector must be an LPIBackground'):
         check_blank_positions(len, data, PHOT)
-    dark = LPIBackgroundCorrector(ImagePSF(-np.ones((5, 5))), **SMALL)
+    with pytest.warns(AstropyUserWarning, match='is -25, not about 1,'):
+        dark = LPIBackgroundCorrector(ImagePSF(-np.ones((5, 5))), **SMALL)
     with pytest.raises(ValueError, match='psf_model must have a peak'):
         check_blank_positions(dark, data, PHOT)
     data[:, 60:] = 0.0

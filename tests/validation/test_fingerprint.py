@@ -24,7 +24,7 @@ from lpiphot.pipeline import PSFPipeline
 from lpiphot.validation.fingerprint import describe
 
 ARRAY = np.arange(12.0).reshape(3, 4)
-STAMP = np.outer([1.0, 2.0, 4.0, 2.0, 1.0], [1.0, 3.0, 5.0, 3.0, 1.0])
+STAMP = np.outer([1.0, 2.0, 4.0, 2.0, 1.0], [1.0, 3.0, 5.0, 3.0, 1.0]) / 130
 
 
 def make_function(number, name='x_fit'):

@@ -664,8 +664,10 @@ def test_bad_input(tmp_path):
         InjectionRecovery(PeakPipeline(), 'gauss')
     with pytest.raises(ValueError, match='psf_model must be two-dim'):
         InjectionRecovery(PeakPipeline(), Gaussian1D())
+    with pytest.warns(AstropyUserWarning, match='is -1, not about 1,'):
+        dark = InjectionRecovery(PeakPipeline(), ImagePSF(-STAMP))
     with pytest.raises(ValueError, match='psf_model must have a peak'):
-        InjectionRecovery(PeakPipeline(), ImagePSF(-STAMP))(data)
+        dark(data)
     with pytest.raises(TypeError, match='pipeline must return a table'):
         InjectionRecovery(np.sum, PSF)(data)
     with pytest.raises(ValueError, match='fluxes must be given'):
