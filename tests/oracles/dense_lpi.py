@@ -273,7 +273,7 @@ def evened(filled, residual, mask, error, iy, ix, noise, reach):
     Two images as if the noise were that of the star's block everywhere.
 
     The mean square of a block is scaled to what it would be with this noise,
-    to a power of the root of 2 times that of the image; if there is a block
+    to a power of 2^(1/4) times that of the image; if there is a block
     with another by half in the window, which reaches so many blocks far.
     """
     variance, square = {}, {}
@@ -288,8 +288,9 @@ def evened(filled, residual, mask, error, iy, ix, noise, reach):
     near = [value for (y, x), value in variance.items()
             if abs(y - iy // 16) <= reach[0] and abs(x - ix // 16) <= reach[1]]
     if own > 0 and (max(near) > 1.5 * own or min(near) * 1.5 < own):
-        star = noise ** 2 * np.sqrt(2) ** np.round(
-            np.log(own / noise ** 2) / np.log(np.sqrt(2)))
+        step = np.sqrt(np.sqrt(2))
+        star = noise ** 2 * step ** np.round(
+            np.log(own / noise ** 2) / np.log(step))
         for key, (part, level, total) in square.items():
             total = max(total, variance[key])  # of structure and noise
             factor = np.sqrt((total - variance[key] + star) / total)
