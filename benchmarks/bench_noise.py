@@ -1,11 +1,11 @@
 """
-Measure errors of fluxes beside a step of the noise, with and without ``error``.
+Measure errors of fluxes beside a step of the noise, with and without errors.
 
-Half of an image of white noise, with clouds or without, is noisier than the other.
-Stars of no flux are corrected on both sides of the step; those of each line are so
-many pixels from it (quiet side first). Printed are the median of ``dcflux``, in units
-of the error of a matched filter in the noise of that side, and the width of z. On
-clouds ``dcflux`` is larger, and only z tells.
+Half of an image of white noise, with clouds or without, is noisier than the
+other. Stars of no flux are corrected on both sides of the step, so many pixels
+from it (quiet side first). Printed are the median of ``dcflux``, in units of
+the error of a matched filter in the noise of that side, and the width of z.
+On clouds ``dcflux`` is larger, and only z tells.
 """
 
 import argparse

@@ -22,8 +22,8 @@ LIMIT = 3.0
 
 # The noise is evened out if its variance somewhere in the window is by more
 # than this factor another than about the star, which is rounded to a power
-# of 2 ** (1 / 4) times that of the image. The first leaves a tenth of the
-# noise where it does nothing, the second 4 per cent (benchmarks/bench_noise.py).
+# of 2 ** (1 / 4) times that of the image. The first leaves dcflux wrong by a
+# tenth, the second by 4 per cent (benchmarks/bench_noise.py).
 VARIED, N_STEPS = 1.5, 4
 
 
