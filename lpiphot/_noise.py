@@ -25,11 +25,16 @@ There are several estimates, as there are several questions:
 
 import numpy as np
 
-__all__ = ['NOISE_STEP', 'opposite_steps', 'robust_sigma', 'sky_noise']
+__all__ = ['MAD_TO_SIGMA', 'NOISE_STEP', 'opposite_steps', 'robust_sigma',
+           'sky_noise']
 
 # Distance in pixels of those whose differences tell the noise: so far that
 # resampling and film do not correlate them, so near that nebulae are smooth
 NOISE_STEP = 4
+
+# A Gaussian's sigma over its median absolute deviation; `lpiphot.lpi.noise`
+# has more digits of it, as the covariance is compared to as many
+MAD_TO_SIGMA = 1.4826
 
 # Pixels that the noise of the sky is measured at
 N_SAMPLE = 2 ** 15
@@ -72,7 +77,8 @@ def robust_sigma(some, sizes):
     sigma : float
         That of a Gaussian with this median or mean.
     """
-    return 1.4826 * float(np.median(some)) or 1.2533 * float(np.mean(sizes))
+    return (MAD_TO_SIGMA * float(np.median(some))
+            or 1.2533 * float(np.mean(sizes)))
 
 
 def sky_noise(image, bad):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lpiphot._noise import MAD_TO_SIGMA
 from lpiphot.gpr.model import MIN_CONTRAST, height
 
 __all__ = ['KEPT', 'Residuals', 'error_nodes', 'height_nodes']
@@ -106,7 +107,7 @@ def _widths(place, size, share):
     for first, last in pairwise(edges):
         mine = order[first:last]
         nodes.append(float(place[mine[mine.size // 2]]))
-        widths.append(1.4826 * _median(size[mine], share[mine]))
+        widths.append(MAD_TO_SIGMA * _median(size[mine], share[mine]))
     return tuple(nodes), tuple(widths)
 
 

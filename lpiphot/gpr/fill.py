@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from lpiphot import flags
 from lpiphot._core.imputation import fill_pixels
+from lpiphot._noise import MAD_TO_SIGMA
 from lpiphot.gpr.slopes import remove_slopes
 from lpiphot.gpr.weights import Window, stack_windows, weights_of_many
 from lpiphot.gpr.window import Moments, moments, offsets
@@ -26,7 +27,6 @@ RIM = 3
 # Pixels that are filled at a time from the nearest good ones: each needs some
 # 40 kB
 N_CHUNK = 512
-MAD_TO_SIGMA = 1.4826  # of normal numbers
 # Good pixels farther than this, in rows or columns, and than so many length
 # scales, tell nothing of a pixel. (Up to some 50 pixels their mean may be
 # better than the median of the image, or worse; its errors become too small.)

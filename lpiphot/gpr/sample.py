@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lpiphot._core.imputation import places_above
+from lpiphot._noise import MAD_TO_SIGMA
 
 __all__ = ['PART', 'Limits', 'bright_pixels', 'pixels_above', 'random_pixels']
 
@@ -67,7 +68,7 @@ class Limits(NamedTuple):
         values = values.reshape(len(y), len(x), -1)
         level = _medians(values)
         spread = _medians(np.abs(values - level[..., np.newaxis]))
-        spread = np.maximum(spread, plane.noise / 1.4826)
+        spread = np.maximum(spread, plane.noise / MAD_TO_SIGMA)
         return cls(n_mad * plane.spread, np.where(
             np.isnan(level), np.inf, level + n_mad * spread))
 

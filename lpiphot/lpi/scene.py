@@ -242,7 +242,9 @@ class Field:
             n_needed = n_boxcars[inner].max(initial=0)
         level, scatter, loudness = block_moments(residual, mask,
                                                  loudness=True)
-        noise = None if error is None else block_moments(error ** 2, mask)[0]
+        squares = None
+        if error is not None:
+            squares = block_moments(error ** 2, mask)[0]
         # from here on, only what makes the level of the errors has a margin
         model, residual, no_data, filled, n_boxcars = (
             plane[inner].copy() for plane in
@@ -261,7 +263,7 @@ class Field:
         filled += scatter * pixel_noise(mask, region, self._seed)
         return Scene(region, residual, no_data, mask, filled, left, model,
                      variance, error_level, self._inverse_gain,
-                     Loudness(outer, level, loudness, self.noise, noise))
+                     Loudness(outer, level, loudness, self.noise, squares))
 
     def _masked(self, region, model, covered):
         """
