@@ -215,7 +215,7 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
     Parameters
     ----------
     data : (ny, nx) array_like
-        The image.
+        The image, masked or not.
 
     catalogue : `~astropy.table.Table`
         The stars. Those with a value that is not finite are left in.
@@ -234,14 +234,14 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
     Returns
     -------
     residual : (ny, nx) `~numpy.ndarray`
-        Data minus model, float64.
+        Data minus model, float64; NaN where the data are masked.
 
     Raises
     ------
     ValueError
         If ``psf_model`` is no PSF.
     """
-    data = np.array(getattr(data, 'value', data), dtype=float)
+    data = plain_values(data)
     names = psf_names(psf_model)
     columns = dict(zip(names, (*positions, flux), strict=True))
     for name in psf_model.param_names:

@@ -13,13 +13,13 @@ from importlib.metadata import version
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import NDData
 from astropy.table import QTable, Table, vstack
 
 from lpiphot._files import whole_file
 from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import (ImageReader, as_count, as_finite, as_gain,
-                             as_number, as_optional, as_range, as_seed)
+                             as_number, as_optional, as_range, as_seed,
+                             parse_pixels)
 from lpiphot._parallel import one_blas_thread, show_progress
 from lpiphot._psf_names import psf_names
 from lpiphot._tables import versions
@@ -327,7 +327,7 @@ class InjectionRecovery:
         if isinstance(corrector, str):
             corrector = LPIBackgroundCorrector(psf_model, gain=self.gain)
 
-        no_place = reader.read().mask
+        no_place = reader.read().mask | parse_pixels(baseline.data)[1]
         if isinstance(baseline.mask, np.ndarray):
             no_place = no_place | baseline.mask
         existing = positions_of(baseline.table)
@@ -483,7 +483,7 @@ class InjectionRecovery:
 
         options = setup.options
         x, y, flux, _ = column_names(baseline.table)
-        residual = _image_values(baseline.data)
+        residual = np.array(parse_pixels(baseline.data)[0], dtype=float)
         if len(baseline.table) > 0:
             residual = subtract_stars(residual, baseline.table,
                                       setup.psf_model, positions=(x, y),
@@ -613,15 +613,6 @@ def _as_stars(stars, psf_model, unit):
                f'{np.min(table["round"])}.')
         raise ValueError(msg)
     return table
-
-
-def _image_values(data):
-    """
-    Return an image as float64 without its unit.
-    """
-    if isinstance(data, NDData):
-        data = data.data
-    return np.array(getattr(data, 'value', data), dtype=float)
 
 
 def _without_masks(table):

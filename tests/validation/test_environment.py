@@ -6,6 +6,7 @@ Tests for the environment module.
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.nddata import CCDData
 from astropy.table import QTable
 from astropy.utils.masked import Masked
 from photutils.psf import CircularGaussianPRF, GaussianPRF
@@ -133,6 +134,11 @@ def test_subtract_stars():
                     'flux_fit': [900.0, 500.0, 5.0] * u.adu})
     assert np.allclose(subtract_stars(image * u.adu, found, psf), NOISE)
     assert np.array_equal(subtract_stars(image, found[2:], psf), image)
+    mask = NOISE > 52.0
+    for masked in (np.ma.MaskedArray(image, mask), Masked(image, mask),
+                   CCDData(image, unit='adu', mask=mask)):
+        assert np.allclose(subtract_stars(masked, found, psf),
+                           np.where(mask, np.nan, NOISE), equal_nan=True)
 
     wide = GaussianPRF(x_fwhm=3.0, y_fwhm=3.0)
     stars['x_fwhm'] = [4.0, 5.0]

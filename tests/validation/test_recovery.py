@@ -8,6 +8,7 @@ import os
 import pickle
 import sys
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import astropy.units as u
@@ -313,6 +314,32 @@ def test_masked_array(kind):
                                data_subtracted=data - 1.0)
 
     assert np.array_equal(measure(pipeline, kind(data, mask=mask)).mask, mask)
+
+
+@pytest.mark.parametrize('kind', [np.ma.MaskedArray, Masked, CCDData])
+def test_masked_subtracted(kind):
+    """
+    The mask of the image that a pipeline fitted is that of the result.
+    """
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[50:60] = True
+
+    def fit(image, kind):
+        table = PeakPipeline()(image)
+        fitted = np.where(mask, -999.0, image)
+        if kind is None:
+            return SimpleNamespace(table=table, data_subtracted=fitted,
+                                   mask=mask)
+        options = {'unit': 'adu'} if kind is CCDData else {}
+        return SimpleNamespace(table=table, data_subtracted=kind(
+            fitted, mask=mask, **options))
+
+    out, want = (InjectionRecovery(partial(fit, kind=way), PSF, n_rounds=1,
+                                   **KEYS)(make_data())
+                 for way in (kind, None))
+    same(out, want)
+    assert_array_equal(out.mask, mask)
+    assert_array_equal(out.residual, want.residual)
 
 
 def recording_pipeline(data):
