@@ -84,7 +84,7 @@ def warn_of_psf_flux(psf_model):
                f'{flux * n_pixels:.3g}, not about {n_pixels}, the product of '
                'its oversampling. Fluxes fitted with it are the true ones '
                f'divided by {flux:.3g}. Divide its data by this, and fit '
-               'again.')
+               'again')
         warnings.warn(msg, AstropyUserWarning)
 
 
@@ -100,7 +100,7 @@ def warn_of_other_psf(psf, fitted, source, stamp_shape):
     if apart > MAX_APART:
         msg = ('psf_model is not the PSF that phot was fitted with: they are '
                f'apart by {apart:.0%} of its peak. cflux is right only with '
-               'the model that was fitted.')
+               'the model that was fitted')
         warnings.warn(msg, AstropyUserWarning)
 
 
@@ -111,7 +111,7 @@ def warn_of_sources_outside(n_finite, n_inside, image_shape):
     if n_finite - n_inside > max(n_inside, N_OUTSIDE):
         msg = (f'{n_finite - n_inside} of the {n_finite} sources of phot are '
                f'outside the image of {image_shape} pixels. Of a cutout, '
-               'positions are counted from its own first pixel.')
+               'positions are counted from its own first pixel')
         warnings.warn(msg, AstropyUserWarning)
 
 
@@ -156,7 +156,7 @@ def warn_of_shift(image, psf, sources, stamp_shape):
         msg = ('the brightest sources of phot are at other places in data, '
                f'by about {x:+.1f} pixels in x and {y:+.1f} in y. Positions '
                'are counted from 0 at the middle of the first pixel: of '
-               'catalogues that count from 1, take off 1.')
+               'catalogues that count from 1, take off 1')
         warnings.warn(msg, AstropyUserWarning)
 
 

@@ -124,7 +124,7 @@ def image_fwhm(data, subtracted, mask, find):
         msg = (f'data must have {_MIN_STARS} stars of the same width, between '
                f'{_GUESSES[0]} and {_GUESSES[-1]} pixels, to measure it; they '
                'were not found. Give fwhm or psf_model, or lower '
-               'detection_threshold.')
+               'detection_threshold')
         raise ValueError(msg)
     fwhm = np.median(best)
     better = _agreeing(measure(fwhm), fwhm)
@@ -241,7 +241,7 @@ def model_fwhm(psf_model, shape):
     if len(widths) == 0:
         msg = ('psf_model must have a peak whose width can be measured at '
                f'the centre of the image; {type(psf_model).__name__} has '
-               f'none that is narrower than {2 * _MAX_HALF} pixels.')
+               f'none that is narrower than {2 * _MAX_HALF} pixels')
         raise ValueError(msg)
     return widths[0]
 

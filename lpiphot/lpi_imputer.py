@@ -434,5 +434,5 @@ def _warn_of_outside(centres, shape):
         (centres < -0.5) | (centres >= np.array(shape) - 0.5), axis=1))
     if n_outside > len(centres) / 2:
         msg = (f'{n_outside} of the {len(centres)} positions are outside the '
-               f'image of shape {tuple(shape)}. They are (y, x), not (x, y).')
+               f'image of shape {tuple(shape)}. They are (y, x), not (x, y)')
         warnings.warn(msg, AstropyUserWarning)

@@ -310,7 +310,7 @@ class PSFPipeline:
         data, error, mask = reader.read()
         if mask.all():
             msg = ('data must have finite pixels that are not masked; none '
-                   f'of its {mask.size} pixels is.')
+                   f'of its {mask.size} pixels is')
             raise ValueError(msg)
         # scipy's splines, which interpolate the mesh, do not keep a high
         # level where there are few boxes
@@ -339,7 +339,7 @@ class PSFPipeline:
             msg = ('data must have a source; none was found with '
                    f'detection_threshold={self.detection_threshold!r} and a '
                    f'FWHM of {fwhm:.2f} pixels. Lower the threshold, or give '
-                   'fwhm if stars are narrower or wider.')
+                   'fwhm if stars are narrower or wider')
             raise NoSourcesError(msg)
         ring = LocalBackground(*(fwhm * radius for radius in RING),
                                bkg_estimator=MedianBackground())
@@ -386,7 +386,7 @@ class PSFPipeline:
             msg = (f'data must have a box of {ny} x {nx} pixels with half of '
                    'them for the background; the others are masked, not '
                    'finite or outliers. Mask fewer pixels, or give a smaller '
-                   'box_size.')
+                   'box_size')
             raise ValueError(msg) from exc
 
     def _noise(self, subtracted, mask):
@@ -398,7 +398,7 @@ class PSFPipeline:
             contrasts, mask, BiweightScaleBackgroundRMS())
         if not np.any(noise > 0):
             msg = ('data must have noise: its background has no scatter '
-                   'within any box of the mesh.')
+                   'within any box of the mesh')
             raise ValueError(msg)
         return noise
 
@@ -457,8 +457,8 @@ def as_psf(psf_model):
         If it is no model, or not one of a PSF.
     """
     if not isinstance(psf_model, Model):
-        msg = ('psf_model must be an astropy model, got '
-               f'{type(psf_model).__name__}.')
+        msg = ('psf_model must be an astropy model; got '
+               f'{type(psf_model).__name__}')
         raise TypeError(msg)
     PSFPhotometry(psf_model, 5)  # an error if it is no PSF model
     warn_of_psf_flux(psf_model)
@@ -482,7 +482,7 @@ def _warn_of_padding(data, mask):
     if share > _MAX_FLAT:
         msg = (f'{share:.0%} of the pixels of data are the same as all their '
                'neighbours. If they are padding, mask them or set them to '
-               'NaN: false stars may be found at their edge.')
+               'NaN: false stars may be found at their edge')
         warnings.warn(msg, AstropyUserWarning)
 
 

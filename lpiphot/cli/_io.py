@@ -283,7 +283,7 @@ def read_image(spec, *, ext=None, unit=None, what='image', any_shape=False):
             values = (_native(data) if data.size
                       and (data.ndim == 2 or any_shape) else None)
     if values is None:
-        msg = f'{what} {path}: expected a 2D image, got one of shape {shape}'
+        msg = f'{what} {path}: expected a 2D image; got one of shape {shape}'
         raise CLIError(msg)
 
     strict = unit is not None
@@ -423,7 +423,7 @@ def read_mask(args, shape):
     name = args.mask or args.mask_ext
     mask = _is_bad(plane.values, args.mask_bits, name)
     if mask.shape not in (shape, shape[-2:]):
-        msg = (f'mask {name}: expected the shape of the image, {shape}, got '
+        msg = (f'mask {name}: expected the shape of the image, {shape}; got '
                f'{mask.shape}')
         raise CLIError(msg)
     share = np.count_nonzero(mask) / mask.size

@@ -48,7 +48,7 @@ def pair(text, kind=int):
         numbers = ()
     if len(numbers) not in (1, 2):
         form = 'N or NY NX (whole numbers)' if kind is int else 'H or HY,HX'
-        msg = f'expected {form}, got {text!r}'
+        msg = f'expected {form}; got {text!r}'
         raise argparse.ArgumentTypeError(msg)
     return numbers[0] if len(numbers) == 1 else numbers
 
@@ -64,7 +64,7 @@ def _bits(text):
     except (ValueError, TypeError, KeyError):
         value = None
     if not value:
-        msg = ('expected powers of 2 with commas between them, or their sum, '
+        msg = ('expected powers of 2 with commas between them, or their sum; '
                f'got {text!r}')
         raise argparse.ArgumentTypeError(msg)
     return value

@@ -107,7 +107,7 @@ def read_psf(args, *, normalize):
         from photutils.psf import CircularGaussianPRF
 
         if not 0 < args.psf_fwhm < np.inf:
-            msg = f'--psf-fwhm must be positive, got {args.psf_fwhm:g}'
+            msg = f'--psf-fwhm must be positive; got {args.psf_fwhm:g}'
             raise CLIError(msg)
         return CircularGaussianPRF(fwhm=args.psf_fwhm)
     if args.psf is None:

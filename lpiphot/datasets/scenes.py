@@ -60,7 +60,7 @@ def make_filament_image(shape=(257, 385), *, amplitude=100.0, fwhm=6.7,
         plt.imshow(make_filament_image(angle=70), origin='lower')
     """
     if not fwhm > 0:
-        msg = f'fwhm must be positive, got {fwhm!r}.'
+        msg = f'fwhm must be positive; got {fwhm!r}'
         raise ValueError(msg)
     ny, nx = shape
     y, x = np.mgrid[:ny, :nx]
@@ -118,10 +118,10 @@ def make_cloud_image(shape, *, power=-3.0, rms=1.0, seed=None):
     """
     ny, nx = shape
     if ny * nx < 2:
-        msg = f'shape must have two pixels or more, got {tuple(shape)}.'
+        msg = f'shape must have two pixels or more; got {tuple(shape)}'
         raise ValueError(msg)
     if not rms >= 0:
-        msg = f'rms must not be negative, got {rms!r}.'
+        msg = f'rms must not be negative; got {rms!r}'
         raise ValueError(msg)
     k = np.hypot(np.fft.fftfreq(ny)[:, np.newaxis], np.fft.rfftfreq(nx))
     k[0, 0] = np.inf if power < 0 else 1.0

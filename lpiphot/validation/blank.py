@@ -94,8 +94,8 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
         If units do not match.
     """
     if not isinstance(corrector, LPIBackgroundCorrector):
-        msg = ('corrector must be an LPIBackgroundCorrector, got '
-               f'{type(corrector).__name__}.')
+        msg = ('corrector must be an LPIBackgroundCorrector; got '
+               f'{type(corrector).__name__}')
         raise TypeError(msg)
     n_positions = as_count('n_positions', n_positions, 1)
     seed = as_seed(rng)

@@ -94,7 +94,7 @@ class Calibration:
     def __init__(self, factor, *, factor_error=np.nan, n_stars=0,
                  column='dcflux', parameters=None):
         if not (np.isfinite(factor) and factor > 0):
-            msg = f'factor must be finite and positive, got {factor!r}.'
+            msg = f'factor must be finite and positive; got {factor!r}'
             raise ValueError(msg)
         self.factor = float(factor)
         self.factor_error = float(factor_error)
@@ -137,7 +137,7 @@ class Calibration:
         z = finite_values(z)
         if z.size < MIN_STARS:
             msg = (f'z must have at least {MIN_STARS} finite values to '
-                   f'measure a width, got {z.size}.')
+                   f'measure a width; got {z.size}')
             raise ValueError(msg)
         factor = robust_width(z)
         return cls(factor, factor_error=_SCATTER * factor / np.sqrt(z.size),
@@ -169,10 +169,10 @@ class Calibration:
         name = f'{self.column}_calibrated'
         if self.column not in table.colnames:
             msg = (f'table must have the column {self.column}; it has '
-                   f'{", ".join(table.colnames)}.')
+                   f'{", ".join(table.colnames)}')
             raise ValueError(msg)
         if name in table.colnames:
-            msg = f'table has the column {name} already.'
+            msg = f'table has the column {name} already'
             raise ValueError(msg)
         self._check_options(_options(table.meta))
         table = QTable(table, copy=True)
@@ -197,14 +197,14 @@ class Calibration:
             other = options.get(name, value)
             if not _same(value, other):
                 msg = (f'table must have {name} = {value!r} as the stars of '
-                       f'the calibration had; it has {other!r}.')
+                       f'the calibration had; it has {other!r}')
                 raise ValueError(msg)
         # after these: other PSF models lack the parameters of this one
         missing = self.parameters.keys() - options.keys() - {_PSF}
         if missing:
             msg = (f'table must have the metadata {", ".join(sorted(missing))}'
                    ', which say that it was made as the stars of the '
-                   'calibration were; it does not.')
+                   'calibration were; it does not')
             raise ValueError(msg)
 
     def save(self, path, *, overwrite=False):
@@ -262,15 +262,15 @@ class Calibration:
                 values = json.load(fh)
                 known = values['kind'] == 'lpiphot calibration'
             except (ValueError, KeyError, TypeError) as exc:
-                msg = f'path {name} must be a calibration of lpiphot.'
+                msg = f'path {name} must be a calibration of lpiphot'
                 raise ValueError(msg) from exc
         if not known or not isinstance(values.get('format'), int):
-            msg = f'path {name} must be a calibration of lpiphot.'
+            msg = f'path {name} must be a calibration of lpiphot'
             raise ValueError(msg)
         if values['format'] > _FORMAT:
             msg = (f'path {name} has the format {values["format"]} of lpiphot '
                    f'{values.get("lpiphot_version")}; this version of '
-                   f'lpiphot reads up to {_FORMAT}.')
+                   f'lpiphot reads up to {_FORMAT}')
             raise ValueError(msg)
         try:
             error = values['factor_error']
@@ -279,7 +279,7 @@ class Calibration:
                        n_stars=values['n_stars'], column=values['column'],
                        parameters=values['parameters'])
         except (KeyError, TypeError, AttributeError) as exc:
-            msg = f'path {name} must be a calibration of lpiphot.'
+            msg = f'path {name} must be a calibration of lpiphot'
             raise ValueError(msg) from exc
 
 

@@ -53,14 +53,14 @@ def draw_fluxes(n, fluxes, *, quantiles=(0.0, 1.0), rng=None):
     """
     low, high = quantiles
     if not 0 <= low <= high <= 1:
-        msg = ('quantiles must be two numbers from 0 to 1 in order, got '
-               f'{quantiles!r}.')
+        msg = ('quantiles must be two numbers from 0 to 1 in order; got '
+               f'{quantiles!r}')
         raise ValueError(msg)
     unit = getattr(fluxes, 'unit', None)
     values = np.atleast_1d(plain_values(fluxes))
     values = values[np.isfinite(values) & (values > 0)]
     if values.size == 0:
-        msg = 'fluxes must have finite positive values; none of them is.'
+        msg = 'fluxes must have finite positive values; none of them is'
         raise ValueError(msg)
     rng = np.random.default_rng(rng)
     drawn = np.quantile(values, rng.uniform(low, high, n))
@@ -105,8 +105,8 @@ def draw_magnitudes(n, bright, faint, *, zero_point=0.0, rng=None):
     array([100., 100.])
     """
     if not bright <= faint:
-        msg = ('bright must not be a larger magnitude than faint, got '
-               f'{bright!r} and {faint!r}.')
+        msg = ('bright must not be a larger magnitude than faint; got '
+               f'{bright!r} and {faint!r}')
         raise ValueError(msg)
     magnitude = np.random.default_rng(rng).uniform(bright, faint, n)
     return 10.0 ** (-0.4 * (magnitude - zero_point))

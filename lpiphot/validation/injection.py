@@ -98,17 +98,17 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
     for name, value in (('n', n), ('min_separation', min_separation),
                         ('avoid_radius', avoid_radius), ('border', border)):
         if not value >= 0:
-            msg = f'{name} must not be negative, got {value!r}.'
+            msg = f'{name} must not be negative; got {value!r}'
             raise ValueError(msg)
     if 2 * border >= min(ny, nx):
         msg = (f'border must be less than half of the image, which has the '
-               f'shape {tuple(shape)}, got {border!r}.')
+               f'shape {tuple(shape)}; got {border!r}')
         raise ValueError(msg)
     if mask is not None:
         mask = np.asarray(mask, dtype=bool)
         if mask.shape != (ny, nx):
-            msg = (f'mask must have the shape {(ny, nx)} of the image, got '
-                   f'{mask.shape}.')
+            msg = (f'mask must have the shape {(ny, nx)} of the image; got '
+                   f'{mask.shape}')
             raise ValueError(msg)
     avoid = finite_positions('avoid', avoid)
 
@@ -118,7 +118,7 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
     if n * min_separation ** 2 * np.sqrt(0.75) > room:
         msg = (f'n={n!r} positions do not fit into the image: no more than '
                f'{room / (min_separation ** 2 * np.sqrt(0.75)):.0f} can be '
-               f'min_separation={min_separation!r} apart.')
+               f'min_separation={min_separation!r} apart')
         raise ValueError(msg)
 
     rng = np.random.default_rng(seed)
@@ -145,7 +145,7 @@ def random_positions(shape, n, *, min_separation=0.0, avoid=None,
         msg = (f'n={n!r} positions do not fit into the image: there was '
                f'room for {len(xy)}. Lower n, min_separation='
                f'{min_separation!r}, avoid_radius={avoid_radius!r} or '
-               f'border={border!r}.')
+               f'border={border!r}')
         raise ValueError(msg)
     return xy[:n]
 
@@ -206,10 +206,10 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
         ``psf_model`` is no PSF.
     """
     if not isinstance(params, Table):
-        msg = f'params must be an astropy Table, got {type(params).__name__}.'
+        msg = f'params must be an astropy Table; got {type(params).__name__}'
         raise TypeError(msg)
     if gain is not None and not (np.isfinite(gain) and gain > 0):
-        msg = f'gain must be finite and positive, got {gain!r}.'
+        msg = f'gain must be finite and positive; got {gain!r}'
         raise ValueError(msg)
 
     unit = getattr(data, 'unit', None)
@@ -342,7 +342,7 @@ def _star_image(shape, psf_model, params, unit, model_shape):
     missing = {x_name, y_name, flux_name} - set(params.colnames)
     if missing:
         msg = (f'params must have the columns {x_name!r}, {y_name!r} and '
-               f'{flux_name!r}, got {params.colnames}.')
+               f'{flux_name!r}; got {params.colnames}')
         raise ValueError(msg)
     params = params.copy()
     flux = u.Quantity(params[flux_name])

@@ -56,7 +56,7 @@ def match_positions(xy_true, xy_found, radius, *, existing=None):
     array([1, 0])
     """
     if not radius >= 0:
-        msg = f'radius must not be negative, got {radius!r}.'
+        msg = f'radius must not be negative; got {radius!r}'
         raise ValueError(msg)
     xy_true = _as_positions('xy_true', xy_true)
     xy_found = _as_positions('xy_found', xy_found)
@@ -131,6 +131,6 @@ def _as_positions(name, xy):
     if xy.size == 0:
         return np.empty((0, 2))
     if xy.ndim != 2 or xy.shape[1] != 2:
-        msg = f'{name} must have the shape (n, 2), got {xy.shape}.'
+        msg = f'{name} must have the shape (n, 2); got {xy.shape}'
         raise ValueError(msg)
     return xy

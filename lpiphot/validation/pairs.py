@@ -70,7 +70,7 @@ def pair_stars(stars, catalogue, radius, *, existing=None, measured=None,
                             for name in wanted})
     elif missing:
         msg = (f'catalogue must have the columns {", ".join(missing)}; it '
-               f'has {", ".join(catalogue.colnames) or "none"}.')
+               f'has {", ".join(catalogue.colnames) or "none"}')
         raise ValueError(msg)
 
     xy = np.transpose([plain_values(stars[name]) for name in ('x_0', 'y_0')])

@@ -94,7 +94,7 @@ def coverage(z, levels=LEVELS):
     """
     levels = np.asarray(levels, dtype=float)
     if not np.all((levels > 0) & (levels < 1)):
-        msg = f'levels must be between 0 and 1, got {levels}.'
+        msg = f'levels must be between 0 and 1; got {levels}'
         raise ValueError(msg)
     z = finite_values(z)
     if z.size == 0:

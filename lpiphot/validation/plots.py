@@ -72,22 +72,22 @@ def plot_recovery(result, which, *, way='apart', axis='x', cell=None,
     known = [*SEVERAL, *PANELS]
     if which != 'summary' and which not in known:
         msg = (f"which must be 'summary' or one of {', '.join(known)}; got "
-               f'{which!r}.')
+               f'{which!r}')
         raise ValueError(msg)
     if ax is not None and which not in PANELS:
         msg = (f'ax must be None for which={which!r}, which has several '
-               f'panels; only {", ".join(PANELS)} have one.')
+               f'panels; only {", ".join(PANELS)} have one')
         raise ValueError(msg)
     if ax is not None and not isinstance(ax, Axes):
-        msg = f'ax must be Axes of matplotlib; got {type(ax).__name__}.'
+        msg = f'ax must be Axes of matplotlib; got {type(ax).__name__}'
         raise TypeError(msg)
     if axis not in ('x', 'y'):
-        msg = f"axis must be 'x' or 'y'; got {axis!r}."
+        msg = f"axis must be 'x' or 'y'; got {axis!r}"
         raise ValueError(msg)
     view = View(result, way, axis, cell, titles)
     some = len(view.stars) > 0
     if not some and which not in ('summary', 'completeness'):
-        msg = f'way={way!r} must leave stars to plot; none was recovered.'
+        msg = f'way={way!r} must leave stars to plot; none was recovered'
         raise ValueError(msg)
     # axes of others have their style already
     with rc_context(_STYLE if ax is None else {}):

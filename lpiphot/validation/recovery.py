@@ -189,12 +189,12 @@ class InjectionRecovery:
                  n_processes=1, folder=None, progress_bar=False, rng=None):
         if not callable(pipeline):
             msg = ('pipeline must be callable: image -> table; got '
-                   f'{type(pipeline).__name__}.')
+                   f'{type(pipeline).__name__}')
             raise TypeError(msg)
         if corrector is not None and corrector != 'lpi' and not callable(
                 corrector):
             msg = ("corrector must be 'lpi', a callable or None; got "
-                   f'{corrector!r}.')
+                   f'{corrector!r}')
             raise TypeError(msg)
         n_rounds = as_count('n_rounds', n_rounds, 1)
         n_processes = as_count('n_processes', n_processes, 1)
@@ -210,11 +210,11 @@ class InjectionRecovery:
             match_radius = as_number('match_radius', match_radius)
         if isinstance(fluxes, str) and fluxes != 'catalogue':
             msg = ("fluxes must be 'catalogue', numbers or a Quantity; got "
-                   f'{fluxes!r}.')
+                   f'{fluxes!r}')
             raise ValueError(msg)
         if magnitudes is not None:
             if not (isinstance(fluxes, str) and fluxes == 'catalogue'):
-                msg = 'fluxes and magnitudes are both given; give one.'
+                msg = 'fluxes and magnitudes are both given; give one'
                 raise ValueError(msg)
             magnitudes = as_range('magnitudes', magnitudes)
         self.pipeline = pipeline
@@ -308,7 +308,7 @@ class InjectionRecovery:
             psf_model = baseline.psf_model
         if psf_model is None:
             msg = ('psf_model must be given: the pipeline does not return '
-                   'one.')
+                   'one')
             raise ValueError(msg)
         return psf_model
 
@@ -383,7 +383,7 @@ class InjectionRecovery:
             fluxes = fluxes[clean] if clean.any() else fluxes
         if len(fluxes) == 0:
             msg = ('fluxes must be given: the catalogue has no sources to '
-                   'take them from.')
+                   'take them from')
             raise ValueError(msg)
         # a Quantity that is a column refers to its table, and cannot be
         # sent to other processes
@@ -417,7 +417,7 @@ class InjectionRecovery:
             if differ:
                 msg = (f'folder {setup.folder} has rounds of another '
                        f'configuration: {", ".join(differ)} differ. Use '
-                       'another folder, or remove this one.')
+                       'another folder, or remove this one')
                 raise ValueError(msg)
         else:
             with (whole_file(path) as part,
@@ -557,7 +557,7 @@ def _check_pickles(name, value):
     except Exception as exc:
         msg = (f'{name} must be a function or class of a module, to be sent '
                f'to n_processes > 1; got {value!r}, which cannot be pickled '
-               f'({exc}).')
+               f'({exc})')
         raise TypeError(msg) from exc
 
 
@@ -576,8 +576,8 @@ def _known(catalogue, data, error, mask):
     Return a measurement whose catalogue is given.
     """
     if not isinstance(catalogue, Table):
-        msg = ('catalogue must be an astropy Table, got '
-               f'{type(catalogue).__name__}.')
+        msg = ('catalogue must be an astropy Table; got '
+               f'{type(catalogue).__name__}')
         raise TypeError(msg)
     return Measurement(QTable(catalogue), data, error, mask, None, None)
 
@@ -587,10 +587,10 @@ def _as_stars(stars, psf_model, unit):
     Return given stars with the names of the PSF model, and rounds.
     """
     if not isinstance(stars, Table):
-        msg = f'stars must be an astropy Table, got {type(stars).__name__}.'
+        msg = f'stars must be an astropy Table; got {type(stars).__name__}'
         raise TypeError(msg)
     if len(stars) == 0:
-        msg = 'stars must have at least one row; it has none.'
+        msg = 'stars must have at least one row; it has none'
         raise ValueError(msg)
     names = psf_names(psf_model)
     table = QTable()
@@ -600,7 +600,7 @@ def _as_stars(stars, psf_model, unit):
                    if choice in stars.colnames]
         if not present:
             msg = (f'stars must have the columns x_0, y_0 and flux; got '
-                   f'{", ".join(stars.colnames)}.')
+                   f'{", ".join(stars.colnames)}')
             raise ValueError(msg)
         table[name] = stars[present[0]]
     if table[names[2]].unit is None and unit is not None:
@@ -610,7 +610,7 @@ def _as_stars(stars, psf_model, unit):
                       else np.ones(len(stars), dtype=int))
     if np.min(table['round']) < 1:
         msg = ('stars must have rounds from 1 up; got '
-               f'{np.min(table["round"])}.')
+               f'{np.min(table["round"])}')
         raise ValueError(msg)
     return table
 

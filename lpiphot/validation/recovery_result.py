@@ -235,7 +235,7 @@ class RecoveryResult:
     def _check_when(self, when):
         if when not in self.measured:
             msg = (f'when must be one of {", ".join(self.measured)}, as this '
-                   f'test has it; got {when!r}.')
+                   f'test has it; got {when!r}')
             raise ValueError(msg)
 
     def plot(self, which='summary', *, way='apart', axis='x', cell=None,
@@ -358,7 +358,7 @@ class RecoveryResult:
         table = QTable.read(os.fspath(path), format='ascii.ecsv')
         if 'recovery_fwhm' not in table.meta:
             msg = (f'path {os.fspath(path)} must be a table of '
-                   'InjectionRecovery; it lacks its metadata.')
+                   'InjectionRecovery; it lacks its metadata')
             raise ValueError(msg)
         return cls(table)
 

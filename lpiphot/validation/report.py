@@ -230,7 +230,7 @@ def choose(table, way):
         If ``way`` is none of these.
     """
     if way not in WAYS:
-        msg = f'way must be one of {", ".join(WAYS)}; got {way!r}.'
+        msg = f'way must be one of {", ".join(WAYS)}; got {way!r}'
         raise ValueError(msg)
     chosen = np.ones(len(table), dtype=bool)
     if way == 'all':

@@ -102,7 +102,7 @@ def measure(pipeline, data, error=None, mask=None):
         table = QTable()
     if not isinstance(table, Table):
         msg = ('pipeline must return a table, or an object with a table as '
-               f'table or results; got {type(found).__name__}.')
+               f'table or results; got {type(found).__name__}')
         raise TypeError(msg)
 
     fitted = getattr(found, 'data_subtracted', None)
@@ -169,7 +169,7 @@ def column_names(table):
         if not present and len(table) > 0 and quantity != 'error':
             msg = (f'pipeline must return a table with one of the columns '
                    f'{", ".join(aliases)}; it has '
-                   f'{", ".join(table.colnames) or "none"}.')
+                   f'{", ".join(table.colnames) or "none"}')
             raise ValueError(msg)
         default = None if quantity == 'error' and len(table) else aliases[0]
         names.append(present[0] if present else default)
@@ -326,7 +326,7 @@ class Setup:
         if missing or len(table) != len(found.table):
             msg = (f'corrector must return the same {len(found.table)} rows '
                    f'with the columns {", ".join(self.columns)}; it returned '
-                   f'{len(table)} rows with {", ".join(table.colnames)}.')
+                   f'{len(table)} rows with {", ".join(table.colnames)}')
             raise ValueError(msg)
         return table
 

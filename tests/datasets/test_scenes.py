@@ -39,7 +39,7 @@ class TestFilaments:
         assert image[70, 30] > 0 > image[30, 70]
 
     def test_bad_input(self):
-        with pytest.raises(ValueError, match='fwhm must be positive, got 0'):
+        with pytest.raises(ValueError, match='fwhm must be positive; got 0'):
             make_filament_image(fwhm=0)
 
 
