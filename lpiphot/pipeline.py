@@ -308,14 +308,7 @@ class PSFPipeline:
         """
         reader = ImageReader(data, error=error, mask=mask)
         data, error, mask = reader.read()
-        if mask.all():
-            msg = ('data must have finite pixels that are not masked; none '
-                   f'of its {mask.size} pixels is')
-            raise ValueError(msg)
-        # scipy's splines, which interpolate the mesh, do not keep a high
-        # level where there are few boxes
-        level = np.median(data[~mask])
-        background = level + self._mesh(data - level, mask).background
+        background = self._background(data, mask)
         subtracted = data - background
         noise = self._noise(subtracted, mask)
         _warn_of_padding(data, mask)
@@ -324,41 +317,15 @@ class PSFPipeline:
         mask = mask | ~(error > 0)
         scale = _scale(noise)
 
-        fwhm = self.fwhm
-        if fwhm is None and self.psf_model is not None:
-            fwhm = model_fwhm(self.psf_model, data.shape)
-        if fwhm is None:
-            fwhm = image_fwhm(data / scale, subtracted / scale, mask,
-                              self._find)
-
-        psf_model = self.psf_model
-        if psf_model is None:
-            psf_model = CircularGaussianPRF(fwhm=fwhm)
-        sources = self._find(subtracted, mask, fwhm)
-        if len(sources) == 0:
-            msg = ('data must have a source; none was found with '
-                   f'detection_threshold={self.detection_threshold!r} and a '
-                   f'FWHM of {fwhm:.2f} pixels. Lower the threshold, or give '
-                   'fwhm if stars are narrower or wider')
-            raise NoSourcesError(msg)
-        ring = LocalBackground(*(fwhm * radius for radius in RING),
-                               bkg_estimator=MedianBackground())
-        photometry = PSFPhotometry(
-            psf_model.copy(), self.fit_shape or box_shape(BOX * fwhm),
-            aperture_radius=fwhm, xy_bounds=fwhm, local_bkg_estimator=ring,
-            progress_bar=self.progress_bar)
-
+        fwhm = self._choose_fwhm(data, subtracted, mask, scale)
+        sources = self._sources(subtracted, mask, fwhm)
         background, noise, subtracted, error = (
             with_unit(array, reader.unit)
             for array in (background, noise, subtracted, error))
-        fit = partial(photometry, subtracted / scale, error=error / scale,
-                      mask=mask)
-        table = fit(init_params=sources)
-        xy = np.column_stack((table['x_fit'], table['y_fit']))
-        keep = first_of_close(xy, 0.5 * (self.min_separation or fwhm))
-        if not np.all(keep):
-            # The others are fitted as before, each by itself
-            table = fit(init_params=sources[keep])
+        photometry = self._photometry(fwhm)
+        table = self._fit(
+            partial(photometry, subtracted / scale, error=error / scale,
+                    mask=mask), sources, fwhm)
         for name in table.colnames:
             if name.startswith('flux_') or name == 'local_bkg':
                 table[name] *= scale
@@ -367,6 +334,68 @@ class PSFPipeline:
                               background_rms=noise,
                               data_subtracted=subtracted, error=error,
                               mask=mask, photometry=photometry)
+
+    def _background(self, data, mask):
+        """
+        Return the (ny, nx) background.
+        """
+        if mask.all():
+            msg = ('data must have finite pixels that are not masked; none '
+                   f'of its {mask.size} pixels is')
+            raise ValueError(msg)
+        # scipy's splines, which interpolate the mesh, do not keep a high
+        # level where there are few boxes
+        level = np.median(data[~mask])
+        return level + self._mesh(data - level, mask).background
+
+    def _choose_fwhm(self, data, subtracted, mask, scale):
+        """
+        Return the FWHM as given, or of the PSF model, or of the image.
+        """
+        if self.fwhm is not None:
+            return self.fwhm
+        if self.psf_model is not None:
+            return model_fwhm(self.psf_model, data.shape)
+        return image_fwhm(data / scale, subtracted / scale, mask, self._find)
+
+    def _sources(self, subtracted, mask, fwhm):
+        """
+        Return a table with x and y of the sources; there must be one.
+        """
+        sources = self._find(subtracted, mask, fwhm)
+        if len(sources) == 0:
+            msg = ('data must have a source; none was found with '
+                   f'detection_threshold={self.detection_threshold!r} and a '
+                   f'FWHM of {fwhm:.2f} pixels. Lower the threshold, or give '
+                   'fwhm if stars are narrower or wider')
+            raise NoSourcesError(msg)
+        return sources
+
+    def _photometry(self, fwhm):
+        """
+        Return what fits the PSF to each star by itself.
+        """
+        psf_model = self.psf_model
+        if psf_model is None:
+            psf_model = CircularGaussianPRF(fwhm=fwhm)
+        ring = LocalBackground(*(fwhm * radius for radius in RING),
+                               bkg_estimator=MedianBackground())
+        return PSFPhotometry(
+            psf_model.copy(), self.fit_shape or box_shape(BOX * fwhm),
+            aperture_radius=fwhm, xy_bounds=fwhm, local_bkg_estimator=ring,
+            progress_bar=self.progress_bar)
+
+    def _fit(self, fit, sources, fwhm):
+        """
+        Return the table of the fits, with one for each star.
+        """
+        table = fit(init_params=sources)
+        xy = np.column_stack((table['x_fit'], table['y_fit']))
+        keep = first_of_close(xy, 0.5 * (self.min_separation or fwhm))
+        if not np.all(keep):
+            # The others are fitted as before, each by itself
+            table = fit(init_params=sources[keep])
+        return table
 
     def _mesh(self, image, mask, **kwargs):
         """
