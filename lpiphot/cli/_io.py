@@ -12,7 +12,7 @@ import numpy as np
 
 from lpiphot.cli._messages import CLIError, say, unreadable
 
-__all__ = ['Image', 'find_image', 'mask_extension', 'open_fits',
+__all__ = ['FITSImage', 'find_image', 'mask_extension', 'open_fits',
            'read_background', 'read_catalog', 'read_image', 'read_input',
            'read_mask', 'split_image', 'split_spec']
 
@@ -38,7 +38,7 @@ class _NoExtensionError(CLIError):
     """
 
 
-class Image(NamedTuple):
+class FITSImage(NamedTuple):
     """
     An image with what its header says.
 
@@ -271,7 +271,7 @@ def read_image(spec, *, ext=None, unit=None, what='image', any_shape=False):
 
     Returns
     -------
-    image : `Image`
+    image : `FITSImage`
         The image.
     """
     path, ext = split_image(spec, ext, what)
@@ -289,7 +289,7 @@ def read_image(spec, *, ext=None, unit=None, what='image', any_shape=False):
     strict = unit is not None
     text = unit if strict else header.get('BUNIT', '')
     where = '--unit' if strict else f'{what} {path}, BUNIT'
-    return Image(values, _parse_unit(text, where, strict=strict), header)
+    return FITSImage(values, _parse_unit(text, where, strict=strict), header)
 
 
 def _read_plane(args, name, **options):
@@ -448,10 +448,10 @@ def read_input(args):
 
     Returns
     -------
-    image : `Image`
+    image : `FITSImage`
         The image.
 
-    error : `Image` or `None`
+    error : `FITSImage` or `None`
         The 1-sigma errors; in the unit of the image unless they have
         their own.
 
@@ -490,7 +490,7 @@ def read_background(spec, image):
     spec : str
         A number or the name of a FITS image.
 
-    image : `Image`
+    image : `FITSImage`
         The image, whose unit is taken if the background has none.
 
     Returns
@@ -499,7 +499,7 @@ def read_background(spec, image):
         The background.
     """
     try:
-        background = Image(float(spec), None, None)
+        background = FITSImage(float(spec), None, None)
     except ValueError:
         background = read_image(spec, what='background')
     if background.unit is None:

@@ -166,7 +166,7 @@ def write_images(path, result, image):
     result : object
         The result of `~lpiphot.LPIBackgroundCorrector.run`.
 
-    image : `~lpiphot.cli._io.Image`
+    image : `~lpiphot.cli._io.FITSImage`
         The image.
     """
     from astropy.io import fits

@@ -79,7 +79,7 @@ def finish(args, outputs, result, image, *, seconds, fwhm=None):
     result : object
         The result of `~lpiphot.LPIBackgroundCorrector.run`.
 
-    image : `~lpiphot.cli._io.Image`
+    image : `~lpiphot.cli._io.FITSImage`
         The image.
 
     seconds : float
