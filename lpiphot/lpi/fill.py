@@ -11,9 +11,10 @@ from scipy.ndimage import distance_transform_edt, uniform_filter
 from lpiphot import flags
 from lpiphot.gaussian import condition, propagate
 from lpiphot.lpi.covariance import joint_covariances, training_region
-from lpiphot.lpi.infill import HALF_WIDTHS, boxcar_infill, pixel_noise
+from lpiphot.lpi.infill import (HALF_WIDTHS, boxcar_infill, near_unreached,
+                                pixel_noise)
 from lpiphot.lpi.noise import block_moments, local_noise, spread_blocks
-from lpiphot.lpi.tiles import Region, region_about
+from lpiphot.lpi.tiles import Region
 
 __all__ = ['Filling', 'Training', 'fill_block', 'make_training',
            'much_unknown']
@@ -54,7 +55,7 @@ class Training(NamedTuple):
     scatter : `~numpy.ndarray`
         The local scatter of the good pixels.
 
-    far : bool `~numpy.ndarray`
+    unreached : bool `~numpy.ndarray`
         The pixels that no boxcar could fill; they have the median.
     """
 
@@ -62,7 +63,7 @@ class Training(NamedTuple):
     smooth: np.ndarray
     filled: np.ndarray
     scatter: np.ndarray
-    far: np.ndarray
+    unreached: np.ndarray
 
 
 def make_training(image, good, seed):
@@ -90,8 +91,8 @@ def make_training(image, good, seed):
     """
     bad = ~good
     smooth, n_boxcars = boxcar_infill(image, bad, HALF_WIDTHS)
-    far = n_boxcars > len(HALF_WIDTHS)
-    smooth[far] = np.median(image[good])
+    unreached = n_boxcars > len(HALF_WIDTHS)
+    smooth[unreached] = np.median(image[good])
     scatter = block_moments(image, bad)[1]
     scatter[np.isnan(scatter)] = (
         np.nanmedian(scatter) if np.isfinite(scatter).any()
@@ -100,7 +101,7 @@ def make_training(image, good, seed):
     whole = Region((0, 0), image.shape)
     filled = smooth + noise * pixel_noise(bad, whole, seed)
     return Training(good, smooth, filled,
-                    spread_blocks(scatter, image.shape), far)
+                    spread_blocks(scatter, image.shape), unreached)
 
 
 def much_unknown(good, numbers, window_shape):
@@ -378,7 +379,10 @@ def fill_block(filling, training, block, numbers, *, condition_distance,
         factor = np.diag(training.scatter[pixels])
     else:
         mean, factor = conditional.mean + level, conditional.factor
-    if _far(training, block, window_shape):
+    shape = training.good.shape
+    if near_unreached(training.unreached, Region((0, 0), shape),
+                      np.array([block.centre]), block.stamp_shape,
+                      window_shape, shape)[0]:
         bits |= flags.FAR_MEDIAN
     last = tuple(axis[n_known - n_filled:n_known] for axis in (rows, columns))
     inherited = [
@@ -428,14 +432,3 @@ def _moments(training, block, rows, columns, window_shape):
         pixels, corners, places, block.stamp_shape, window_shape,
         np.dtype(float))
     return matrix, level, mean[order]
-
-
-def _far(training, block, window_shape):
-    """
-    Tell whether some training pixels of a block have the median.
-    """
-    if not training.far.any():
-        return False
-    region = region_about(np.array([block.centre]), block.stamp_shape,
-                          window_shape, training.good.shape)
-    return bool(training.far[region.slices].any())

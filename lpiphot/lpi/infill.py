@@ -8,9 +8,10 @@ pixels with growing widths, plus noise.
 
 import numpy as np
 
-from lpiphot.lpi.tiles import Region
+from lpiphot.lpi.tiles import Region, region_about
 
-__all__ = ['HALF_WIDTHS', 'boxcar_infill', 'pixel_noise']
+__all__ = ['HALF_WIDTHS', 'boxcar_infill', 'near_unreached',
+           'pixel_noise']
 
 # From a width of 19 pixels, growing by a factor of 1.4 nine times
 HALF_WIDTHS = tuple(round((19 * 1.4 ** step - 1) / 2) for step in range(10))
@@ -105,6 +106,36 @@ def _box_sums(integral, rows, columns, half):
     right = np.minimum(columns + half + 1, integral.shape[1] - 1)
     return (integral[bottom, right] - integral[top, right]
             - integral[bottom, left] + integral[top, left])
+
+
+def near_unreached(unreached, region, centres, *shapes):
+    """
+    Tell which stamps learn from pixels that no boxcar could fill.
+
+    Parameters
+    ----------
+    unreached : 2-D bool `~numpy.ndarray`
+        `True` for these pixels of a region.
+
+    region : `~lpiphot.lpi.tiles.Region`
+        The region: with all that the moments of the stamps need.
+
+    centres : (n, 2) `~numpy.ndarray` of int
+        The centre pixels ``(y, x)`` of the stamps.
+
+    *shapes : 2-tuple of int
+        The shapes of stamp, window and image.
+
+    Returns
+    -------
+    near : (n,) bool `~numpy.ndarray`
+        Which ones.
+    """
+    if not unreached.any():
+        return np.zeros(len(centres), dtype=bool)
+    return np.array([
+        unreached[region_about(centre[np.newaxis], *shapes)
+                  .within(region)].any() for centre in centres])
 
 
 def pixel_noise(mask, region, seed):

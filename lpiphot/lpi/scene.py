@@ -78,7 +78,7 @@ class Scene(NamedTuple):
     filled : `~numpy.ndarray`
         The residual, infilled.
 
-    fallback : bool `~numpy.ndarray`
+    unreached : bool `~numpy.ndarray`
         Pixels infilled with the median, for want of good ones in reach.
 
     model : `~numpy.ndarray`
@@ -105,7 +105,7 @@ class Scene(NamedTuple):
     no_data: np.ndarray
     mask: np.ndarray
     filled: np.ndarray
-    fallback: np.ndarray
+    unreached: np.ndarray
     model: np.ndarray
     star_variance: np.ndarray
     error_level: np.ndarray
@@ -250,8 +250,8 @@ class Field:
             plane[inner].copy() for plane in
             (stars[0], residual, no_data, filled, n_boxcars))
         stars = None
-        left = n_boxcars > len(HALF_WIDTHS)
-        filled[left] = self.level
+        unreached = n_boxcars > len(HALF_WIDTHS)
+        filled[unreached] = self.level
         variance, error_level = self._star_variance(model, error, mask, inner)
         mask = mask[inner].copy()
         if self._gain is not None and self._background is not None:
@@ -261,8 +261,8 @@ class Field:
             scatter[np.isnan(scatter)] = self.noise
             scatter = spread_blocks(scatter, outer.shape)[inner]
         filled += scatter * pixel_noise(mask, region, self._seed)
-        return Scene(region, residual, no_data, mask, filled, left, model,
-                     variance, error_level, self._inverse_gain,
+        return Scene(region, residual, no_data, mask, filled, unreached,
+                     model, variance, error_level, self._inverse_gain,
                      Loudness(outer, level, loudness, self.noise, squares))
 
     def _masked(self, region, model, covered):

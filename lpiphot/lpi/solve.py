@@ -13,6 +13,7 @@ from lpiphot import flags
 from lpiphot.gaussian import Conditional, amplitude_weights, condition
 from lpiphot.lpi.correction import Correction, correct
 from lpiphot.lpi.covariance import joint_covariances, training_index
+from lpiphot.lpi.infill import near_unreached
 from lpiphot.lpi.masks import GOOD, HIDDEN, classify_stamps, psf_flags
 from lpiphot.lpi.neighbours import add_terms
 from lpiphot.lpi.noise import image_noise
@@ -300,8 +301,8 @@ class StarSolver:
                     for other in zip(here.flux[1:], here.stamps[1:],
                                      strict=True)])
         dnt |= psf_flags(signed)
-        dnt[_near_fallback(scene, centres, *self._shapes)] |= (
-            flags.INFILL_MEDIAN)
+        dnt[near_unreached(scene.unreached, scene.region, centres,
+                           *self._shapes)] |= flags.INFILL_MEDIAN
         filled, residual = scene.filled[pixels], scene.residual[pixels]
         known = scene.loudness.scale(filled, *_in_image(pixels, scene))
         return _Stamps(
@@ -480,14 +481,3 @@ def _misfit(correction, n_hidden, flux):
     poor = (correction.chi2 > MISFIT_CHI2 * n_hidden
             and abs(change) > MISFIT_CHANGE * abs(flux))
     return flags.MISFIT if poor else 0
-
-
-def _near_fallback(scene, centres, *shapes):
-    """
-    Tell for which stars training pixels were infilled with the median.
-    """
-    if not scene.fallback.any():
-        return np.zeros(len(centres), dtype=bool)
-    return np.array([
-        scene.fallback[region_about(centre[np.newaxis], *shapes)
-                       .within(scene.region)].any() for centre in centres])

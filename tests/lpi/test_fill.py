@@ -259,7 +259,7 @@ def test_training():
     # waves add 5 %, and the scatter would be 6
     assert abs(np.std(noise) / 1.7 - 1) < 0.3
     assert np.median(training.scatter) > 4
-    assert not training.far.any()
+    assert not training.unreached.any()
 
 
 def test_flat_image():
@@ -347,8 +347,8 @@ def test_far_from_good_pixels():
     nothing = flags.FILLED | flags.FROM_NOTHING
     assert filling.flags[150, 20] == nothing
     assert filling.flags[400, 20] == nothing | flags.FAR_MEDIAN
-    assert training.far[300:].all()
-    assert not training.far[:230].any()
+    assert training.unreached[300:].all()
+    assert not training.unreached[:230].any()
     assert_array_equal(training.smooth[300:], np.median(image[good]))
 
 

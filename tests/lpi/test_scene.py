@@ -148,24 +148,24 @@ class TestInfill:
         assert_array_equal(scene.filled[~scene.mask],
                            scene.residual[~scene.mask])
         assert np.isfinite(scene.filled).all()
-        assert not scene.fallback.any()
+        assert not scene.unreached.any()
         assert scene.mask[60, 60]  # the cosmic ray
         assert_array_equal(scene.no_data,
                            example.mask | np.isnan(example.data))
 
-    def test_fallback(self, example, monkeypatch):
+    def test_unreached(self, example, monkeypatch):
         """
         Where no boxcar reaches good pixels, the level, with noise.
         """
         monkeypatch.setattr(scene_module, 'HALF_WIDTHS', (9, 13))
         field = example.field()
         scene = whole_of(field)
-        assert_array_equal(scene.fallback, np.isnan(boxcar.boxcar_infill(
+        assert_array_equal(scene.unreached, np.isnan(boxcar.boxcar_infill(
             scene.residual, scene.mask, n_widths=2)))
-        assert scene.fallback[100, 50]
+        assert scene.unreached[100, 50]
         # no block there has good pixels of its own
         inner = slice(90, 110), slice(40, 60)
-        unit = pixel_noise(scene.fallback, scene.region, SEED)
+        unit = pixel_noise(scene.unreached, scene.region, SEED)
         assert_allclose(scene.filled[inner],
                         field.level + field.noise * unit[inner], rtol=1e-9)
 
@@ -301,7 +301,7 @@ class TestRegions:
                 Region((92, 111), (93, 112))]:  # one pixel
             part = field.scene(region)
             assert part.region == region
-            for name in ('no_data', 'mask', 'fallback'):
+            for name in ('no_data', 'mask', 'unreached'):
                 assert_array_equal(getattr(part, name),
                                    getattr(whole, name)[region.slices],
                                    err_msg=name)
@@ -347,7 +347,7 @@ class TestRegions:
         assert_allclose(part.filled, whole.filled[region.slices], rtol=0,
                         atol=1e-9)
 
-    def test_fallback(self, example, monkeypatch):
+    def test_unreached(self, example, monkeypatch):
         """
         The same where infill fell back to the level.
         """
@@ -356,8 +356,8 @@ class TestRegions:
         whole = whole_of(field)
         region = Region((61, 50), (104, 95))
         part = field.scene(region)
-        assert part.fallback.any()
-        assert_array_equal(part.fallback, whole.fallback[region.slices])
+        assert part.unreached.any()
+        assert_array_equal(part.unreached, whole.unreached[region.slices])
         assert_allclose(part.filled, whole.filled[region.slices], rtol=1e-9)
 
     def test_memory(self, example):
@@ -504,7 +504,7 @@ class TestSharedScenes:
             assert scene.region == Region((0, 0), (130, 160))
             own = field.scene(region)
             part = region.within(scene.region)
-            for name in ('no_data', 'mask', 'fallback'):
+            for name in ('no_data', 'mask', 'unreached'):
                 assert_array_equal(getattr(scene, name)[part],
                                    getattr(own, name))
             for name in ('residual', 'filled', 'star_variance'):
