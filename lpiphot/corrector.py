@@ -29,8 +29,8 @@ from lpiphot._tables import (COLUMNS, add_columns, catalogue_of, column_values,
 from lpiphot.depth import DepthMap, append_nodes, grid_nodes
 from lpiphot.lpi.covariance import Workspace
 from lpiphot.lpi.masks import GOOD, HIDDEN
-from lpiphot.lpi.neighbours import Groups, Neighbours
-from lpiphot.lpi.psf import PSF, Sources, centre_pixels, close_pairs
+from lpiphot.lpi.neighbours import Groups, Neighbours, close_pairs
+from lpiphot.lpi.psf import PSF, Sources, centre_pixels
 from lpiphot.lpi.scene import Field, SharedScenes, Thresholds
 from lpiphot.lpi.solve import StarSolver
 from lpiphot.lpi.tiles import Region, group_stars

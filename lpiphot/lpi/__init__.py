@@ -16,8 +16,8 @@ The way of the data, in the order of the modules:
                 residual -> the same with the loud ones calmed
 `.covariance`   hole-free residual -> local mean and covariance of a
                 stamp (section 2.4, equation 6)
-`.neighbours`   other stars -> terms of the covariance, and members of
-                a star's group
+`.neighbours`   other stars -> terms of the covariance, members of a
+                star's group, and close pairs
 `.templates`    star and group -> the shapes that are solved jointly
 `.correction`   conditional Gaussian, templates -> corrections
                 (section 2.6, equations 9 and 10)

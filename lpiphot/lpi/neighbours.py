@@ -4,18 +4,19 @@ Stars whose neighbours have uncertain fluxes.
 
 Either as terms of the covariance of a stamp, the route that Saydjari &
 Finkbeiner (2022, appendix B) name for crowded fields, or solved jointly
-with the star.
+with the star; and those too close for either.
 """
 
 import math
 
 import numpy as np
 from scipy.linalg.blas import get_blas_funcs
+from scipy.spatial import KDTree
 
-from lpiphot.lpi.psf import centre_pixels, psf_stamps
+from lpiphot.lpi.psf import centre_pixels, psf_stamps, typical_fwhm
 from lpiphot.lpi.rendering import StarRenderer
 
-__all__ = ['Groups', 'Neighbours', 'add_terms']
+__all__ = ['Groups', 'Neighbours', 'add_terms', 'close_pairs']
 
 # In units of the noise of a pixel, as faint stars have an uncertainty of
 # some 0.6 of it divided by the sigma of the PSF in their central pixel.
@@ -166,3 +167,38 @@ def add_terms(covariance, terms):
         syrk, = get_blas_funcs(('syrk',), (covariance,))
         syrk(1.0, terms.T.astype(covariance.dtype), beta=1.0,
              c=covariance.T, lower=1, overwrite_c=1)
+
+
+def close_pairs(psf, sources, stamp_shape, image_shape, others=None):
+    """
+    Find the sources that have another within half the FWHM.
+
+    Parameters
+    ----------
+    psf : `~lpiphot.lpi.psf.PSF`
+        The PSF model.
+
+    sources : `~lpiphot.lpi.psf.Sources`
+        The n sources.
+
+    stamp_shape, image_shape : 2-tuple of int
+        The shapes of the stamps and of the image.
+
+    others : `~lpiphot.lpi.psf.Sources`, optional
+        Sources, none of the n, that alone are looked for, in place of
+        the n themselves.
+
+    Returns
+    -------
+    close : (n,) bool `~numpy.ndarray`
+        `True` for sources with another so close. The FWHM is that of
+        the Gaussian with the sum of squares of the PSF.
+    """
+    known, nearest = (sources, 2) if others is None else (others, 1)
+    if len(sources.x) == 0 or len(known.x) < nearest:
+        return np.zeros(len(sources.x), dtype=bool)
+    fwhm = typical_fwhm(psf, sources, stamp_shape, image_shape)
+    positions, known = (np.column_stack([some.x, some.y])
+                        for some in (sources, known))
+    return (KDTree(known).query(positions, k=[nearest])[0][:, 0]
+            < 0.5 * fwhm)

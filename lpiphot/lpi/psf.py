@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from astropy.modeling import Model
 from astropy.stats import gaussian_sigma_to_fwhm
-from scipy.spatial import KDTree
 
 from lpiphot._psf_names import psf_names
 
-__all__ = ['PSF', 'Sources', 'centre_pixels', 'close_pairs', 'offsets',
-           'psf_gradients', 'psf_stamps', 'typical_source']
+__all__ = ['PSF', 'Sources', 'centre_pixels', 'offsets', 'psf_gradients',
+           'psf_stamps', 'typical_fwhm', 'typical_source']
 
 # Half the difference of positions for the derivatives of PSFs, in pixels:
 # of a Gaussian with a sigma of 0.5 they are good to 1e-4.
@@ -244,9 +243,9 @@ def typical_source(sources, image_shape):
          for name, values in sources.extra.items() if len(values)})
 
 
-def close_pairs(psf, sources, stamp_shape, image_shape, others=None):
+def typical_fwhm(psf, sources, stamp_shape, image_shape):
     """
-    Find the sources that have another within half the FWHM.
+    Return the FWHM of the Gaussian with the sum of squares of the PSF.
 
     Parameters
     ----------
@@ -254,33 +253,21 @@ def close_pairs(psf, sources, stamp_shape, image_shape, others=None):
         The PSF model.
 
     sources : `Sources`
-        The n sources.
+        The sources of the image; see `typical_source`.
 
     stamp_shape, image_shape : 2-tuple of int
         The shapes of the stamps and of the image.
 
-    others : `Sources`, optional
-        Sources, none of the n, that alone are looked for, in place of
-        the n themselves.
-
     Returns
     -------
-    close : (n,) bool `~numpy.ndarray`
-        `True` for sources with another so close. The FWHM is that of
-        the Gaussian with the sum of squares of the PSF.
+    fwhm : float
+        The FWHM in pixels.
     """
-    known, nearest = (sources, 2) if others is None else (others, 1)
-    if len(sources.x) == 0 or len(known.x) < nearest:
-        return np.zeros(len(sources.x), dtype=bool)
-    # 1 / (4 pi sigma^2) for a Gaussian
     stamp = psf_stamps(psf, typical_source(sources, image_shape),
                        stamp_shape)
-    fwhm = gaussian_sigma_to_fwhm / np.sqrt(
+    # 1 / (4 pi sigma^2) for a Gaussian
+    return gaussian_sigma_to_fwhm / np.sqrt(
         4 * np.pi * max(np.sum(stamp ** 2), 1e-300))
-    positions, known = (np.column_stack([some.x, some.y])
-                        for some in (sources, known))
-    return (KDTree(known).query(positions, k=[nearest])[0][:, 0]
-            < 0.5 * fwhm)
 
 
 def psf_stamps(psf, sources, stamp_shape, centres=None):
