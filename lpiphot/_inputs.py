@@ -301,14 +301,16 @@ def unit_name(unit):
     return 'no unit' if unit is None else str(unit) or 'dimensionless'
 
 
-def as_mask(name, mask, shape):
+def as_mask(name, mask, shape, what='pixels to leave out'):
     """
     Return a boolean mask for all pixels of an image or cube.
+
+    ``what`` tells what it marks, for the message.
     """
     mask = np.asanyarray(mask)
     if mask.dtype != bool:
-        msg = (f'{name} must be boolean, True for pixels to leave out; got '
-               f'dtype {mask.dtype}')
+        msg = (f'{name} must be boolean, True for {what}; got dtype '
+               f'{mask.dtype}')
         raise TypeError(msg)
     if mask.shape not in ((), shape, shape[-2:]):
         msg = (f'{name} must have the shape of data, {shape}; got '

@@ -15,8 +15,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
 from lpiphot._files import whole_file
-from lpiphot._inputs import (as_choice, as_count, as_finite, as_number,
-                             as_seed, parse_pixels)
+from lpiphot._inputs import (as_choice, as_count, as_finite, as_mask,
+                             as_number, as_seed, parse_pixels)
 from lpiphot._outputs import add_to_metadata, replace_pixels
 from lpiphot._parallel import run_jobs
 from lpiphot.gpr.fill import Filled, Filler
@@ -403,8 +403,9 @@ class GPRImputer:
             planes.extend(Plane.of(values[number], bad[number])
                           for number in np.ndindex(values.shape[:-2]))
             if wanted is not None:
-                training.extend(_as_training(wanted, values.shape).reshape(
-                    -1, *values.shape[-2:]))
+                training.extend(as_mask(
+                    'training_mask', wanted, values.shape,
+                    'pixels to train on').reshape(-1, *values.shape[-2:]))
         model = self._learn(planes, training or None)
         if model.n_training == 0:
             msg = ('images have too few training pixels: good pixels whose '
@@ -713,22 +714,6 @@ def _as_angle(value):
         msg = f'angle must be a number of degrees; got {value!r}'
         raise TypeError(msg) from None
     return as_finite('angle', angle)
-
-
-def _as_training(mask, shape):
-    """
-    Return the pixels to train on.
-    """
-    mask = np.asanyarray(mask)
-    if mask.dtype != bool:
-        msg = ('training_mask must be boolean, True for pixels to train on; '
-               f'got dtype {mask.dtype}')
-        raise TypeError(msg)
-    if mask.shape not in (shape, shape[-2:]):
-        msg = (f'training_mask must have the shape of the image, {shape}; '
-               f'got {mask.shape}')
-        raise ValueError(msg)
-    return np.broadcast_to(mask, shape)
 
 
 def _check_good(values, bad):

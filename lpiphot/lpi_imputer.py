@@ -357,7 +357,7 @@ def _holes(shape, unknown, mask, positions, radius, footprint):
     Return the pixels to fill.
     """
     holes = (np.zeros(shape, dtype=bool) if mask is None
-             else as_mask('mask', mask, shape).copy())
+             else as_mask('mask', mask, shape, 'pixels to fill').copy())
     if positions is None:
         for name, value in (('radius', radius), ('footprint', footprint)):
             if value is not None:
