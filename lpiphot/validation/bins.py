@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 from astropy.table import QTable
 
-from lpiphot.validation.columns import plain_values
+from lpiphot.validation.columns import plain_flags, plain_values
 from lpiphot.validation.pit import pit_deviation
 from lpiphot.validation.statistics import (change_ratio, finite_values,
                                            rank_correlation, robust_width,
@@ -44,7 +44,7 @@ def star_statistics(table, measured):
         table has these columns. With two names also ``ratio`` and
         ``ratio_robust`` (equation 11).
     """
-    recovered = np.asarray(table['recovered'], dtype=bool)
+    recovered = plain_flags(table['recovered']).astype(bool)
     n = len(table)
     statistics = {'n': n, 'n_recovered': int(np.count_nonzero(recovered)),
                   'completeness': float(np.mean(recovered)) if n else np.nan}

@@ -5,7 +5,24 @@ Columns of tables of any make, and images, as plain numbers.
 
 import numpy as np
 
-__all__ = ['plain_values']
+__all__ = ['plain_flags', 'plain_values']
+
+
+def plain_flags(column):
+    """
+    Return a column of integers or booleans as it is, 0 where masked.
+
+    Parameters
+    ----------
+    column : array_like or `~astropy.table.Column`
+        The column, masked or not.
+
+    Returns
+    -------
+    flags : `~numpy.ndarray`
+        A copy of its values.
+    """
+    return _plain(column, None, 0)
 
 
 def plain_values(column):
@@ -23,10 +40,17 @@ def plain_values(column):
     values : `~numpy.ndarray`
         A copy of its values.
     """
+    return _plain(column, float, np.nan)
+
+
+def _plain(column, dtype, empty):
+    """
+    Return a copy of an array without unit or mask.
+    """
     mask = getattr(column, 'mask', None)
     column = getattr(column, 'unmasked', column)
     values = np.array(np.ma.getdata(getattr(column, 'value', column)),
-                      dtype=float)
+                      dtype=dtype)
     if mask is not None:
-        values[np.asarray(mask)] = np.nan
+        values[np.asarray(mask)] = empty
     return values

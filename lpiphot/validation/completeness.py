@@ -8,6 +8,7 @@ from astropy.stats import binom_conf_interval
 from astropy.table import QTable
 from scipy.optimize import isotonic_regression
 
+from lpiphot.validation.columns import plain_flags
 from lpiphot.validation.matching import (finite_positions, match_positions,
                                          nearest_distance)
 
@@ -50,7 +51,7 @@ def completeness_curve(magnitude, recovered, edges):
     [1.0, 0.5]
     """
     magnitude = np.asarray(magnitude, dtype=float)
-    recovered = np.asarray(recovered, dtype=bool)
+    recovered = plain_flags(recovered).astype(bool)
     n, edges = np.histogram(magnitude, edges)
     k, _ = np.histogram(magnitude[recovered], edges)
     lower, upper = np.full((2, len(n)), np.nan)
@@ -99,7 +100,7 @@ def completeness_limits(magnitude, recovered, levels=(0.9, 0.7, 0.5)):
     {0.5: 21.5}
     """
     magnitude = np.asarray(magnitude, dtype=float)
-    recovered = np.asarray(recovered, dtype=float)
+    recovered = plain_flags(recovered).astype(float)
     order = np.argsort(magnitude, kind='stable')
     magnitude, recovered = magnitude[order], recovered[order]
     limits = dict.fromkeys(levels, np.nan)

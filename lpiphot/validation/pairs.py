@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import QTable
 from scipy.spatial import KDTree
 
-from lpiphot.validation.columns import plain_values
+from lpiphot.validation.columns import plain_flags, plain_values
 from lpiphot.validation.matching import (finite_positions, match_positions,
                                          nearest_distance)
 
@@ -120,7 +120,7 @@ def _rows_of(column, index):
     if column.dtype.kind == 'f':
         values, empty = plain_values(column).astype(column.dtype), np.nan
     else:
-        values, empty = np.ma.filled(np.ma.asanyarray(column), 0), 0
+        values, empty = plain_flags(column), 0
     rows = np.full(len(index), empty, dtype=values.dtype.newbyteorder('='))
     rows[index >= 0] = values[index[index >= 0]]
     return rows if unit is None else rows << unit

@@ -25,6 +25,7 @@ from lpiphot._psf_names import psf_names
 from lpiphot._tables import versions
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.pipeline import as_psf
+from lpiphot.validation.columns import plain_flags
 from lpiphot.validation.environment import (BLEND_FWHM, add_environment,
                                             subtract_stars)
 from lpiphot.validation.fingerprint import describe
@@ -379,7 +380,7 @@ class InjectionRecovery:
         fluxes = catalogue[column_names(catalogue)[2]] if len(
             catalogue) else np.zeros(0)
         if 'flags' in catalogue.colnames:
-            clean = np.asarray(catalogue['flags']) == 0
+            clean = plain_flags(catalogue['flags']) == 0
             fluxes = fluxes[clean] if clean.any() else fluxes
         if len(fluxes) == 0:
             msg = ('fluxes must be given: the catalogue has no sources to '

@@ -11,6 +11,7 @@ from astropy.table import QTable
 from lpiphot._files import whole_file
 from lpiphot.validation.bins import cell_statistics
 from lpiphot.validation.calibration import Calibration
+from lpiphot.validation.columns import plain_flags
 from lpiphot.validation.report import as_text, choose, make_report
 
 __all__ = ['RecoveryResult']
@@ -123,7 +124,7 @@ class RecoveryResult:
         ValueError
             If ``way`` is none of these.
         """
-        recovered = np.asarray(self.table['recovered'], dtype=bool)
+        recovered = plain_flags(self.table['recovered']).astype(bool)
         return self.table[recovered & choose(self.table, way)]
 
     def report(self, *, n_bins=(4, 3, 2)):

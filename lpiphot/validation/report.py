@@ -11,6 +11,7 @@ from astropy.table import QTable
 from lpiphot.flags import HARMLESS
 from lpiphot.validation.bins import (bin_statistics, quantile_edges,
                                      star_statistics)
+from lpiphot.validation.columns import plain_flags
 from lpiphot.validation.completeness import completeness_limits
 from lpiphot.validation.pit import LEVELS, coverage
 
@@ -183,7 +184,7 @@ def make_report(table, measured, *, n_bins=(4, 3, 2), purity=np.nan,
     edges = {axis: quantile_edges(apart[axis], n)
              for axis, n in zip(_AXES, n_bins, strict=True)
              if axis in table.colnames}
-    recovered = apart[np.asarray(apart['recovered'], dtype=bool)]
+    recovered = apart[plain_flags(apart['recovered']).astype(bool)]
     covered = QTable({'level': np.array(LEVELS)})
     for name, (flux, _) in measured.items():
         covered[flux] = coverage(recovered[f'z_{name}'])
@@ -236,12 +237,12 @@ def choose(table, way):
     if way == 'all':
         return chosen
     if 'blended' in table.colnames:
-        chosen &= ~np.asarray(table['blended'], dtype=bool)
+        chosen &= ~plain_flags(table['blended']).astype(bool)
     if way == 'clean':
-        chosen &= np.asarray(table['recovered'], dtype=bool)
+        chosen &= plain_flags(table['recovered']).astype(bool)
         for name, harmless in (('flags', 0), ('dnt', HARMLESS)):
             if name in table.colnames:
-                bits = np.asarray(table[name]).astype(np.int64)
+                bits = plain_flags(table[name]).astype(np.int64)
                 chosen &= (bits & ~harmless) == 0
     return chosen
 

@@ -5,7 +5,7 @@ Tests for the bins and report modules.
 
 import numpy as np
 import pytest
-from astropy.table import QTable
+from astropy.table import MaskedColumn, QTable
 
 from lpiphot.validation import (bin_statistics, cell_statistics, make_report,
                                 quantile_edges, star_statistics)
@@ -117,6 +117,20 @@ def test_report():
     assert text.startswith('\n'.join([*short, '', 'coverage of intervals']))
     table['flags'] = 0  # the clean ones are those apart once more
     assert 'without a flag' not in str(make_report(table, MEASURED))
+
+
+def test_masked_flags():
+    """
+    What is under the mask of a column is no bit.
+    """
+    table = make_table()
+    want = make_report(table, MEASURED)
+    assert want.ways['clean']['n'] < want.ways['apart']['n']
+    for name in ('blended', 'recovered', 'flags'):
+        unset = table[name] == 0
+        table[name] = MaskedColumn(np.where(unset, 1, table[name]),
+                                   mask=unset)
+    assert str(make_report(table, MEASURED)) == str(want)
 
 
 def test_bad_way():

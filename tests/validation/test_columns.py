@@ -9,7 +9,7 @@ import pytest
 from astropy.table import Column, MaskedColumn, QTable
 from astropy.utils.masked import Masked
 
-from lpiphot.validation.columns import plain_values
+from lpiphot.validation.columns import plain_flags, plain_values
 
 MASK = [False, True, False]
 
@@ -33,3 +33,17 @@ def test_plain_values(column, masked):
     assert np.array_equal(values, wanted, equal_nan=True)
     values[:] = 9.0
     assert plain_values(column)[0] == 1.0
+
+
+@pytest.mark.parametrize(('column', 'masked'), [
+    (Column([1, 2, 3], dtype='>u2'), False),
+    (MaskedColumn([1, 2, 3], mask=MASK, dtype='>u2'), True),
+    (Masked(np.array([1, 2, 3], dtype='>u2'), mask=MASK), True)])
+def test_plain_flags(column, masked):
+    """
+    They keep their type, for bits, and none is set where masked.
+    """
+    flags = plain_flags(column)
+    assert type(flags) is np.ndarray
+    assert flags.dtype == np.dtype('>u2')
+    assert np.array_equal(flags, [1, 0 if masked else 2, 3])

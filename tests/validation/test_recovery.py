@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from astropy.modeling.models import Gaussian1D
 from astropy.nddata import CCDData, StdDevUncertainty
-from astropy.table import QTable
+from astropy.table import MaskedColumn, QTable
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.utils.masked import Masked
 from numpy.testing import assert_array_equal
@@ -737,3 +737,15 @@ def test_catalogue_fluxes_can_be_sent():
     sent = pickle.loads(pickle.dumps(tool._fluxes_of(catalogue, u.adu)))
     assert np.array_equal(sent.value, [500.0, 700.0])
     assert sent.unit == u.adu
+
+
+def test_masked_catalogue_flags():
+    """
+    What is under the mask of a flag is no reason to leave out a flux.
+    """
+    catalogue = QTable({
+        'x_fit': [1.0, 2.0, 3.0], 'y_fit': [3.0, 4.0, 5.0],
+        'flux_fit': [500.0, 700.0, 900.0],
+        'flags': MaskedColumn([4, 0, 4], mask=[True, False, False])})
+    fluxes = make_tool(fluxes='catalogue')._fluxes_of(catalogue, None)
+    assert_array_equal(fluxes, [500.0, 700.0])
