@@ -61,7 +61,8 @@ def describe(value):
     -------
     description : object
         The description: made of `dict`, `list`, `str`, numbers and
-        `None`, as JSON can hold. It is the same in another process.
+        `None`, as JSON can hold. It is the same in another process; that
+        of a function is of the minor version of Python as well.
     """
     if inspect.ismethod(value):
         return [describe(value.__self__), value.__func__.__qualname__]
@@ -170,6 +171,10 @@ def _code(code):
     """
     Describe code: that of functions within functions is a constant.
     """
+    # Bytecode is what runs. The source would be the same for another minor
+    # version of Python, but it is read from a file that may have changed
+    # since, and not all functions have one; that of a lambda is a whole
+    # line. With another Python the folder is refused; rounds never mix.
     consts = [_code(item) if inspect.iscode(item) else describe(item)
               for item in code.co_consts]
     return _digest(code.co_code + repr((consts, code.co_names)).encode())

@@ -143,7 +143,8 @@ class InjectionRecovery:
     folder : str or `~pathlib.Path`, optional
         A folder to keep finished rounds in: a run that was interrupted
         goes on where it was. It must be of the same image, pipeline and
-        options, or else that is an error.
+        options, or else that is an error; of a pipeline that is a
+        function, the minor version of Python is a part.
 
     progress_bar : bool, optional
         Whether to show a progress bar; needs ``tqdm``.
