@@ -10,7 +10,8 @@ import os
 import numpy as np
 
 from lpiphot._files import whole_files
-from lpiphot.cli._io import TABLE_FORMATS, split_spec
+from lpiphot.cli._catalog import TABLE_FORMATS
+from lpiphot.cli._fits import split_spec
 from lpiphot.cli._messages import CLIError
 
 __all__ = ['atomic_files', 'check_outputs', 'write_images', 'write_plot',
@@ -166,7 +167,7 @@ def write_images(path, result, image):
     result : object
         The result of `~lpiphot.LPIBackgroundCorrector.run`.
 
-    image : `~lpiphot.cli._io.FITSImage`
+    image : `~lpiphot.cli._fits.FITSImage`
         The image.
     """
     from astropy.io import fits

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from lpiphot.cli._io import open_fits, read_image, split_spec
+from lpiphot.cli._fits import open_fits, read_image, split_spec
 from lpiphot.cli._messages import CLIError, say, unreadable
 
 __all__ = ['read_psf']

@@ -79,7 +79,7 @@ def finish(args, outputs, result, image, *, seconds, fwhm=None):
     result : object
         The result of `~lpiphot.LPIBackgroundCorrector.run`.
 
-    image : `~lpiphot.cli._io.FITSImage`
+    image : `~lpiphot.cli._fits.FITSImage`
         The image.
 
     seconds : float

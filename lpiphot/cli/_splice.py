@@ -8,7 +8,7 @@ import gzip
 import io
 import lzma
 
-from lpiphot.cli._io import check_file
+from lpiphot.cli._fits import check_file
 from lpiphot.cli._messages import unreadable
 
 __all__ = ['read_bytes', 'replace_hdu', 'write_bytes']

@@ -5,8 +5,9 @@
 
 import time
 
+from lpiphot.cli._catalog import read_catalog
 from lpiphot.cli._config import merge_config
-from lpiphot.cli._io import read_background, read_catalog, read_input
+from lpiphot.cli._inputs import read_background, read_input
 from lpiphot.cli._messages import CLIError, bad_input, say
 from lpiphot.cli._options import (add_general_options, add_input_options,
                                   add_lpi_options, add_output_options,

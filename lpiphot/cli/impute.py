@@ -8,7 +8,8 @@ import time
 from functools import partial
 
 from lpiphot.cli._config import merge_config
-from lpiphot.cli._io import find_image, mask_extension, read_mask, split_image
+from lpiphot.cli._fits import find_image, split_image
+from lpiphot.cli._inputs import mask_extension, read_mask
 from lpiphot.cli._messages import CLIError, bad_input, unreadable
 from lpiphot.cli._options import (add_general_options, add_mask_options, pair,
                                   want_progress)

@@ -6,7 +6,7 @@
 import time
 
 from lpiphot.cli._config import merge_config
-from lpiphot.cli._io import read_input
+from lpiphot.cli._inputs import read_input
 from lpiphot.cli._messages import bad_input
 from lpiphot.cli._options import (add_general_options, add_input_options,
                                   add_lpi_options, add_output_options,

@@ -7,7 +7,7 @@ import os
 import time
 
 from lpiphot.cli._config import merge_config, record_options
-from lpiphot.cli._io import read_input
+from lpiphot.cli._inputs import read_input
 from lpiphot.cli._messages import CLIError, bad_input
 from lpiphot.cli._options import (add_general_options, add_input_options,
                                   add_lpi_options, add_pipeline_options,
