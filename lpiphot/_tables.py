@@ -12,7 +12,7 @@ from astropy.io.fits.card import Undefined
 from astropy.table import QTable, Row, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from lpiphot._inputs import unit_name
+from lpiphot._checks import unit_name
 from lpiphot._psf_names import extra_names
 
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',

@@ -13,12 +13,12 @@ import numpy as np
 from astropy.table import QTable
 
 from lpiphot import flags
+from lpiphot._checks import (as_choice, as_count, as_gain, as_number,
+                             as_optional, as_seed, as_shape, as_shapes)
 from lpiphot._doubts import (warn_of_low_peak, warn_of_other_fluxes,
                              warn_of_other_psf, warn_of_psf_flux,
                              warn_of_shift, warn_of_sources_outside)
-from lpiphot._inputs import (ImageReader, as_choice, as_count, as_gain,
-                             as_number, as_optional, as_plane, as_seed,
-                             as_shape, as_shapes)
+from lpiphot._inputs import ImageReader, as_plane
 from lpiphot._outputs import with_unit
 from lpiphot._parallel import run_jobs
 from lpiphot._psf_names import extra_names

@@ -5,7 +5,8 @@ The local covariance of an image, for its own sake.
 
 import numpy as np
 
-from lpiphot._inputs import as_image, as_pixels, as_shapes
+from lpiphot._checks import as_pixels, as_shapes
+from lpiphot._inputs import as_image
 from lpiphot._outputs import with_unit
 from lpiphot.lpi.covariance import joint_covariances, training_region
 from lpiphot.lpi.tiles import Region

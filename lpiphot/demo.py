@@ -10,7 +10,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.nddata import CCDData
 
-from lpiphot._inputs import as_count
+from lpiphot._checks import as_count
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.datasets import load_horsehead
 from lpiphot.pipeline import PSFPipeline

@@ -14,9 +14,9 @@ from astropy.nddata import NDData
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
+from lpiphot._checks import as_choice, as_count, as_finite, as_number, as_seed
 from lpiphot._files import whole_file
-from lpiphot._inputs import (as_choice, as_count, as_finite, as_mask,
-                             as_number, as_seed, parse_pixels)
+from lpiphot._inputs import as_mask, parse_pixels
 from lpiphot._outputs import add_to_metadata, replace_pixels
 from lpiphot._parallel import run_jobs
 from lpiphot.gpr.fill import Filled, Filler

@@ -15,8 +15,9 @@ from photutils.datasets import make_model_image
 from photutils.psf import IterativePSFPhotometry, PSFPhotometry
 from scipy.spatial import KDTree
 
+from lpiphot._checks import as_count, as_number
 from lpiphot._fwhm import model_fwhm
-from lpiphot._inputs import ImageReader, as_count, as_number
+from lpiphot._inputs import ImageReader
 from lpiphot._psf_names import psf_names
 from lpiphot._tables import (catalogue_of, column_values, mend_positions,
                              parameter_values)

@@ -13,9 +13,9 @@ from astropy.nddata import NDData, UnknownUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import flags
-from lpiphot._inputs import (ImageReader, as_choice, as_count, as_mask,
-                             as_number, as_positions, as_seed, as_shape,
-                             as_shapes)
+from lpiphot._checks import (as_choice, as_count, as_number, as_positions,
+                             as_seed, as_shape, as_shapes)
+from lpiphot._inputs import ImageReader, as_mask
 from lpiphot._outputs import add_to_metadata, replace_pixels
 from lpiphot._parallel import run_levels
 from lpiphot.imputation import LPIImputation, noise_of_measured

@@ -25,9 +25,10 @@ from photutils.psf import CircularGaussianPRF, PSFPhotometry
 from photutils.utils.exceptions import NoDetectionsWarning
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
+from lpiphot._checks import as_number, as_shape
 from lpiphot._doubts import warn_of_psf_flux
 from lpiphot._fwhm import BOX, RING, box_shape, image_fwhm, model_fwhm
-from lpiphot._inputs import ImageReader, as_number, as_shape
+from lpiphot._inputs import ImageReader
 from lpiphot._noise import NOISE_STEP, opposite_steps
 from lpiphot._outputs import with_unit
 from lpiphot._positions import first_of_close

@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from lpiphot._inputs import as_count
+from lpiphot._checks import as_count
 from lpiphot.lpi.masks import GOOD, HIDDEN, IGNORED
 
 __all__ = ['LPIResult', 'Prediction']

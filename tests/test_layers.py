@@ -22,7 +22,8 @@ ROOT = Path(lpiphot.__file__).parent
 LAYERS = {
     0: ['_core', '_noise', '_psf_names', 'flags'],
     1: ['gaussian', 'gpr', 'lpi'],
-    2: ['_files', '_inputs', '_outputs', '_parallel', '_tables'],
+    2: ['_checks', '_files', '_inputs', '_outputs', '_parallel',
+        '_tables'],
     3: ['', '_doubts', '_fwhm', '_plots', '_positions', 'corrector',
         'covariance', 'depth', 'imputation', 'imputer', 'iteration',
         'local_background', 'lpi_imputer', 'pipeline', 'results'],

@@ -8,8 +8,9 @@ import numpy as np
 from astropy.table import QTable, vstack
 from scipy.linalg import cho_factor, cho_solve
 
+from lpiphot._checks import as_count, as_gain, as_seed
 from lpiphot._fwhm import model_fwhm
-from lpiphot._inputs import ImageReader, as_count, as_gain, as_seed
+from lpiphot._inputs import ImageReader
 from lpiphot._outputs import with_unit
 from lpiphot._psf_names import psf_names
 from lpiphot._tables import (catalogue_of, column_values, find_column,

@@ -15,11 +15,11 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable, Table, vstack
 
+from lpiphot._checks import (as_count, as_finite, as_gain, as_number,
+                             as_optional, as_range, as_seed)
 from lpiphot._files import whole_file
 from lpiphot._fwhm import model_fwhm
-from lpiphot._inputs import (ImageReader, as_count, as_finite, as_gain,
-                             as_number, as_optional, as_range, as_seed,
-                             parse_pixels)
+from lpiphot._inputs import ImageReader, parse_pixels
 from lpiphot._parallel import one_blas_thread, show_progress
 from lpiphot._psf_names import psf_names
 from lpiphot._tables import versions
