@@ -22,8 +22,7 @@ ROOT = Path(lpiphot.__file__).parent
 LAYERS = {
     0: ['_core', '_noise', '_psf_names', 'flags'],
     1: ['gaussian', 'gpr', 'lpi'],
-    2: ['_checks', '_files', '_inputs', '_outputs', '_parallel',
-        '_tables'],
+    2: ['_checks', '_files', '_inputs', '_outputs', '_parallel', '_tables'],
     3: ['', '_doubts', '_fwhm', '_plots', '_positions', 'corrector',
         'covariance', 'depth', 'imputation', 'imputer', 'iteration',
         'local_background', 'lpi_imputer', 'pipeline', 'results'],
@@ -58,7 +57,8 @@ RUN_LPI = ['validation/__init__.py', 'validation/blank.py',
            'validation/recovery.py', 'validation/rounds.py']
 # What they import beside each other
 NO_LPI = ['lpiphot._files.', 'lpiphot._fwhm.', 'lpiphot._noise.',
-          'lpiphot._positions.', 'lpiphot._psf_names.', 'lpiphot.flags.']
+          'lpiphot._parallel.', 'lpiphot._positions.', 'lpiphot._psf_names.',
+          'lpiphot.flags.']
 # Built with, not run with
 NOT_RUN = ['setup_package.py']
 

@@ -4,12 +4,7 @@ Stars of known flux, injected into an image and measured again.
 """
 
 import copy
-import json
-import multiprocessing
 import os
-import pickle
-from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import version
 
 import astropy.units as u
 import numpy as np
@@ -17,10 +12,9 @@ from astropy.table import QTable, Table, vstack
 
 from lpiphot._checks import (as_count, as_finite, as_gain, as_number,
                              as_optional, as_range, as_seed)
-from lpiphot._files import whole_file
 from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import ImageReader, parse_pixels
-from lpiphot._parallel import one_blas_thread, show_progress
+from lpiphot._parallel import one_blas_thread
 from lpiphot._psf_names import psf_names
 from lpiphot._tables import versions
 from lpiphot.corrector import LPIBackgroundCorrector
@@ -33,6 +27,7 @@ from lpiphot.validation.injection import gain_from_error
 from lpiphot.validation.recovery_result import RecoveryResult
 from lpiphot.validation.rounds import (Measurement, Setup, column_names,
                                        measure, positions_of)
+from lpiphot.validation.run_rounds import open_folder, run_rounds
 
 __all__ = ['InjectionRecovery']
 
@@ -300,8 +295,10 @@ class InjectionRecovery:
                             fwhm, stars)
         n_rounds = (self.n_rounds if stars is None
                     else int(np.max(setup.stars['round'])))
-        done = self._open_folder(setup, n_rounds, described)
-        rounds = self._run(setup, n_rounds, done)
+        done = open_folder(setup, n_rounds, described)
+        rounds = run_rounds(setup, n_rounds, done,
+                            n_processes=self.n_processes,
+                            progress_bar=self.progress_bar)
         return self._collect(rounds, setup, baseline, fwhm)
 
     def _psf_of(self, baseline):
@@ -391,80 +388,6 @@ class InjectionRecovery:
         # sent to other processes
         return fluxes.copy()
 
-    def _open_folder(self, setup, n_rounds, pipeline):
-        """
-        Check the folder, and return the rounds that it has.
-        """
-        if setup.folder is None:
-            return {}
-        os.makedirs(setup.folder, exist_ok=True)
-        path = os.path.join(setup.folder, 'setup.json')
-        config = json.loads(json.dumps({
-            'version': version('lpiphot'), 'seed': self._seed,
-            'data': describe(setup.data), 'error': describe(setup.error),
-            'mask': describe(setup.mask),
-            'pipeline': pipeline,
-            'psf_model': describe(setup.psf_model),
-            'corrector': describe(setup.corrector),
-            'corrector_seed': getattr(setup.corrector, '_seed', None),
-            'columns': list(setup.columns), 'options': setup.options,
-            'existing': describe(setup.existing),
-            'fluxes': describe(setup.flux_source),
-            'stars': describe(setup.stars)}))
-        if os.path.exists(path):
-            with open(path, encoding='utf-8') as fh:
-                known = json.load(fh)
-            differ = sorted(key for key in config.keys() | known.keys()
-                            if config.get(key) != known.get(key))
-            if differ:
-                msg = (f'folder {setup.folder} has rounds of another '
-                       f'configuration: {", ".join(differ)} differ. Use '
-                       'another folder, or remove this one')
-                raise ValueError(msg)
-        else:
-            with (whole_file(path) as part,
-                  open(part, 'w', encoding='utf-8') as fh):
-                json.dump(config, fh, indent=1)
-        return {number: QTable.read(setup.path(number))
-                for number in range(1, n_rounds + 1)
-                if os.path.exists(setup.path(number))}
-
-    def _run(self, setup, n_rounds, done):
-        """
-        Run the rounds that are not done, and return all in order.
-        """
-        left = [number for number in range(1, n_rounds + 1)
-                if number not in done]
-        with show_progress(n_rounds, self.progress_bar, 'injection',
-                           'round') as advance:
-            advance(len(done))
-            for number, pairs in self._results(setup, left):
-                done[number] = pairs
-                advance(1)
-        return [done[number] for number in sorted(done)]
-
-    def _results(self, setup, numbers):
-        """
-        Yield the rounds as they are done.
-        """
-        n_processes = min(self.n_processes, len(numbers))
-        if n_processes < 2:
-            with one_blas_thread:
-                for number in numbers:
-                    yield number, setup.run(number)
-            return
-        for name in ('pipeline', 'corrector', 'psf_model'):
-            _check_pickles(name, getattr(setup, name))
-        with ProcessPoolExecutor(
-                n_processes, initializer=_start_worker, initargs=(setup,),
-                mp_context=multiprocessing.get_context('spawn')) as pool:
-            try:
-                yield from zip(numbers, pool.map(_work, numbers),
-                               strict=True)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
     def _collect(self, rounds, setup, baseline, fwhm):
         """
         Make one table of all rounds, and add what is around the stars.
@@ -521,22 +444,6 @@ class InjectionRecovery:
                               baseline=baseline)
 
 
-_worker_setup = None
-
-
-def _start_worker(setup):
-    """
-    Keep what the rounds need in a new process.
-    """
-    global _worker_setup  # noqa: PLW0603
-    _worker_setup = setup
-
-
-def _work(number):
-    with one_blas_thread:
-        return _worker_setup.run(number)
-
-
 def _as_columns(columns):
     """
     Return the names of two columns as a tuple.
@@ -548,19 +455,6 @@ def _as_columns(columns):
                f'error; got {columns!r}')
         raise TypeError(msg)
     return tuple(columns)
-
-
-def _check_pickles(name, value):
-    """
-    Raise an error in the user's words if a value cannot be sent.
-    """
-    try:
-        pickle.dumps(value)
-    except Exception as exc:
-        msg = (f'{name} must be a function or class of a module, to be sent '
-               f'to n_processes > 1; got {value!r}, which cannot be pickled '
-               f'({exc})')
-        raise TypeError(msg) from exc
 
 
 def _gain_of_errors(reader):
