@@ -111,11 +111,12 @@ class LPIBackgroundCorrector:
         they nearly are after a joint fit of all that overlap.
 
     positions : bool, optional
-        Whether the positions are solved for together with the fluxes,
-        which gives the columns ``cx``, ``cy``, ``dcx`` and ``dcy``. The
-        uncertainty of the flux is then that with the position unknown,
-        as that of a fit with free positions should be; on structure,
-        the positions of the photometry are biased as its fluxes are.
+        Whether the positions are solved for together with the fluxes, in
+        two linear steps, which gives the columns ``cx``, ``cy``,
+        ``dcx`` and ``dcy``. The uncertainty of the flux is then that
+        with the position unknown, as that of a fit with free positions
+        should be; on structure, the positions of the photometry are
+        biased as its fluxes are.
 
     dtype : {'float32', 'float64'}, optional
         The precision of the sums and the factorisation. float32 takes
@@ -672,9 +673,9 @@ class _Row(NamedTuple):
 
     That is the row of the star and values of columns by name; if there is a
     correction, the stars that were solved with it and the correlations of
-    their fluxes; if positions were solved for, flux times x and flux times
-    y, and their errors; for images, the hidden pixels, and PSF and
-    background on them.
+    their fluxes; if positions were solved for, by how much the star was moved,
+    then flux times x and flux times y, and their errors; for images, the
+    hidden pixels, and PSF and background on them.
     """
 
     star: int
@@ -707,7 +708,8 @@ class _Row(NamedTuple):
         moments = hidden = None
         if len(found.dcflux) > k:
             first = [k, 2 * k]  # those of this star, of the k of each
-            moments = ((found.fdb_pred - found.fdb_res)[first],
+            moments = (solution.shifts[:, 0],
+                       (found.fdb_pred - found.fdb_res)[first],
                        found.dcflux[first])
         if images:
             y, x = np.nonzero(classes == HIDDEN)
@@ -758,12 +760,14 @@ def _add_positions(values, sources, rows):
     """
     Add the positions that were solved for to the values of the table.
     """
-    moments, errors = np.full((2, 2, len(sources.x)), np.nan)
+    shifts, moments, errors = np.full((3, 2, len(sources.x)), np.nan)
     for row in rows:
         if row.moments is not None:
-            told = np.isfinite(row.moments[1])
-            moments[told, row.star] = row.moments[0][told]
-            errors[told, row.star] = row.moments[1][told]
+            shifts[:, row.star], moment, error = row.moments
+            told = np.isfinite(error)
+            moments[told, row.star] = moment[told]
+            errors[told, row.star] = error[told]
     flux = np.where(values['cflux'] > 0, values['cflux'], np.nan)
-    values['cx'], values['cy'] = [sources.x, sources.y] + moments / flux
+    values['cx'], values['cy'] = ([sources.x, sources.y] + shifts
+                                  + moments / flux)
     values['dcx'], values['dcy'] = errors / flux

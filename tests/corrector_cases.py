@@ -83,19 +83,21 @@ def oracle_rows(scene, result, *, gain=None, neighbours=False, groups=False,
             if (groups and place != (x, y) and other['group_id'] == group
                     and abs(cy - iy) <= ny // 2 and abs(cx - ix) <= nx // 2):
                 partners.append((other['flux_fit'], place))
-        gradients = []
-        if positions:
-            gradients = [
+        places = np.array([(x, y), *(place for _, place in partners)])
+
+        def shapes(shifts, places=places, stamp=stamp):
+            moved = places + shifts.T
+            return np.array([stamp(*place) for place in moved]), np.array([
                 (stamp(a + dx, b + dy) - stamp(a - dx, b - dy)) / 2e-4
-                for dx, dy in ((1e-4, 0), (0, 1e-4))
-                for a, b in ((x, y), *(place for _, place in partners))]
+                for dx, dy in ((1e-4, 0), (0, 1e-4)) for a, b in moved])
+
         partners = [(flux, stamp(*place)) for flux, place in partners]
         row, detail = dense_lpi.correct_star(
             x, y, flux, stamp(x, y), residual, np.asarray(result.filled), mask,
             nodata, window_shape=keys['window_shape'], gain=gain,
             star_model=scene.star_model, neighbours=others,
-            partners=partners, gradients=gradients, robust=robust,
-            error=error, **limits)
+            partners=partners, shapes=shapes if positions else None,
+            robust=robust, error=error, **limits)
         rows.append(row)
         details.append(detail)
     return rows, details

@@ -75,6 +75,10 @@ class StarSolution(NamedTuple):
         for, then of flux times x of each, and of flux times y. `None`
         if there is no result.
 
+    shifts : (2, n_stars) `~numpy.ndarray` or `None`
+        If positions are solved for, by how much x and y of these were moved
+        before.
+
     dnt : int
         The quality bits.
     """
@@ -88,6 +92,7 @@ class StarSolution(NamedTuple):
     conditional: Conditional
     rows: np.ndarray
     correction: Correction
+    shifts: np.ndarray
     dnt: int
 
     @property
@@ -250,7 +255,7 @@ class StarSolver:
             dnt = int(stamps.dnt[i])
             if math.prod(self._window_shape) < MIN_SHIFTS * order.size:
                 dnt |= flags.FEW_SHIFTS
-            conditional = correction = None
+            conditional = correction = shifts = None
             if not dnt & flags.NO_HIDDEN_PIXELS:
                 star = self._star(stamps, i, order, means[i], training)
                 conditional, factored = _condition(
@@ -259,9 +264,8 @@ class StarSolver:
                 if conditional is None:
                     dnt |= flags.NOT_POSITIVE_DEFINITE
             if conditional is not None:
-                correction = correct(conditional, star.templates,
-                                     star.residual,
-                                     training.level / training.scale)
+                correction, shifts, star = self._correct(
+                    conditional, star, stamps, i, training)
                 if self._field.robust:
                     conditional, correction = _predict_typical(
                         conditional, correction, factored, star, free_places)
@@ -274,8 +278,34 @@ class StarSolver:
                 n_good_first=int(stamps.n_good_first[i]), psf=stamps.psf[i],
                 stamp=stamps.values[i], level=training.level,
                 conditional=conditional, rows=stamps.templates[i].rows,
-                correction=correction, dnt=dnt))
+                correction=correction, shifts=shifts, dnt=dnt))
         return solutions
+
+    def _correct(self, conditional, star, stamps, i, training):
+        """
+        Return the correction of one of the stars, by how much the stars were
+        moved for it, and the star with its templates there.
+
+        Positions are solved for in two linear steps, the second from where
+        the first has led: the flux is wrong by the square of the distance.
+        """
+        level = training.level / training.scale
+        found = correct(conditional, star.templates, star.residual, level)
+        if not self._positions:
+            return found, None, star
+        templates, centre = stamps.templates[i], stamps.centres[i]
+        shifts = templates.shifts(
+            training.scale * (found.fdb_pred - found.fdb_res),
+            training.scale * found.dcflux)
+        if not shifts.any():
+            return found, shifts, star
+        templates, change = templates.moved(self._psf, shifts, centre)
+        hidden = star.order[stamps.n_good[i]:]
+        star = star._replace(
+            templates=templates.values(hidden), psfs=templates.stamps,
+            residual=star.residual + change.ravel()[hidden] / training.scale)
+        return correct(conditional, star.templates, star.residual,
+                       level), shifts, star
 
     def _stamps(self, rows, scene):
         """

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lpiphot.lpi.psf import psf_gradients, psf_stamps
+from lpiphot.lpi.psf import Sources, psf_gradients, psf_stamps
 
 __all__ = ['Templates', 'star_templates']
 
@@ -30,12 +30,16 @@ class Templates(NamedTuple):
     gradients : (2, k, ny, nx) `~numpy.ndarray` or `None`
         The derivatives of their PSFs with respect to x and y, if
         positions are solved for.
+
+    sources : `~lpiphot.lpi.psf.Sources`
+        These stars.
     """
 
     rows: np.ndarray
     flux: np.ndarray
     stamps: np.ndarray
     gradients: np.ndarray
+    sources: Sources
 
     def values(self, pixels):
         """
@@ -55,6 +59,75 @@ class Templates(NamedTuple):
         shapes = self.stamps if self.gradients is None else np.concatenate(
             [self.stamps, *self.gradients])
         return shapes.reshape(len(shapes), -1).take(pixels, axis=1)
+
+    def shifts(self, changes, errors):
+        """
+        Return how far to move the stars from where they were fitted.
+
+        That is less by its error than the distance found: fluxes would be
+        too high if each star were moved to where its flux is largest, and
+        this takes it off. Faint stars stay, for which it matters most and
+        helps least.
+
+        Parameters
+        ----------
+        changes, errors : (3 k,) `~numpy.ndarray`
+            What the amplitudes change by, and their errors.
+
+        Returns
+        -------
+        shifts : (2, k) `~numpy.ndarray`
+            By x and by y, in pixels; not more than the sigma of the PSF, and
+            0 if the error is more than half of it.
+        """
+        # of a Gaussian, its sigma
+        sigma = np.sqrt(np.sum(self.stamps ** 2, axis=(1, 2))
+                        / np.sum(self.gradients ** 2, axis=(0, 2, 3)))
+        change, *moments = changes.reshape(3, -1)
+        flux = self.flux + change
+        # times flux
+        distance = np.hypot(*moments)
+        error = np.hypot(*errors.reshape(3, -1)[1:])
+        shifts = np.zeros((2, len(flux)))
+        for i in np.flatnonzero((error < distance)
+                                & (error < sigma / 2 * flux)):
+            length = min((distance[i] - error[i]) / flux[i], sigma[i])
+            shifts[:, i] = [length * moment[i] / distance[i]
+                            for moment in moments]
+        return shifts
+
+    def moved(self, psf, shifts, centre):
+        """
+        Return the templates with the stars moved.
+
+        Parameters
+        ----------
+        psf : `~lpiphot.lpi.psf.PSF`
+            The PSF model.
+
+        shifts : (2, k) `~numpy.ndarray`
+            By how much, in pixels by x and by y.
+
+        centre : (2,) `~numpy.ndarray` of int
+            The middle pixel ``(y, x)`` of the stamp.
+
+        Returns
+        -------
+        templates : `Templates`
+            The templates.
+
+        change : (ny, nx) `~numpy.ndarray`
+            What this adds to the residual.
+        """
+        shape = self.stamps.shape[1:]
+        sources = self.sources._replace(x=self.sources.x + shifts[0],
+                                        y=self.sources.y + shifts[1])
+        before, after = (psf_stamps(psf, some, shape, centre)
+                         for some in (self.sources, sources))
+        gradients = psf_gradients(psf, sources, shape, centre)
+        change = np.tensordot(self.flux, before - after, 1)
+        return self._replace(stamps=np.abs(after), gradients=gradients,
+                             sources=sources), change
 
 
 def star_templates(psf, sources, centres, stamps, rows, *, groups=None,
@@ -103,5 +176,5 @@ def star_templates(psf, sources, centres, stamps, rows, *, groups=None,
         if positions:
             gradients = psf_gradients(psf, together, shape, centre)
         templates.append(Templates(np.append(row, others), together.flux,
-                                   here, gradients))
+                                   here, gradients, together))
     return templates

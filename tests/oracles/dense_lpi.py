@@ -381,7 +381,7 @@ def psf_bits(psf):
 def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
                  window_shape, mask_threshold, min_mask_flux,
                  condition_radius, star_model=None, gain=None,
-                 neighbours=(), partners=(), gradients=(), robust=False,
+                 neighbours=(), partners=(), shapes=None, robust=False,
                  error=None):
     """
     The ten quantities for one star, and what they follow from: two dicts.
@@ -390,8 +390,9 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     ``star_model`` (all stars) and ``gain`` give the photon noise;
     ``neighbours`` holds pairs of a flux error and a unit-flux stamp;
     ``partners`` pairs of a flux and a unit-flux stamp, of the stars solved
-    jointly; ``gradients`` the derivatives of the stamps of the star and its
-    partners by x, and by y, in this order. ``robust`` is whether loud
+    jointly. ``shapes`` gives the stamps of the star and its partners, moved by
+    some pixels along x and y, and the derivatives of all these by x, and by
+    y, if positions are solved for. ``robust`` is whether loud
     blocks are calmed, the noise is that of ``error`` at the star, and the
     typical background is predicted, which the paper does not.
     """
@@ -430,10 +431,36 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     p = np.abs(psf).ravel()[hidden]
     # The typical background: the mean, and of each star that is solved for
     # what is typical at places where there is none.
-    templates = np.array([np.abs(psf), *(np.abs(other) for _, other in
-                                         partners), *gradients])
     k = len(partners) + 1
+    stamps = np.array([psf, *(other for _, other in partners)])
+    fluxes = np.array([flux, *(other for other, _ in partners)])
+    gradients, moved = (), np.zeros((2, k))
+    if shapes is not None:
+        stamps, gradients = shapes(moved)
+        at_fit = stamps
+    templates = np.array([*np.abs(stamps), *gradients])
     on_hidden = templates.reshape(len(templates), -1)[:, hidden]
+    if shapes is not None:  # one step, and all from where it leads
+        fdb_res, fdb_pred, covariance = joint_corrections(
+            on_hidden, pred_cov, res[hidden], pred)
+        change = (fdb_pred - fdb_res).reshape(3, k)
+        errors = np.sqrt(np.diag(covariance)).reshape(3, k)
+        for j in range(k):
+            new_flux = fluxes[j] + change[0, j]
+            sigma = np.sqrt((stamps[j] ** 2).sum() / (
+                gradients[j] ** 2 + gradients[k + j] ** 2).sum())
+            error = np.hypot(*errors[1:, j]) / new_flux
+            if 0 < error < sigma / 2:  # all but what its error explains
+                step = change[1:, j] / new_flux
+                length = np.hypot(*step) - error
+                moved[:, j] = (step / np.hypot(*step)
+                               * min(max(length, 0), sigma))
+        stamps, gradients = shapes(moved)
+        res = res + sum(value * (before - after).ravel()
+                        for value, before, after in zip(
+                            fluxes, at_fit, stamps, strict=True))
+        templates = np.array([*np.abs(stamps), *gradients])
+        on_hidden = templates.reshape(len(templates), -1)[:, hidden]
     weights = flux_weights(on_hidden, cov, pred_cov, np.flatnonzero(good),
                            np.flatnonzero(hidden))
     *_, covariance = joint_corrections(on_hidden, pred_cov, res[hidden], pred)
@@ -455,16 +482,16 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
     if (left @ np.linalg.solve(pred_cov, left) > 5 * hidden.sum()
             and abs(fdb_pred[0] - fdb_res[0]) > 0.05 * abs(flux)):
         dnt |= 32768
-    if partners or gradients:
+    if partners or shapes is not None:
         *_, diagonal = joint_corrections(
             on_hidden, np.diag(np.diag(pred_cov)), res[hidden], pred)
         out = {'cflux': flux - fdb_res[0] + fdb_pred[0],
                'dcflux': np.sqrt(covariance[0, 0]),
                'dcflux_diag': np.sqrt(diagonal[0, 0]),
                'fdb_res': fdb_res[0], 'fdb_pred': fdb_pred[0]}
-        if gradients:  # of flux times position
-            moved = (fdb_pred - fdb_res)[[k, 2 * k]] / out['cflux']
-            out['cx'], out['cy'] = x + moved[0], y + moved[1]
+        if shapes is not None:  # of flux times position
+            step = (fdb_pred - fdb_res)[[k, 2 * k]] / out['cflux']
+            out['cx'], out['cy'] = np.array([x, y]) + moved[:, 0] + step
             out['dcx'], out['dcy'] = np.sqrt(
                 np.diag(covariance)[[k, 2 * k]]) / out['cflux']
         detail['flux_covariance'] = covariance[:k, :k]
