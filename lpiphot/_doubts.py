@@ -189,15 +189,23 @@ def _steps_to_stars(image, psf, sources, stamp_shape):
     return np.array(steps)
 
 
-def warn_of_low_peak(psf, stamp_shape):
+def warn_of_low_peak(shapes, stamp_shape):
     """
-    Warn if faint stars would hide too few of the pixels they have.
+    Warn if faint sources would hide too few of the pixels they have.
+
+    The shapes are PSFs by what messages call them; the one with the lowest
+    peak is told.
     """
     one = Sources(np.zeros(1), np.zeros(1), np.ones(1), {})
-    peak = np.max(np.abs(psf_stamps(psf, one, stamp_shape)))
-    if 0 < peak < LOW_PEAK / MIN_MASK_FLUX:
-        msg = (f'psf_model has a peak of only {peak:.2g} for a flux of 1: it '
-               'is wide, or not normalized. Faint stars hide too few pixels, '
-               'and their dcflux may be too small. Give min_mask_flux, about '
-               f'{HIGH_PEAK / peak:.2g} times mask_threshold')
+    peaks = {name: np.max(np.abs(psf_stamps(psf, one, stamp_shape)))
+             for name, psf in shapes.items()}
+    low = {name: peak for name, peak in peaks.items()
+           if 0 < peak < LOW_PEAK / MIN_MASK_FLUX}
+    if low:
+        name = min(low, key=low.get)
+        msg = (f'{name} has a peak of only {low[name]:.2g} for a flux of 1: '
+               'it is wide, or not normalized. Faint sources hide too few '
+               'pixels, and their dcflux may be too small. Give '
+               f'min_mask_flux, about {HIGH_PEAK / low[name]:.2g} times '
+               'mask_threshold')
         warnings.warn(msg, AstropyUserWarning)

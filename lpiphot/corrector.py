@@ -82,7 +82,7 @@ class LPIBackgroundCorrector:
         Fainter stars are masked as if they had this flux, so that the
         background is predicted behind each. By default 500 times
         ``mask_threshold``; with a FWHM of more than 11 pixels this is too
-        little, and there is a warning.
+        little, and there is a warning, for ``templates`` too.
 
     residual_threshold : float or `~astropy.units.Quantity`, optional
         The absolute residual in data units beyond which a pixel is
@@ -204,7 +204,7 @@ class LPIBackgroundCorrector:
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
         if self.min_mask_flux is None:
-            warn_of_low_peak(psf, self.stamp_shape)
+            warn_of_low_peak({'psf_model': psf}, self.stamp_shape)
 
     def __repr__(self):
         names = ('stamp_shape', 'window_shape', 'mask_threshold',
@@ -393,6 +393,10 @@ class LPIBackgroundCorrector:
         if templates is not None:
             psf, numbers = _with_templates(self.psf_model, table, templates)
             sources = sources._replace(template=numbers)
+            if self.min_mask_flux is None:
+                warn_of_low_peak(dict(zip(
+                    (f'templates[{name!r}]' for name in templates),
+                    psf.templates, strict=True)), self.stamp_shape)
         if valid.any():
             warn_of_shift(image, psf, sources.take(valid), self.stamp_shape)
 

@@ -8,6 +8,7 @@ from astropy.convolution import convolve_fft
 from astropy.modeling.models import Gaussian2D, Sersic2D
 from astropy.nddata import NDData
 from astropy.table import QTable, vstack
+from astropy.utils.exceptions import AstropyUserWarning
 from corrector_cases import EXACT, PSF, make, same
 from numpy.testing import assert_allclose, assert_array_equal
 from photutils.psf import (CircularGaussianPRF, GaussianPSF, GriddedPSFModel,
@@ -226,3 +227,17 @@ def test_galaxies_on_clouds():
     assert abs(np.mean(after)) < 3.5 / np.sqrt(n_galaxies)
     # the clouds under a galaxy are no longer in its flux
     assert abs(np.corrcoef(before, after)[0, 1]) < 0.5
+
+
+def test_wide(scene):
+    """
+    A warning names the widest of those that hide too little.
+    """
+    templates = {3: CircularGaussianPRF(fwhm=12.0),
+                 13: CircularGaussianPRF(fwhm=13.0), 5: PSF}
+    with pytest.warns(AstropyUserWarning,
+                      match=r'templates\[13\] has a peak of only 0\.0052 '):
+        make(min_mask_flux=None)(scene.data, scene.phot, mask=scene.mask,
+                                 templates=templates)
+    # given, there is none
+    make()(scene.data, scene.phot, mask=scene.mask, templates=templates)
