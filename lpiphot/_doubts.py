@@ -73,14 +73,14 @@ def psf_flux(psf_model):
     return fluxes[np.argmax(apart)].item()
 
 
-def warn_of_psf_flux(psf_model):
+def warn_of_psf_flux(psf_model, name='psf_model'):
     """
     Warn if the image of a PSF model has another flux than 1.
     """
     flux = psf_flux(psf_model)
     if not 1 / MAX_PSF_FLUX < flux < MAX_PSF_FLUX:
         n_pixels = np.prod(np.broadcast_to(psf_model.oversampling, 2))
-        msg = ('psf_model is not normalized: the sum of a PSF in its data is '
+        msg = (f'{name} is not normalized: the sum of a PSF in its data is '
                f'{flux * n_pixels:.3g}, not about {n_pixels}, the product of '
                'its oversampling. Fluxes fitted with it are the true ones '
                f'divided by {flux:.3g}. Divide its data by this, and fit '

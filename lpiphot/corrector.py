@@ -757,6 +757,11 @@ def _with_templates(psf_model, table, templates):
         1, len(templates) + 1)
     shapes = [PSF(model, f'templates[{name}]')
               for name, model in templates.items()]
+    seen = set()
+    for name, model in templates.items():
+        if id(model) not in seen:  # many may have the same
+            warn_of_psf_flux(model, f'templates[{name!r}]')
+            seen.add(id(model))
     return PSF(psf_model, templates=shapes), numbers
 
 

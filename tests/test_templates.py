@@ -241,3 +241,15 @@ def test_wide(scene):
                                  templates=templates)
     # given, there is none
     make()(scene.data, scene.phot, mask=scene.mask, templates=templates)
+
+
+def test_not_normalized(scene):
+    """
+    A warning names a template with another flux than 1, once for a model.
+    """
+    galaxy = ImagePSF(np.full((11, 11), 1 / 4), oversampling=2)
+    words = r'templates\[3\] is not normalized.* by 7\.56\.'
+    with pytest.warns(AstropyUserWarning, match=words) as caught:
+        make()(scene.data, scene.phot, mask=scene.mask,
+               templates=dict.fromkeys([3, 13], galaxy))
+    assert len(caught) == 1
