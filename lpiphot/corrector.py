@@ -632,6 +632,7 @@ class LPIBackgroundCorrector:
         """
         thresholds = call.field.thresholds
         gain = as_gain(self.gain, call.image.unit)
+        error_gain = call.field.inverse_gain
         star_noise = ('gain' if self.gain is not None else
                       'error' if call.image.has_error else 'none')
         return {
@@ -647,6 +648,7 @@ class LPIBackgroundCorrector:
             'condition_radius': self.condition_radius,
             'gain': 'none' if gain is None else float(gain),
             'star_noise_from': star_noise,
+            'error_gain': 1 / error_gain if error_gain else 'none',
             'neighbours': self.neighbours or 'none',
             'positions': self.positions,
             'pixel_noise': call.field.noise,

@@ -479,6 +479,20 @@ class TestInputs:
             meta = make(gain=gain)(scene.data * u.Jy, phot).meta
             assert abs(meta['lpiphot_gain'] - 1.7) < 1e-12
 
+    def test_gain_of_errors_in_meta(self, scene):
+        """
+        The gain that errors tell; those of the sky alone tell none.
+        """
+        flat = np.full(scene.data.shape, 1.7)
+        grown = np.sqrt(flat ** 2 + np.abs(scene.star_model) / 2.3)
+        for keys, error, want in (({}, None, 'none'), ({}, flat, 'none'),
+                                  ({'gain': 1.7}, grown, 'none')):
+            meta = make(**keys)(scene.data, scene.phot, error=error).meta
+            assert meta['lpiphot_error_gain'] == want
+        meta = make()(scene.data, scene.phot, error=grown).meta
+        # the wings of stars raise the level of the sky a little
+        assert_allclose(meta['lpiphot_error_gain'], 2.3, rtol=0.01)
+
     def test_dimensionless_fluxes(self, scene, table):
         """
         Go with data without a unit.

@@ -60,6 +60,10 @@ def _summary(table, outputs, seconds, fwhm):
         if table.meta['lpiphot_star_noise_from'] == 'none':
             lines.append('no photon noise of stars: neither gain nor error '
                          'was given')
+        elif (table.meta['lpiphot_star_noise_from'] == 'error'
+              and table.meta['lpiphot_error_gain'] == 'none'):
+            lines.append('no photon noise of stars: error does not grow with '
+                         'their light, and gain was not given')
     lines.extend(f'wrote {path}' for path in outputs.values())
     return lines
 

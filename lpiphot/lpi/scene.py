@@ -182,9 +182,9 @@ class Field:
                      for part, model in zip(parts, models, strict=True)]
         self.level, self.noise = _typical(residuals, parts)
         self.thresholds = _resolve(thresholds, self.noise)
-        self._inverse_gain = 0.0
+        self.inverse_gain = 0.0
         if gain is None and parts[0].error is not None:
-            self._inverse_gain = inverse_gain(parts, models, self.noise)
+            self.inverse_gain = inverse_gain(parts, models, self.noise)
 
     @property
     def robust(self):
@@ -262,7 +262,7 @@ class Field:
             scatter = spread_blocks(scatter, outer.shape)[inner]
         filled += scatter * pixel_noise(mask, region, self._seed)
         return Scene(region, residual, no_data, mask, filled, unreached,
-                     model, variance, error_level, self._inverse_gain,
+                     model, variance, error_level, self.inverse_gain,
                      Loudness(outer, level, loudness, self.noise, squares))
 
     def _masked(self, region, model, covered):

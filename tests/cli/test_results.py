@@ -36,7 +36,13 @@ def test_flags_by_severity(unit):
     assert lines[1] == 'FWHM 3.46 pixels'
     assert lines[2] == ('3 flagged, 1 without a result; '
                         '3 with flags of the fit')
-    assert lines[-1].startswith('no photon noise of stars')
+    assert lines[-1].startswith('no photon noise of stars: neither')
+    table.meta['lpiphot_star_noise_from'] = 'error'
+    for gain, told in ((1.7, False), ('none', True)):
+        table.meta['lpiphot_error_gain'] = gain
+        lines = _summary(table, {}, 1.0, None)
+        assert told == lines[-1].startswith(
+            'no photon noise of stars: error does not grow')
 
 
 def test_no_star():
