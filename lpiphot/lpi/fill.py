@@ -28,6 +28,10 @@ RIDGES = (1e-12, 1e-10, 1e-8)
 # ones by so many random vectors, which gives its square to 9 %.
 N_VECTORS = 256
 
+# Smaller boxcars come first than behind stars: single pixels have good ones
+# all around, and lose no structure.
+_HALF_WIDTHS = (2, 3, 4, 6, *HALF_WIDTHS)
+
 # Boxcar means have less structure than the image. Where they make up more
 # than this part of a window, holes are filled twice: first with a draft,
 # a draw by which the covariance is then learned.
@@ -90,8 +94,8 @@ def make_training(image, good, seed):
         The images.
     """
     bad = ~good
-    smooth, n_boxcars = boxcar_infill(image, bad, HALF_WIDTHS)
-    unreached = n_boxcars > len(HALF_WIDTHS)
+    smooth, n_boxcars = boxcar_infill(image, bad, _HALF_WIDTHS)
+    unreached = n_boxcars > len(_HALF_WIDTHS)
     smooth[unreached] = np.median(image[good])
     scatter = block_moments(image, bad)[1]
     scatter[np.isnan(scatter)] = (

@@ -15,14 +15,15 @@ def half_widths():
     return [round((19 * 1.4 ** step - 1) / 2) for step in range(10)]
 
 
-def boxcar_infill(image, mask, n_widths=10):
+def boxcar_infill(image, mask, n_widths=10, smaller=()):
     """
     Each masked pixel gets the mean of the good pixels of the smallest
     of some boxcars about it that has at least 10; NaN where none has.
+    ``smaller`` has the half widths of boxcars that come before.
     """
     filled = np.where(mask, np.nan, image)
     for y, x in np.argwhere(mask):
-        for half in half_widths()[:n_widths]:
+        for half in [*smaller, *half_widths()[:n_widths]]:
             box = (slice(max(0, y - half), y + half + 1),
                    slice(max(0, x - half), x + half + 1))
             good = image[box][~mask[box]]
