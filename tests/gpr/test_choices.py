@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lpiphot import GPRImputer
-from tests.oracles import dense_gpr
+from oracles import dense_gpr
 
 SMOOTH, ROUGH = 'squared_exponential', 'matern52'
 SHAPE = (250, 260)
