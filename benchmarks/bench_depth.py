@@ -18,6 +18,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import QTable
 from astropy.utils.exceptions import AstropyUserWarning
+from bench_helpers import matched_error
 from photutils.psf import CircularGaussianPRF
 
 from lpiphot import LPIBackgroundCorrector
@@ -89,8 +90,7 @@ def check_white_noise(seed, n_images=10):
     """
     psf_model = CircularGaussianPRF(fwhm=3.5)
     noise = 1.7
-    y, x = np.mgrid[-20:21, -20:21]
-    matched = N_SIGMA * noise / np.sqrt(np.sum(psf_model(x, y) ** 2))
+    matched = N_SIGMA * noise * matched_error(psf_model)
     corrector = LPIBackgroundCorrector(psf_model)
     nobody = QTable(names=('x_fit', 'y_fit', 'flux_fit'))
     rng = np.random.default_rng(seed)

@@ -68,6 +68,24 @@ def make_scene(shape, n_stars, *, level=0.0, seed=1):
     return data.astype(np.float32), table, psf_model
 
 
+def matched_error(psf_model):
+    """
+    Return the error of a flux by a matched filter in white noise of 1.
+
+    Parameters
+    ----------
+    psf_model : `~astropy.modeling.Model`
+        The PSF, of a flux of 1 at (0, 0).
+
+    Returns
+    -------
+    error : float
+        The error.
+    """
+    y, x = np.mgrid[-20:21, -20:21]
+    return 1 / np.sqrt(np.sum(psf_model(x, y) ** 2))
+
+
 class Clock:
     """
     A context that measures wall and core time.

@@ -12,13 +12,13 @@ import argparse
 
 import numpy as np
 from astropy.table import QTable
+from bench_helpers import matched_error
 from photutils.psf import CircularGaussianPRF
 from scipy.ndimage import gaussian_filter
 
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.datasets import make_cloud_image
-from lpiphot.validation import (inject_stars, random_positions,
-                                robust_width)
+from lpiphot.validation import inject_stars, random_positions, robust_width
 
 SHAPE = (400, 420)
 RMS = 3.0  # of the clouds; that of the noise is 1
@@ -37,6 +37,26 @@ def make_clouds(sigma, seed):
     return RMS / clouds.std() * clouds + noise
 
 
+def measure(corrector, sigma, n_stars, n_images):
+    """
+    Return the errors of fluxes, ``dcflux``, and what part was infilled.
+    """
+    offset, dcflux, share = [], [], []
+    for seed in range(n_images):
+        x, y = random_positions(SHAPE, n_stars, border=6, seed=seed,
+                                min_separation=3 * FWHM).T
+        stars = QTable([x, y, np.full(n_stars, FLUX)],
+                       names=('x_0', 'y_0', 'flux'))
+        data = inject_stars(make_clouds(sigma, seed), corrector.psf_model,
+                            stars)
+        result = corrector.run(data, QTable(
+            stars, names=('x_fit', 'y_fit', 'flux_fit')))
+        offset.extend(result.table['cflux'] - FLUX)
+        dcflux.extend(result.table['dcflux'])
+        share.append(result.mask.mean())
+    return np.array(offset), np.array(dcflux), np.mean(share)
+
+
 def main():
     """
     Print a line for each kind of clouds and number of stars.
@@ -47,29 +67,15 @@ def main():
     parser.add_argument('--total', type=int, default=720,
                         help='the number of stars of all images together')
     args = parser.parse_args()
-    psf_model = CircularGaussianPRF(fwhm=FWHM)
-    corrector = LPIBackgroundCorrector(psf_model)
-    x, y = np.mgrid[-15:16, -15:16]
-    matched = 1 / np.sqrt(np.sum(psf_model(x, y) ** 2))
+    corrector = LPIBackgroundCorrector(CircularGaussianPRF(fwhm=FWHM))
+    matched = matched_error(corrector.psf_model)
     print('clouds      infilled  error  dcflux  width of z')
     for name, sigma in (('all sizes', None), ('sigma 2.5', 2.5),
                         ('sigma 5', 5.0)):
         for n_stars in args.stars:
-            offset, dcflux, share = [], [], []
-            for seed in range(args.total // n_stars):
-                x, y = random_positions(SHAPE, n_stars, border=6, seed=seed,
-                                        min_separation=3 * FWHM).T
-                stars = QTable([x, y, np.full(n_stars, FLUX)],
-                               names=('x_0', 'y_0', 'flux'))
-                data = inject_stars(make_clouds(sigma, seed), psf_model,
-                                    stars)
-                result = corrector.run(data, QTable(
-                    stars, names=('x_fit', 'y_fit', 'flux_fit')))
-                offset.extend(result.table['cflux'] - FLUX)
-                dcflux.extend(result.table['dcflux'])
-                share.append(result.mask.mean())
-            offset, dcflux = np.array(offset), np.array(dcflux)
-            print(f'{name:11s} {np.mean(share):8.1%} '
+            offset, dcflux, share = measure(corrector, sigma, n_stars,
+                                            args.total // n_stars)
+            print(f'{name:11s} {share:8.1%} '
                   f'{robust_width(offset) / matched:6.2f} '
                   f'{np.median(dcflux) / matched:7.2f} '
                   f'{robust_width(offset / dcflux):11.2f}', flush=True)

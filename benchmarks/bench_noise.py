@@ -12,6 +12,7 @@ import argparse
 
 import numpy as np
 from astropy.table import QTable
+from bench_helpers import matched_error
 from photutils.psf import CircularGaussianPRF
 
 from lpiphot import LPIBackgroundCorrector
@@ -52,8 +53,7 @@ def main():
                         help='rms of clouds (default: none)')
     parser.add_argument('--images', type=int, default=4)
     args = parser.parse_args()
-    x, y = np.mgrid[-10:11, -10:11]
-    matched = 1 / np.sqrt(np.sum(CircularGaussianPRF(fwhm=FWHM)(x, y) ** 2))
+    matched = matched_error(CircularGaussianPRF(fwhm=FWHM))
     print('pixels from the step  ' + '  '.join(
         f'{low:4d} to {high:3d}' for low, high in BINS))
     for factor in args.factors:

@@ -189,16 +189,15 @@ def _steps_to_stars(image, psf, sources, stamp_shape):
     return np.array(steps)
 
 
-def warn_of_low_peak(shapes, stamp_shape):
+def warn_of_low_peak(psfs, stamp_shape):
     """
     Warn if faint sources would hide too few of the pixels they have.
 
-    The shapes are PSFs by what messages call them; the one with the lowest
-    peak is told.
+    The one of the PSFs with the lowest peak is told.
     """
     one = Sources(np.zeros(1), np.zeros(1), np.ones(1), {})
-    peaks = {name: np.max(np.abs(psf_stamps(psf, one, stamp_shape)))
-             for name, psf in shapes.items()}
+    peaks = {psf.name: np.max(np.abs(psf_stamps(psf, one, stamp_shape)))
+             for psf in psfs}
     low = {name: peak for name, peak in peaks.items()
            if 0 < peak < LOW_PEAK / MIN_MASK_FLUX}
     if low:

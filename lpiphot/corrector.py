@@ -204,7 +204,7 @@ class LPIBackgroundCorrector:
         self.progress_bar = bool(progress_bar)
         self._seed = as_seed(rng)
         if self.min_mask_flux is None:
-            warn_of_low_peak({'psf_model': psf}, self.stamp_shape)
+            warn_of_low_peak([psf], self.stamp_shape)
 
     def __repr__(self):
         names = ('stamp_shape', 'window_shape', 'mask_threshold',
@@ -394,9 +394,7 @@ class LPIBackgroundCorrector:
             psf, numbers = _with_templates(self.psf_model, table, templates)
             sources = sources._replace(template=numbers)
             if self.min_mask_flux is None:
-                warn_of_low_peak(dict(zip(
-                    (f'templates[{name!r}]' for name in templates),
-                    psf.templates, strict=True)), self.stamp_shape)
+                warn_of_low_peak(psf.templates, self.stamp_shape)
         if valid.any():
             warn_of_shift(image, psf, sources.take(valid), self.stamp_shape)
 
@@ -754,16 +752,15 @@ def _with_templates(psf_model, table, templates):
     """
     Return the PSF with the templates, and the number of each source's.
     """
-    numbers = np.zeros(len(table), dtype=int)
-    numbers[list(_by_row(table, templates))] = np.arange(
-        1, len(templates) + 1)
-    shapes = [PSF(model, f'templates[{name}]')
-              for name, model in templates.items()]
-    seen = set()
+    rows = list(_by_row(table, templates))
+    shapes, known = [], {}
     for name, model in templates.items():
-        if id(model) not in seen:  # many may have the same
-            warn_of_psf_flux(model, f'templates[{name!r}]')
-            seen.add(id(model))
+        if id(model) not in known:  # many sources may have the same
+            shapes.append(PSF(model, f'templates[{name!r}]'))
+            warn_of_psf_flux(model, shapes[-1].name)
+            known[id(model)] = len(shapes)
+    numbers = np.zeros(len(table), dtype=int)
+    numbers[rows] = [known[id(model)] for model in templates.values()]
     return PSF(psf_model, templates=shapes), numbers
 
 

@@ -171,7 +171,7 @@ def propagate(factored, n_known, changes):
     changes : (n_pred, m) `~numpy.ndarray`
         The changes of the predicted values.
     """
-    if len(changes) == 0:  # an error of SciPy 1.13
+    if changes.size == 0:  # an error of SciPy 1.13
         return np.zeros((len(factored) - n_known, changes.shape[1]))
     last = slice(n_known - len(changes), n_known)
     white = solve_triangular(factored[last, last], changes, trans='T',

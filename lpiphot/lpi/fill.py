@@ -390,8 +390,7 @@ def fill_block(filling, training, block, numbers, *, condition_distance,
         bits |= flags.FAR_MEDIAN
     last = tuple(axis[n_known - n_filled:n_known] for axis in (rows, columns))
     inherited = [
-        propagate(matrix, n_known, deviations)
-        if conditional is not None and deviations.size
+        propagate(matrix, n_known, deviations) if conditional is not None
         else np.zeros((mean.size, deviations.shape[1]))
         for deviations in filling.deviations(last)]
     filling.write(block, mean, factor, inherited, bits)

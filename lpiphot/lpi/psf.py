@@ -120,6 +120,7 @@ class PSF:
                    f'{type(model).__name__} has {model.n_inputs} and '
                    f'{model.n_outputs}')
             raise ValueError(msg)
+        self.name = name
         self.templates = templates
         self._model = model
         self._names = psf_names(model, name)

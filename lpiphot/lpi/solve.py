@@ -265,7 +265,7 @@ class StarSolver:
                     dnt |= flags.NOT_POSITIVE_DEFINITE
             if conditional is not None:
                 correction, shifts, star = self._correct(
-                    conditional, star, stamps, i, training)
+                    conditional, star, stamps, training)
                 if self._field.robust:
                     conditional, correction = _predict_typical(
                         conditional, correction, factored, star, free_places)
@@ -281,10 +281,10 @@ class StarSolver:
                 correction=correction, shifts=shifts, dnt=dnt))
         return solutions
 
-    def _correct(self, conditional, star, stamps, i, training):
+    def _correct(self, conditional, star, stamps, training):
         """
-        Return the correction of one of the stars, by how much the stars were
-        moved for it, and the star with its templates there.
+        Return the correction of a star, by how much the stars were moved
+        for it, and the star with its templates there.
 
         Positions are solved for in two linear steps, the second from where
         the first has led: the flux is wrong by the square of the distance.
@@ -293,13 +293,15 @@ class StarSolver:
         found = correct(conditional, star.templates, star.residual, level)
         if not self._positions:
             return found, None, star
-        templates, centre = stamps.templates[i], stamps.centres[i]
+        i = star.number
+        templates = stamps.templates[i]
         shifts = templates.shifts(
             training.scale * (found.fdb_pred - found.fdb_res),
             training.scale * found.dcflux)
         if not shifts.any():
             return found, shifts, star
-        templates, change = templates.moved(self._psf, shifts, centre)
+        templates, change = templates.moved(self._psf, shifts,
+                                            stamps.centres[i])
         hidden = star.order[stamps.n_good[i]:]
         star = star._replace(
             templates=templates.values(hidden), psfs=templates.stamps,
