@@ -8,7 +8,7 @@ from astropy.stats import binom_conf_interval
 from astropy.table import QTable
 from scipy.optimize import isotonic_regression
 
-from lpiphot.validation.columns import plain_flags
+from lpiphot.validation.columns import plain_flags, plain_values
 from lpiphot.validation.matching import (finite_positions, match_positions,
                                          nearest_distance)
 
@@ -50,7 +50,7 @@ def completeness_curve(magnitude, recovered, edges):
     >>> curve['completeness'].tolist()
     [1.0, 0.5]
     """
-    magnitude = np.asarray(magnitude, dtype=float)
+    magnitude = plain_values(magnitude)
     recovered = plain_flags(recovered).astype(bool)
     n, edges = np.histogram(magnitude, edges)
     k, _ = np.histogram(magnitude[recovered], edges)
@@ -70,12 +70,13 @@ def completeness_limits(magnitude, recovered, levels=(0.9, 0.7, 0.5)):
 
     Completeness is the best fit to the stars, one by one, that never
     rises with magnitude (isotonic regression), so that there are no
-    bins to choose.
+    bins to choose. Stars of the same magnitude count together, in
+    whatever order they are.
 
     Parameters
     ----------
     magnitude : (n,) array_like
-        The true magnitudes.
+        The true magnitudes. Those not finite are left out.
 
     recovered : (n,) bool array_like
         Whether a star was recovered.
@@ -99,14 +100,17 @@ def completeness_limits(magnitude, recovered, levels=(0.9, 0.7, 0.5)):
     >>> completeness_limits(magnitude, magnitude < 22, [0.5])
     {0.5: 21.5}
     """
-    magnitude = np.asarray(magnitude, dtype=float)
+    magnitude = plain_values(magnitude)
     recovered = plain_flags(recovered).astype(float)
-    order = np.argsort(magnitude, kind='stable')
-    magnitude, recovered = magnitude[order], recovered[order]
+    finite = np.isfinite(magnitude)
+    magnitude, place, n = np.unique(magnitude[finite], return_inverse=True,
+                                    return_counts=True)
     limits = dict.fromkeys(levels, np.nan)
     if len(magnitude) == 0:
         return limits
-    fit = isotonic_regression(recovered, increasing=False).x
+    fit = isotonic_regression(np.bincount(place, recovered[finite]) / n,
+                              weights=n, increasing=False).x
+    magnitude, fit = np.repeat(magnitude, n), np.repeat(fit, n)
     for level in levels:
         n_above = np.count_nonzero(fit >= level - 1e-12)
         if _MIN_STARS <= n_above <= len(fit) - _MIN_STARS:

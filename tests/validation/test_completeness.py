@@ -6,6 +6,7 @@ Tests for the completeness module.
 import numpy as np
 import pytest
 from astropy.stats import binom_conf_interval
+from astropy.table import MaskedColumn
 
 from lpiphot.validation import (completeness_curve, completeness_limits,
                                 count_detections)
@@ -88,3 +89,32 @@ def test_counts():
     counts = count_detections([], [], 1.0)
     assert np.isnan(counts['completeness'])
     assert np.isnan(counts['purity'])
+
+
+def test_limits_of_same_magnitudes():
+    """
+    Stars of one magnitude are in no order: the fit is that of their mean.
+    """
+    magnitude = np.full(60, -5.0)
+    recovered = np.arange(60) < 30
+    for rows in (slice(None), slice(None, None, -1)):
+        limits = completeness_limits(magnitude, recovered[rows])
+        assert np.isnan(list(limits.values())).all()
+
+    magnitude = np.repeat([1.0, 2.0, 3.0], 20)
+    recovered = np.arange(60) % 20 < np.repeat([20, 16, 4], 20)
+    for rows in (slice(None), slice(None, None, -1)):
+        limits = completeness_limits(magnitude[rows], recovered[rows])
+        assert limits == {0.9: 1.5, 0.7: 2.5, 0.5: 2.5}
+
+
+def test_limits_without_magnitude():
+    """
+    A star of no flux is at no magnitude.
+    """
+    magnitude = np.append(np.arange(30.0), [np.inf, np.nan] * 6)
+    limits = completeness_limits(magnitude, np.arange(42) < 30)
+    assert np.isnan(list(limits.values())).all()
+    magnitude = MaskedColumn(np.arange(40.0), mask=np.arange(40) > 30)
+    limits = completeness_limits(magnitude, np.arange(40) < 25)
+    assert np.isnan(list(limits.values())).all()
