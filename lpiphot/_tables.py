@@ -226,7 +226,9 @@ def parameter_values(table, psf_model):
         for row in zip(*values.values(), strict=True):
             for name, value in zip(values, row, strict=True):
                 getattr(model, name).value = value
-            rows.append([float(model.tied[name](model)) for name in tied])
+            # what ties it may return the other parameter itself
+            rows.append([np.asarray(model.tied[name](model), dtype=float)
+                         for name in tied])
         values |= zip(tied, np.reshape(rows, (-1, len(tied))).T, strict=True)
     return values
 

@@ -25,7 +25,7 @@ from photutils.psf import (CircularGaussianPSF, GaussianPSF, GriddedPSFModel,
 from psf_cases import adapted_model
 
 from lpiphot import LPIBackgroundCorrector
-from lpiphot._tables import mend_positions
+from lpiphot._tables import mend_positions, parameter_values
 from lpiphot.pipeline import PSFPipeline
 from lpiphot.validation import InjectionRecovery, check_blank_positions
 from oracles.scenes import star_image, structured_field
@@ -416,6 +416,10 @@ class TestInputs:
         phot['x_fwhm_fit'] = 0.8 * phot['y_fwhm_fit']
         want = make(GaussianPSF())(scene.data, phot, mask=scene.mask)
         same(out, want, rtol=EXACT)
+        same_widths = GaussianPSF(x_fwhm=5, y_fwhm=5)
+        same_widths.x_fwhm.tied = lambda psf: psf.y_fwhm
+        widths = parameter_values(phot[['y_fwhm_fit']], same_widths)
+        assert_array_equal(widths['x_fwhm'], phot['y_fwhm_fit'])
         assert np.isnan(out['cflux'][3])
         assert len(make(model)(scene.data, phot[:0])) == 0
         image = make(model).run(scene.data, phot, mask=scene.mask).residual

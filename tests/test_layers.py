@@ -58,7 +58,7 @@ RUN_LPI = ['validation/__init__.py', 'validation/blank.py',
 # What they import beside each other
 NO_LPI = ['lpiphot._files.', 'lpiphot._fwhm.', 'lpiphot._noise.',
           'lpiphot._parallel.', 'lpiphot._positions.', 'lpiphot._psf_names.',
-          'lpiphot.flags.']
+          'lpiphot._tables.', 'lpiphot.flags.']
 # Built with, not run with
 NOT_RUN = ['setup_package.py']
 

@@ -57,7 +57,8 @@ class View:
         blank = result.table.meta['recovery_kind'] == 'blank positions'
         self.what = ('blank positions predicted' if blank
                      else 'injected stars recovered')
-        self.unit = str(result.table['flux_true'].unit or 'data units')
+        self.flux_unit = result.table['flux_true'].unit
+        self.unit = str(self.flux_unit or 'data units')
         self.marker = float(np.clip(1e4 / max(len(self.stars), 1), 2.5, 30))
 
     def z(self, name):
@@ -91,10 +92,10 @@ class View:
         Returns
         -------
         flux : (n,) `~numpy.ndarray`
-            The fluxes.
+            The fluxes, in the unit of the true ones.
         """
         column = self.measured.get(name, (name, name))[int(error)]
-        return plain_values(self.stars[column])
+        return plain_values(self.stars[column], self.flux_unit)
 
 
 def _frame(plot, view, title):

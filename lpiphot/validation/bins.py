@@ -50,9 +50,11 @@ def star_statistics(table, measured):
                   'completeness': float(np.mean(recovered)) if n else np.nan}
     stars = table[recovered]
     true = plain_values(stars['flux_true'])
+    unit = getattr(stars['flux_true'], 'unit', None)
     for name, (flux, _) in measured.items():
         z = np.asarray(stars[f'z_{name}'])
-        relative = finite_values((plain_values(stars[flux]) - true) / true)
+        relative = finite_values(
+            (plain_values(stars[flux], unit) - true) / true)
         values = zscore_summary(z)
         values['bias'] = _median(relative)
         values['scatter'] = _median(np.abs(relative))
@@ -67,8 +69,9 @@ def star_statistics(table, measured):
         (before, _), (after, error) = list(measured.values())[:2]
         for key, robust in (('ratio', False), ('ratio_robust', True)):
             statistics[key] = change_ratio(
-                plain_values(stars[before]), plain_values(stars[after]), true,
-                plain_values(stars[error]), robust=robust)
+                plain_values(stars[before], unit),
+                plain_values(stars[after], unit), true,
+                plain_values(stars[error], unit), robust=robust)
     return statistics
 
 

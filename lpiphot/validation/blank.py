@@ -142,11 +142,11 @@ def check_blank_positions(corrector, data, phot, *, error=None, mask=None,
     result['existing_distance'] = nearest_distance(xy, xy_known)
     # positions of one image are apart, and those of others do not matter
     result['injected_distance'] = np.full(n, np.inf)
-    add_environment(result, residual, no_place, xy_known, fwhm=fwhm,
-                    blend_radius=BLEND_FWHM * fwhm)
     if unit is not None:
         for name in ('flux_true', 'cflux', 'dcflux'):
             result[name] = (result[name] * reader.unit).to(unit)
+    add_environment(result, residual, no_place, xy_known, fwhm=fwhm,
+                    blend_radius=BLEND_FWHM * fwhm)
     # photutils' record of the PSF, and the parameters as of a table
     result.meta = {
         **{name: value for name, value in table.meta.items()

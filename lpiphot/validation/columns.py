@@ -25,7 +25,7 @@ def plain_flags(column):
     return _plain(column, None, 0)
 
 
-def plain_values(column):
+def plain_values(column, unit=None):
     """
     Return an array as float64 without its unit, NaN where masked.
 
@@ -35,12 +35,18 @@ def plain_values(column):
             `~astropy.units.Quantity`
         The column or image, masked or not.
 
+    unit : `~astropy.units.Unit`, optional
+        The unit to convert to, if the column has one; by default its
+        unit is taken off.
+
     Returns
     -------
     values : `~numpy.ndarray`
         A copy of its values.
     """
-    return _plain(column, float, np.nan)
+    values = _plain(column, float, np.nan)
+    own = getattr(column, 'unit', None)
+    return values if own is None or unit is None else own.to(unit, values)
 
 
 def _plain(column, dtype, empty):

@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 
 from lpiphot._noise import NOISE_STEP
 from lpiphot._psf_names import psf_names
+from lpiphot._tables import parameter_values
 from lpiphot.validation.columns import plain_values
 from lpiphot.validation.injection import model_image
 from lpiphot.validation.matching import finite_positions
@@ -214,13 +215,14 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
 
     Parameters
     ----------
-    data : (ny, nx) array_like
+    data : (ny, nx) array_like or `~astropy.units.Quantity`
         The image, masked or not.
 
     catalogue : `~astropy.table.Table`
         The stars. Those with a value that is not finite are left in.
+        Fluxes are converted to the unit of ``data``, if both have one.
         Columns ``<parameter>_fit`` of further parameters of the model
-        are used, too.
+        are used, too, and those that are tied to them follow.
 
     psf_model : `~astropy.modeling.Model`
         The PSF: a model that `~photutils.psf.PSFPhotometry` takes.
@@ -240,15 +242,16 @@ def subtract_stars(data, catalogue, psf_model, *, positions=('x_fit', 'y_fit'),
     ------
     ValueError
         If ``psf_model`` is no PSF.
+
+    astropy.units.UnitsError
+        If a unit cannot be converted.
     """
+    unit = getattr(data, 'unit', None)
     data = plain_values(data)
-    names = psf_names(psf_model)
-    columns = dict(zip(names, (*positions, flux), strict=True))
-    for name in psf_model.param_names:
-        if name not in columns and f'{name}_fit' in catalogue.colnames:
-            columns[name] = f'{name}_fit'
-    values = {name: plain_values(catalogue[column])
-              for name, column in columns.items()}
+    columns = [*(plain_values(catalogue[name]) for name in positions),
+               plain_values(catalogue[flux], unit)]
+    values = dict(zip(psf_names(psf_model), columns, strict=True))
+    values |= parameter_values(catalogue, psf_model)
     finite = np.all([np.isfinite(column) for column in values.values()],
                     axis=0)
     if not np.any(finite):

@@ -8,7 +8,7 @@ import copy
 import astropy.units as u
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty
-from astropy.table import Table
+from astropy.table import QTable, Table
 from astropy.utils.masked import Masked
 from photutils.datasets import apply_poisson_noise, make_model_image
 from photutils.utils import calc_total_error
@@ -318,6 +318,11 @@ def model_image(shape, psf_model, params, model_shape=None):
     if model_shape is None and not _has_box(psf_model):
         model_shape = box_shape(_BOX_FWHM * model_fwhm(psf_model, shape))
     x_name, y_name, _ = psf_names(psf_model)
+    params = QTable(params)
+    for name in params.colnames:  # such as an angle
+        unit = getattr(getattr(psf_model, name, None), 'unit', None)
+        if unit is not None and params[name].unit is None:
+            params[name] = params[name] * unit
     image = make_model_image(shape, psf_model, params, model_shape=model_shape,
                              x_name=x_name, y_name=y_name)
     return getattr(image, 'value', image)  # an angle makes it a Quantity

@@ -90,8 +90,10 @@ def pair_stars(stars, catalogue, radius, *, existing=None, measured=None,
         z = np.full(len(pairs), np.nan)
         if error is not None:
             with np.errstate(divide='ignore', invalid='ignore'):
-                z = (pairs[flux] - pairs['flux_true']) / pairs[error]
-        pairs[f'z_{name}'] = plain_values(z)
+                off = pairs[flux] - pairs['flux_true']
+                z = plain_values(off) / plain_values(
+                    pairs[error], getattr(off, 'unit', None))
+        pairs[f'z_{name}'] = z
         pairs[f'z_{name}'].info.description = (
             f'({flux} - flux_true) / {error}')
     return pairs

@@ -14,6 +14,7 @@ from lpiphot._checks import (as_count, as_finite, as_gain, as_number,
                              as_optional, as_range, as_seed)
 from lpiphot._fwhm import model_fwhm
 from lpiphot._inputs import ImageReader, parse_pixels
+from lpiphot._outputs import with_unit
 from lpiphot._parallel import one_blas_thread
 from lpiphot._psf_names import psf_names
 from lpiphot._tables import versions
@@ -408,11 +409,12 @@ class InjectionRecovery:
 
         options = setup.options
         x, y, flux, _ = column_names(baseline.table)
-        residual = np.array(parse_pixels(baseline.data)[0], dtype=float)
+        residual, _, unit = parse_pixels(baseline.data)
+        residual = np.array(residual, dtype=float)
         if len(baseline.table) > 0:
-            residual = subtract_stars(residual, baseline.table,
-                                      setup.psf_model, positions=(x, y),
-                                      flux=flux)
+            residual = subtract_stars(
+                with_unit(residual, unit), baseline.table, setup.psf_model,
+                positions=(x, y), flux=flux)
         else:
             residual = residual - np.nanmedian(residual[~setup.no_place])
         add_environment(table, residual, setup.no_place, setup.existing,

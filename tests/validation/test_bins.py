@@ -3,6 +3,7 @@
 Tests for the bins and report modules.
 """
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, QTable
@@ -55,6 +56,12 @@ def test_star_statistics():
     assert values['ratio_robust'] != values['ratio']
     relative = (stars['cflux'] - stars['flux_true']) / stars['flux_true']
     assert np.isclose(values['bias_after'], np.median(relative))
+    in_units = table.copy()
+    for name, unit in (('flux_true', u.Jy), ('flux_fit', u.mJy),
+                       ('cflux', u.Jy), ('dcflux', u.uJy)):
+        in_units[name] = (in_units[name] * u.Jy).to(unit)
+    for name, value in star_statistics(in_units, MEASURED).items():
+        assert np.isclose(value, values[name]), name
     empty = star_statistics(table[:0], MEASURED)
     assert empty['n'] == 0
     assert np.isnan(empty['width_after'])

@@ -187,6 +187,7 @@ def test_units_and_gain():
                                    n_positions=12)
     assert result.table['dcflux'].unit == u.uJy
     assert np.allclose(result.table['flux_true'].to_value(u.mJy), 60.0)
+    assert np.allclose(result.table['mag_true'], -2.5 * np.log10(60000.0))
     plain = check_blank_positions(
         LPIBackgroundCorrector(PSF, gain=2.5, **SMALL), data, PHOT,
         n_positions=12)

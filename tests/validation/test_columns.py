@@ -35,6 +35,15 @@ def test_plain_values(column, masked):
     assert plain_values(column)[0] == 1.0
 
 
+@pytest.mark.parametrize('kind', [u.Quantity, MaskedColumn, Masked])
+def test_converted(kind):
+    column = kind([1.0, 2.0] * u.Jy)
+    assert np.allclose(plain_values(column, u.mJy), [1000.0, 2000.0])
+    assert np.array_equal(plain_values([1.0, 2.0], u.mJy), [1.0, 2.0])
+    with pytest.raises(u.UnitConversionError, match='Jy'):
+        plain_values(column, u.adu)
+
+
 @pytest.mark.parametrize(('column', 'masked'), [
     (Column([1, 2, 3], dtype='>u2'), False),
     (MaskedColumn([1, 2, 3], mask=MASK, dtype='>u2'), True),

@@ -134,6 +134,11 @@ def test_subtract_stars():
                     'flux_fit': [900.0, 500.0, 5.0] * u.adu})
     assert np.allclose(subtract_stars(image * u.adu, found, psf), NOISE)
     assert np.array_equal(subtract_stars(image, found[2:], psf), image)
+    found['flux_fit'] = found['flux_fit'].value * 1000.0 * u.mJy
+    assert np.allclose(subtract_stars(image * u.Jy, found, psf), NOISE)
+    with pytest.raises(u.UnitConversionError, match='mJy'):
+        subtract_stars(image * u.adu, found, psf)
+    found['flux_fit'] = found['flux_fit'].to_value(u.Jy)
     mask = NOISE > 52.0
     for masked in (np.ma.MaskedArray(image, mask), Masked(image, mask),
                    CCDData(image, unit='adu', mask=mask)):
@@ -145,3 +150,20 @@ def test_subtract_stars():
     image = inject_stars(NOISE, wide, stars)
     found['x_fwhm_fit'] = [4.0, 5.0, 4.0]
     assert np.allclose(subtract_stars(image, found, wide), NOISE)
+
+
+def test_subtract_stars_of_other_parameters():
+    """
+    Tied ones follow the others; angles are in any unit.
+    """
+    stars = QTable({'x_0': [40.2, 90.0], 'y_0': [50.0, 70.7],
+                    'flux': [900.0, 500.0], 'x_fwhm': [4.0, 5.0],
+                    'y_fwhm': [8.0, 10.0]})
+    found = QTable({'x_fit': stars['x_0'], 'y_fit': stars['y_0'],
+                    'flux_fit': stars['flux'], 'x_fwhm_fit': [4.0, 5.0]})
+    model = GaussianPRF(theta=30.0 * u.deg)
+    image = inject_stars(NOISE, model, stars)
+    model.y_fwhm.tied = lambda psf: 2.0 * psf.x_fwhm
+    assert np.allclose(subtract_stars(image, found, model), NOISE)
+    found['theta_fit'] = np.full(2, np.pi / 6) * u.rad
+    assert np.allclose(subtract_stars(image, found, model), NOISE)

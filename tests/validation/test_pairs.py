@@ -39,6 +39,20 @@ def test_pairs():
         'existing_distance']))
 
 
+def test_other_units():
+    """
+    Fluxes and errors may each have a unit of their own.
+    """
+    stars, catalogue = STARS.copy(), make_catalogue()
+    stars['flux'] = stars['flux'].value * u.Jy
+    for name, unit in (('flux_fit', u.mJy), ('flux_err', u.uJy)):
+        catalogue[name] = (catalogue[name].value * u.Jy).to(unit)
+    pairs = pair_stars(stars, catalogue, 2.0)
+    assert np.allclose(pairs['z_before'], [-2.5, 2.0, np.nan],
+                       equal_nan=True)
+    assert pairs['z_before'].unit is None
+
+
 def test_any_names():
     """
     Any photometry, several fluxes of it, and one without errors.

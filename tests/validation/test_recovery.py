@@ -722,6 +722,31 @@ def test_bad_input(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_fluxes_of_another_unit():
+    """
+    The catalogue may be in another unit than the image, as for LPI.
+    """
+    def other(image):
+        table = PeakPipeline()(image)
+        for name in ('flux_fit', 'flux_err'):
+            table[name] = table[name].to(u.mJy)
+        return table
+
+    keys = KEYS | {'fluxes': 800.0 * u.Jy, 'n_rounds': 2}
+    one, two = (InjectionRecovery(pipeline, PSF, **keys)(make_data(unit='Jy'))
+                for pipeline in (PeakPipeline(), other))
+    assert two.table['flux_fit'].unit == u.mJy
+    assert np.allclose(two.residual, one.residual)
+    first, second = (result.report().ways['all'] for result in (one, two))
+    for name, value in first.items():
+        assert np.isclose(second[name], value, atol=1e-9,
+                          equal_nan=True), name
+    first, second = (
+        result.plot('changes').axes[0].collections[0].get_offsets()
+        for result in (one, two))
+    assert np.allclose(first, second)
+
+
 def test_repr(result):
     assert repr(result) == 'RecoveryResult(400 stars, 400 recovered)'
     assert FLUX_ERR > 0
