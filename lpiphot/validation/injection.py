@@ -204,6 +204,9 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
     ValueError
         If a column is missing, ``gain`` is not positive, or
         ``psf_model`` is no PSF.
+
+    astropy.units.UnitsError
+        If a unit cannot be converted.
     """
     if not isinstance(params, Table):
         msg = f'params must be an astropy Table; got {type(params).__name__}'
@@ -350,6 +353,8 @@ def _star_image(shape, psf_model, params, unit, model_shape):
                f'{flux_name!r}; got {params.colnames}')
         raise ValueError(msg)
     params = params.copy()
+    for name in (x_name, y_name):
+        params[name] = plain_values(params[name], u.pix)
     flux = u.Quantity(params[flux_name])
     if params[flux_name].unit is not None:
         flux = flux.to(u.dimensionless_unscaled if unit is None else unit)

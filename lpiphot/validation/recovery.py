@@ -20,7 +20,7 @@ from lpiphot._psf_names import psf_names
 from lpiphot._tables import versions
 from lpiphot.corrector import LPIBackgroundCorrector
 from lpiphot.pipeline import as_psf
-from lpiphot.validation.columns import plain_flags
+from lpiphot.validation.columns import plain_flags, plain_values
 from lpiphot.validation.environment import (BLEND_FWHM, add_environment,
                                             subtract_stars)
 from lpiphot.validation.fingerprint import describe
@@ -86,11 +86,11 @@ class InjectionRecovery:
     n_stars : int, optional
         The number of stars in a round, in place of ``fraction``.
 
-    fluxes : 'catalogue', float, array_like, Quantity or callable, optional
+    fluxes : 'catalogue', float, array_like or Quantity, optional
         The distribution of the fluxes: that of the sources of the
         catalogue that are not flagged, or that of these numbers (one
-        number: all the same); see
-        `~lpiphot.validation.draw_fluxes`.
+        number: all the same), in their unit, or else in that of the
+        image; see `~lpiphot.validation.draw_fluxes`.
 
     flux_quantiles : 2-tuple of float, optional
         The part of the distribution to draw from. The default leaves
@@ -371,7 +371,11 @@ class InjectionRecovery:
         """
         if not isinstance(self.fluxes, str):
             fluxes = u.Quantity(self.fluxes)
-            plain = not isinstance(self.fluxes, u.Quantity)
+            mask = getattr(self.fluxes, 'mask', None)
+            if np.ndim(mask) > 0:
+                fluxes = fluxes[~np.asarray(mask)]
+            plain = (fluxes.unit == u.dimensionless_unscaled
+                     and not isinstance(self.fluxes, u.Quantity))
             if unit is None:
                 return (fluxes.value if plain
                         else fluxes.to_value(u.dimensionless_unscaled))
@@ -492,17 +496,25 @@ def _as_stars(stars, psf_model, unit):
         raise ValueError(msg)
     names = psf_names(psf_model)
     table = QTable()
-    for name, choices in zip(names, (('x_0', 'x_true'), ('y_0', 'y_true'),
-                                     ('flux', 'flux_true')), strict=True):
-        present = [choice for choice in (name, *choices)
+    for name, (true, usual) in zip(names, (
+            ('x_true', 'x_0'), ('y_true', 'y_0'), ('flux_true', 'flux')),
+            strict=True):
+        # in the table of a result, columns with other names are measured
+        present = [choice for choice in (true, name, usual)
                    if choice in stars.colnames]
         if not present:
             msg = (f'stars must have the columns x_0, y_0 and flux; got '
                    f'{", ".join(stars.colnames)}')
             raise ValueError(msg)
-        table[name] = stars[present[0]]
-    if table[names[2]].unit is None and unit is not None:
-        table[names[2]] = np.asarray(table[names[2]]) << unit
+        column = stars[present[0]]
+        values = plain_values(column)
+        if not np.isfinite(values).all():
+            msg = f'stars must have finite {present[0]}; got {values}'
+            raise ValueError(msg)
+        own = getattr(column, 'unit', None) or unit
+        if usual == 'flux' and own is not None:
+            values = values << own
+        table[name] = values
     table['round'] = (np.asarray(stars['round'], dtype=int)
                       if 'round' in stars.colnames
                       else np.ones(len(stars), dtype=int))

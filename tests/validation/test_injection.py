@@ -142,6 +142,12 @@ class TestInjectStars:
         assert np.allclose(error.to_value(unit), 3.0)
         with pytest.raises(u.UnitsError):
             inject_stars(self.data, PSF, params)
+        params = self.params.copy()
+        params['x_0'] = params['x_0'] * u.pix
+        assert np.array_equal(inject_stars(self.data, PSF, params), plain)
+        params['x_0'] = params['x_0'].value * u.arcsec
+        with pytest.raises(u.UnitsError, match='arcsec'):
+            inject_stars(self.data, PSF, params)
 
     @pytest.mark.parametrize(('uncertainty', 'value'), [
         (StdDevUncertainty, 3.0), (VarianceUncertainty, 9.0)])

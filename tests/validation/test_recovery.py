@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from astropy.modeling.models import Gaussian1D
 from astropy.nddata import CCDData, StdDevUncertainty
-from astropy.table import MaskedColumn, QTable
+from astropy.table import Column, MaskedColumn, QTable
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.utils.masked import Masked
 from numpy.testing import assert_array_equal
@@ -225,6 +225,27 @@ def test_same_stars(result):
                        2.0 * result.table['z_before'][:40])
     assert 'z_after' not in other.table.colnames
     assert list(other.report().labels) == ['before']
+
+
+def test_same_stars_after_other_names():
+    """
+    What a pipeline measured as x_0, y_0 and flux is not injected.
+    """
+    def pipeline(image):
+        table = PeakPipeline()(image)
+        table.rename_columns(('x_fit', 'y_fit', 'flux_fit'),
+                             ('x_0', 'y_0', 'flux'))
+        return table
+
+    keys = KEYS | {'corrector': None, 'n_rounds': 2}
+    stars = QTable({'x_0': [31.0, 60.0] * u.pix, 'y_0': [40.0, 100.0] * u.pix,
+                    'flux': [20.0, 800.0]})  # the first is not recovered
+    first = InjectionRecovery(pipeline, PSF, **keys)(make_data(), stars=stars)
+    assert first.table['recovered'].tolist() == [False, True]
+    again = InjectionRecovery(pipeline, PSF, **keys)(make_data(),
+                                                     stars=first.table)
+    for name in ('x_true', 'y_true', 'flux_true', 'flux'):
+        assert_array_equal(again.table[name], first.table[name])
 
 
 def test_units_error_and_noise():
@@ -711,6 +732,9 @@ def test_bad_input(tmp_path):
     stars['round'] = [0, 1, 2]
     with pytest.raises(ValueError, match='stars must have rounds from 1 up'):
         make_tool()(data, stars=stars)
+    stars['x_0'][1] = np.nan
+    with pytest.raises(ValueError, match='stars must have finite x_0; got'):
+        make_tool()(data, stars=stars)
     with pytest.raises(ValueError, match='corrector must return the same'):
         make_tool(corrector=lambda data, table: table)(data)
     with pytest.raises(TypeError, match='corrector must be a function or'):
@@ -762,6 +786,22 @@ def test_catalogue_fluxes_can_be_sent():
     sent = pickle.loads(pickle.dumps(tool._fluxes_of(catalogue, u.adu)))
     assert np.array_equal(sent.value, [500.0, 700.0])
     assert sent.unit == u.adu
+
+
+@pytest.mark.parametrize('fluxes', [
+    [0.5, 0.7], [0.5 * u.Jy, 700.0 * u.mJy],
+    Column([500.0, 700.0], unit='mJy'), Masked([0.5, 0.7] * u.Jy),
+    np.ma.array([0.5, 0.7]),
+    MaskedColumn([0.5, 1e9, 0.7], mask=[False, True, False]),
+    MaskedColumn([500.0, 700.0, 1e9], mask=[False, False, True],
+                 unit='mJy')])
+def test_given_fluxes(fluxes):
+    """
+    In their unit, if they have one, and without masked ones.
+    """
+    source = make_tool(fluxes=fluxes)._fluxes_of(None, u.Jy)
+    assert source.unit == u.Jy
+    assert np.allclose(source.value, [0.5, 0.7])
 
 
 def test_masked_catalogue_flags():
