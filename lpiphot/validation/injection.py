@@ -176,7 +176,7 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
 
     error : (ny, nx) array_like or `~astropy.units.Quantity`, optional
         The 1-sigma error of ``data``. If given, then it is returned
-        with the variance of the stars' photons added.
+        with the variance of the stars' photons added, and its mask.
 
     model_shape : int or 2-tuple of int, optional
         The shape ``(ny, nx)`` in pixels within which a star is drawn.
@@ -230,10 +230,7 @@ def inject_stars(data, psf_model, params, *, gain=None, error=None,
         image = _like(data, image, expected, gain)
     elif unit is not None:
         image = image << unit
-    if isinstance(data, np.ma.MaskedArray):
-        image = np.ma.MaskedArray(image, data.mask.copy())
-    elif isinstance(data, Masked):
-        image = Masked(image, data.mask.copy())
+    image = _with_mask(image, data)
     if error is None:
         return image
     return image, _total_error(expected, error, unit, gain)
@@ -378,12 +375,24 @@ def _total_error(expected, error, unit, gain):
     Return an error image with the variance of the stars' photons added.
     """
     own_unit = getattr(error, 'unit', None)
+    values = np.ma.getdata(getattr(error, 'unmasked', error))
     if own_unit is not None:
-        error = error.to_value(unit)
+        values = values.to_value(unit)
     # A gain of zero means no photon noise
-    total = calc_total_error(expected, np.asarray(error, dtype=float),
-                             gain or 0.0)
-    return total if own_unit is None else total << unit
+    total = calc_total_error(expected, np.broadcast_to(np.asarray(
+        values, dtype=float), expected.shape), gain or 0.0)
+    return _with_mask(total if own_unit is None else total << unit, error)
+
+
+def _with_mask(image, given):
+    """
+    Return an image with the mask of a masked array that was given.
+    """
+    if isinstance(given, np.ma.MaskedArray):
+        return np.ma.MaskedArray(image, given.mask.copy())
+    if isinstance(given, Masked):
+        return Masked(image, given.mask.copy())
+    return image
 
 
 def _like(data, image, expected, gain):
@@ -392,8 +401,9 @@ def _like(data, image, expected, gain):
     """
     uncertainty = copy.deepcopy(data.uncertainty)
     if uncertainty is not None and gain is not None:
-        std = uncertainty.represent_as(StdDevUncertainty)
-        error = std.array
+        with np.errstate(divide='ignore'):  # an inverse variance of 0
+            std = uncertainty.represent_as(StdDevUncertainty)
+        error = np.asarray(std.array)
         if std.unit is not None:
             error = u.Quantity(error, std.unit).to_value(data.unit)
         uncertainty = StdDevUncertainty(

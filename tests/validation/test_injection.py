@@ -7,7 +7,8 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.modeling.models import Gaussian2D
-from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
+from astropy.nddata import (CCDData, InverseVariance, NDData,
+                            StdDevUncertainty, VarianceUncertainty)
 from astropy.table import QTable
 from astropy.utils.masked import Masked
 from astropy.wcs import WCS
@@ -126,6 +127,15 @@ class TestInjectStars:
         assert np.allclose(new ** 2, 9.0 + stars / 1.7)
         _, same = inject_stars(self.data, PSF, self.params, error=error)
         assert np.array_equal(same, error)
+        _, same = inject_stars(self.data, PSF, self.params, gain=1.7, rng=1,
+                               error=3.0)  # as corrector and pipeline take it
+        assert np.array_equal(same, new)
+        for uncertainty, want in (
+                (StdDevUncertainty(3.0), new),
+                (InverseVariance(np.zeros((45, 70))), np.inf)):
+            ccd = NDData(self.data, unit='adu', uncertainty=uncertainty)
+            same = inject_stars(ccd, PSF, self.params, gain=1.7, rng=1)
+            assert np.all(same.uncertainty.array == want)
 
     def test_units(self):
         unit = u.MJy / u.sr
@@ -202,6 +212,14 @@ class TestInjectStars:
         assert type(new) is type(data)
         assert np.array_equal(new.mask, mask)
         assert not np.shares_memory(new.mask, data.mask)
+        assert np.all(getattr(new, 'unmasked', new.data) == want)
+        error = kind(np.full(self.data.shape, 3.0) * unit, mask=mask)
+        _, new = inject_stars(self.data * unit, PSF, self.params, gain=1.7,
+                              error=error, rng=1)
+        _, want = inject_stars(self.data * unit, PSF, self.params, gain=1.7,
+                               error=3.0 * unit, rng=1)
+        assert type(new) is type(error)
+        assert np.array_equal(new.mask, mask)
         assert np.all(getattr(new, 'unmasked', new.data) == want)
 
     def test_bad_input(self):

@@ -789,7 +789,7 @@ def test_catalogue_fluxes_can_be_sent():
 
 
 @pytest.mark.parametrize('fluxes', [
-    [0.5, 0.7], [0.5 * u.Jy, 700.0 * u.mJy],
+    [0.5, 0.7], [500.0 * u.mJy, 0.7 * u.Jy],
     Column([500.0, 700.0], unit='mJy'), Masked([0.5, 0.7] * u.Jy),
     np.ma.array([0.5, 0.7]),
     MaskedColumn([0.5, 1e9, 0.7], mask=[False, True, False]),
