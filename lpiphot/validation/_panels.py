@@ -318,6 +318,7 @@ def plot_completeness(plot, view):
     Show the fraction of stars recovered against magnitude.
     """
     table = view.result.table
+    table = table[np.isfinite(table['mag_true'])]  # not those of no flux
     zero_point = table.meta.get('recovery_zero_point', 0.0)
     for way, colour, style, label in (
             ('all', GREY, ':', 'all places'),

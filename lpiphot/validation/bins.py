@@ -42,7 +42,7 @@ def star_statistics(table, measured):
         ``pit`` (`pit_deviation`); and the rank correlations of z with
         the residual ``rho_around`` and ``rho_at`` the star, if the
         table has these columns. With two names also ``ratio`` and
-        ``ratio_robust`` (equation 11).
+        ``ratio_robust`` (equation 11), NaN if the second has no error.
     """
     recovered = plain_flags(table['recovered']).astype(bool)
     n = len(table)
@@ -53,8 +53,9 @@ def star_statistics(table, measured):
     unit = getattr(stars['flux_true'], 'unit', None)
     for name, (flux, _) in measured.items():
         z = np.asarray(stars[f'z_{name}'])
-        relative = finite_values(
-            (plain_values(stars[flux], unit) - true) / true)
+        with np.errstate(divide='ignore', invalid='ignore'):
+            relative = finite_values(
+                (plain_values(stars[flux], unit) - true) / true)
         values = zscore_summary(z)
         values['bias'] = _median(relative)
         values['scatter'] = _median(np.abs(relative))
@@ -71,7 +72,8 @@ def star_statistics(table, measured):
             statistics[key] = change_ratio(
                 plain_values(stars[before], unit),
                 plain_values(stars[after], unit), true,
-                plain_values(stars[error], unit), robust=robust)
+                np.nan if error is None else plain_values(stars[error], unit),
+                robust=robust)
     return statistics
 
 

@@ -216,10 +216,12 @@ def _predict(corrector, data, known, xy, flux, unit, given, rng):
     if corrector.neighbours is not None:
         stars[corrector.neighbours] = np.full(
             len(xy), 0.0 if corrector.neighbours == 'flux_err' else np.nan)
-    for name in known.colnames:
-        if name not in stars.colnames:
-            stars[name] = np.full(len(xy), np.median(known[name]))
-    catalogue = vstack([known, stars]) if len(known) else stars
+    catalogue = stars
+    if len(known) > 0:
+        for name in known.colnames:
+            if name not in stars.colnames:
+                stars[name] = np.full(len(xy), np.median(known[name]))
+        catalogue = vstack([known, stars])
     model = corrector.psf_model
     params = QTable([stars[f'{key}_fit'] for key in ('x', 'y', 'flux')],
                     names=psf_names(model))

@@ -111,16 +111,19 @@ def nearest_distance(xy, others):
     Parameters
     ----------
     xy, others : (n, 2), (m, 2) `~numpy.ndarray`
-        The positions, all finite.
+        The positions; those of the others are all finite.
 
     Returns
     -------
     distance : (n,) `~numpy.ndarray`
-        The distances; infinite if there are no others.
+        The distances; infinite if there are no others, or a position is
+        not finite.
     """
-    if len(xy) == 0 or len(others) == 0:
-        return np.full(len(xy), np.inf)
-    return KDTree(others).query(xy)[0]
+    distance = np.full(len(xy), np.inf)
+    finite = np.isfinite(xy).all(axis=1)
+    if finite.any() and len(others) > 0:
+        distance[finite] = KDTree(others).query(xy[finite])[0]
+    return distance
 
 
 def _as_positions(name, xy):

@@ -103,9 +103,11 @@ def _distance_to_others(xy):
     """
     Return the distances of (n, 2) positions to the nearest of the others.
     """
-    if len(xy) < 2 or not np.isfinite(xy).all():
-        return np.full(len(xy), np.inf)
-    return KDTree(xy).query(xy, k=2)[0][:, 1]
+    distance = np.full(len(xy), np.inf)
+    finite = np.isfinite(xy).all(axis=1)
+    if np.count_nonzero(finite) > 1:
+        distance[finite] = KDTree(xy[finite]).query(xy[finite], k=2)[0][:, 1]
+    return distance
 
 
 def _is_numeric(column):

@@ -287,6 +287,8 @@ class Setup:
         xy = np.transpose((np.asarray(truth['x_0']), np.asarray(truth['y_0'])))
         pairs = pair_stars(truth, table, radius, existing=self.existing,
                            measured=measured, positions=(x, y))
+        if 'round' in pairs.colnames:  # of the catalogue
+            pairs.remove_column('round')
         pairs.add_column(np.full(len(pairs), number), 0, name='round')
         counts = count_detections(xy, positions_of(table), radius,
                                   existing=self.existing)

@@ -62,6 +62,12 @@ def test_star_statistics():
         in_units[name] = (in_units[name] * u.Jy).to(unit)
     for name, value in star_statistics(in_units, MEASURED).items():
         assert np.isclose(value, values[name]), name
+    no_errors = star_statistics(table, {'before': ('flux_fit', 'flux_err'),
+                                        'after': ('cflux', None)})
+    assert no_errors['bias_after'] == values['bias_after']
+    assert np.isnan(no_errors['ratio'])
+    table['flux_true'][np.argmax(table['recovered'])] = 0.0
+    assert np.isfinite(star_statistics(table, MEASURED)['bias_after'])
     empty = star_statistics(table[:0], MEASURED)
     assert empty['n'] == 0
     assert np.isnan(empty['width_after'])

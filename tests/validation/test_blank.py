@@ -140,6 +140,19 @@ def test_neighbours(unit):
     assert errors.meta['lpiphot_neighbours'] == 'flux_err'
 
 
+def test_no_stars_with_parameters():
+    """
+    Where there are none, positions have those of the model.
+    """
+    empty = PHOT[:0]
+    want = check_blank_positions(LPIBackgroundCorrector(PSF, **SMALL),
+                                 make_data(0.0), empty, n_positions=5)
+    empty['fwhm_fit'] = np.empty(0)
+    result = check_blank_positions(LPIBackgroundCorrector(PSF, **SMALL),
+                                   make_data(0.0), empty, n_positions=5)
+    assert np.array_equal(result.table['z_after'], want.table['z_after'])
+
+
 def test_flux_of_the_corrector():
     """
     Not of one that made the table before.

@@ -53,6 +53,20 @@ def test_other_units():
     assert pairs['z_before'].unit is None
 
 
+def test_position_not_finite():
+    """
+    Of one star, as a masked one: the others keep their distances.
+    """
+    stars = Table(STARS)
+    stars['x_0'] = MaskedColumn(stars['x_0'], mask=[False, False, True])
+    pairs = pair_stars(stars, make_catalogue(), 2.0, existing=[(30, 36)])
+    assert pairs['recovered'].tolist() == [True, True, False]
+    far = np.hypot(20, 20)
+    assert np.allclose(pairs['injected_distance'], [far, far, np.inf])
+    assert np.allclose(pairs['existing_distance'],
+                       [np.hypot(20, 26), 6.0, np.inf])
+
+
 def test_any_names():
     """
     Any photometry, several fluxes of it, and one without errors.

@@ -185,9 +185,12 @@ def test_outliers_are_on_top(result):
 def test_completeness():
     """
     All of the bright half and none of the other are found.
+
+    A star of no flux is not shown.
     """
     pytest.importorskip('matplotlib')
     result = make_result(recovered=np.arange(N) < N // 2)
+    result.table['mag_true'][-1] = np.inf
     axes = result.plot('completeness').axes[0]
     magnitude, part = points(axes, '> 4/3 FWHM from others')
     away = np.abs(magnitude + 7) > 0.3  # there are bins of 0.45

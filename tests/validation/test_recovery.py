@@ -227,6 +227,17 @@ def test_same_stars(result):
     assert list(other.report().labels) == ['before']
 
 
+def test_column_of_the_name_round():
+    def pipeline(image):
+        table = PeakPipeline()(image)
+        table['round'] = -1.5
+        return table
+
+    tool = InjectionRecovery(pipeline, PSF, **(KEYS | {'n_rounds': 2}))
+    table = tool(make_data()).table
+    assert_array_equal(table['round'], np.repeat([1, 2], 20))
+
+
 def test_same_stars_after_other_names():
     """
     What a pipeline measured as x_0, y_0 and flux is not injected.
