@@ -228,8 +228,11 @@ def _predict(corrector, data, known, xy, flux, unit, given, rng):
     for name in model.param_names:
         if f'{name}_fit' in stars.colnames and name not in params.colnames:
             params[name] = stars[f'{name}_fit']
-    image = inject_stars(data, model, params,
+    image = inject_stars(data, model, params, error=given.get('error'),
                          gain=as_gain(corrector.gain, unit), rng=rng)
+    if 'error' in given:  # it has their photons, as an uncertainty would
+        image, error = image
+        given = given | {'error': error}
     catalogue = _with_units(catalogue, unit)
     # what an error message calls them
     names = [f'({x:.1f}, {y:.1f})' for x, y in xy]

@@ -6,6 +6,7 @@ Tests for the blank module.
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.nddata import NDData, StdDevUncertainty
 from astropy.table import QTable
 from astropy.utils.exceptions import AstropyUserWarning
 from photutils.psf import CircularGaussianPRF, ImagePSF
@@ -205,6 +206,22 @@ def test_units_and_gain():
         LPIBackgroundCorrector(PSF, gain=2.5, **SMALL), data, PHOT,
         n_positions=12)
     assert np.allclose(plain.table['z_after'], result.table['z_after'])
+
+
+def test_error_is_that_of_an_uncertainty():
+    """
+    With the photons of the stand-ins, which a gain tells.
+    """
+    data, error = make_data(0.0), np.full(SHAPE, 1.7)
+    error[:, 85:] = 2.9
+    data[:, 85:] *= 1.7
+    corrector = LPIBackgroundCorrector(PSF, gain=2.5, **SMALL)
+    one = check_blank_positions(corrector, data, PHOT, error=error,
+                                n_positions=12)
+    ccd = NDData(data, uncertainty=StdDevUncertainty(error))
+    other = check_blank_positions(corrector, ccd, PHOT, n_positions=12)
+    assert np.array_equal(one.table['z_after'], other.table['z_after'])
+    assert np.all(error[:, :85] == 1.7)
 
 
 def test_keeps_away_from_stars():
