@@ -193,7 +193,11 @@ def _array(value):
     unit = getattr(value, 'unit', None)
     plain = np.asarray(getattr(value, 'unmasked', value))
     plain = np.ascontiguousarray(plain.astype(plain.dtype.newbyteorder('<')))
-    parts = [str(plain.dtype), list(plain.shape), _digest(plain.tobytes())]
+    if plain.dtype.hasobject:  # its bytes are addresses
+        text = repr(describe(plain.tolist())).encode()
+    else:
+        text = plain.tobytes()
+    parts = [str(plain.dtype), list(plain.shape), _digest(text)]
     if mask is not None:
         parts.append(_digest(np.ascontiguousarray(mask).tobytes()))
     if unit is not None:

@@ -176,6 +176,11 @@ def of_itself(model):
     (ARRAY, ARRAY.astype('>f8'), ARRAY.T),
     (ARRAY, ARRAY.copy(), ARRAY + 1e-12),
     (ARRAY * u.adu, ARRAY * u.adu, ARRAY * u.s),
+    # equal objects at other addresses, as in another process
+    *((np.array([1e3, None], dtype=object),
+       np.array([float('1e3'), None], dtype=object), other)
+      for other in (np.array([1e3, 2.0], dtype=object),
+                    np.array([[1e3, None]], dtype=object))),
     (np.ma.array(ARRAY, mask=ARRAY > 3), np.ma.array(ARRAY, mask=ARRAY > 3),
      np.ma.array(ARRAY, mask=ARRAY > 4)),
     (CCDData(ARRAY, unit='adu'), CCDData(ARRAY, unit='adu'),
