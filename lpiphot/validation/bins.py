@@ -114,8 +114,8 @@ def bin_statistics(table, measured, edges):
         For each name the columns of flux and error.
 
     edges : dict
-        For each column the edges of its bins, in order. The last bin
-        includes its upper edge.
+        For each column the edges of its bins, in order, in its unit if
+        they have none. The last bin includes its upper edge.
 
     Returns
     -------
@@ -124,8 +124,9 @@ def bin_statistics(table, measured, edges):
         ``<column>_low`` and ``<column>_high``, and the values of
         `star_statistics`.
     """
-    places = {name: _places(table[name], limits)
-              for name, limits in edges.items()}
+    places = {name: _places(table[name], plain_values(
+        limits, getattr(table[name], 'unit', None)))
+        for name, limits in edges.items()}
     rows = []
     for cell in itertools.product(*(range(len(limits) - 1)
                                     for limits in edges.values())):

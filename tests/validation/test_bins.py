@@ -89,6 +89,23 @@ def test_bins():
     assert len(quantile_edges([2.0, 2.0, np.nan], 4)) == 2
 
 
+def test_bins_with_units():
+    """
+    Edges are in their unit, or else in that of the column.
+    """
+    table = make_table(400)
+    measured = {'before': MEASURED['before']}
+    want = bin_statistics(table, measured, {'flux_true': [1e2, 1e3, 1e4]})
+    assert min(want['n']) > 100
+    for name in ('flux_true', 'flux_fit', 'flux_err'):
+        table[name] = table[name] * u.Jy
+    for edges in ([1e2, 1e3, 1e4], [1e2, 1e3, 1e4] * u.Jy,
+                  [1e5, 1e6, 1e7] * u.mJy):
+        bins = bin_statistics(table, measured, {'flux_true': edges})
+        assert np.array_equal(bins['n'], want['n'])
+        assert bins['flux_true_low'][1] == edges[1]
+
+
 def test_cells():
     rng = np.random.default_rng(2)
     x, y = rng.uniform(-0.5, 99.5, (2, 9000))
