@@ -14,7 +14,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import (LogFormatterSciNotation, LogLocator,
-                               NullFormatter)
+                               MaxNLocator, NullFormatter)
 from scipy.ndimage import distance_transform_edt
 from scipy.ndimage import label as number_parts
 
@@ -111,8 +111,10 @@ def _label_log(axis, formatter=None):
     """
     low, high = axis.get_view_interval()
     if high < 100 * low:
-        axis.set_major_locator(LogLocator(
-            subs=(1, 2, 5) if high > 10 * low else (1, 2, 3, 4, 6, 8)))
+        axis.set_major_locator(
+            LogLocator(subs=(1, 2, 5)) if high > 5 * low else
+            LogLocator(subs=(1, 2, 3, 4, 6, 8)) if high > 3 * low else
+            MaxNLocator(3))
         axis.set_major_formatter(LogFormatterSciNotation(
             minor_thresholds=(np.inf, np.inf)))
     if formatter:
@@ -235,7 +237,7 @@ def plot_depth(depth):
             part = np.arange(1, fluxes.size + 1) / fluxes.size
             plot.plot(fluxes, 100 * part, label=label, **style)
     plot.set_xscale('log')
-    plot.xaxis.set_minor_formatter(plot.xaxis.get_major_formatter())
+    _label_log(plot.xaxis)
     plot.set_xlabel(f'flux [{unit or "data units"}]')
     plot.set_ylabel('area with this depth or a better one [%]')
     plot.set_ylim(0, 103)

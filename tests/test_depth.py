@@ -2,6 +2,7 @@
 The map of the flux uncertainty: nodes, what is between them, statistics.
 """
 
+import itertools
 from contextlib import nullcontext
 from io import BytesIO
 
@@ -392,3 +393,22 @@ def test_plot_of_outliers():
 def test_plot_of_one_value(error):
     pytest.importorskip('matplotlib')
     map_of(np.full(35, error)).plot().savefig(BytesIO())
+
+
+@pytest.mark.parametrize('high', [0.53, 0.8, 2.2, 3.5, 6])
+def test_plot_of_few_decades(high):
+    """
+    Labels of the fluxes do not lie on each other.
+    """
+    pytest.importorskip('matplotlib')
+    figure = map_of(np.linspace(0.5, high, 35)).plot()
+    figure.draw_without_rendering()
+    axis = figure.axes[2].xaxis
+    limits = axis.get_view_interval()
+    boxes = [label.get_window_extent() for label in (
+        *axis.get_ticklabels(), *axis.get_ticklabels(minor=True))
+        if label.get_text()
+        and limits[0] <= label.get_position()[0] <= limits[1]]
+    boxes.sort(key=lambda box: box.x0)
+    assert len(boxes) > 1
+    assert all(one.x1 < two.x0 for one, two in itertools.pairwise(boxes))

@@ -2,6 +2,8 @@
 The images that come with a table, and the stamp of a prediction.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from corrector_cases import EXACT, make
@@ -81,10 +83,12 @@ def test_background(order):
 
 
 @pytest.mark.parametrize(('low', 'high'), [
-    (2.1e4, 4.9e4), (2.2e4, 4.5e5), (3e-3, 0.2), (3.0, 9e5)])
+    (2.1e5, 2.4e5), (9.1e4, 1.4e5), (2.1e4, 4.9e4), (2.2e4, 1.7e5),
+    (2.2e4, 4.5e5), (3e-3, 0.2), (3.0, 9e5)])
 def test_flux_axis(low, high):
     """
-    Labels upright and of one size, on as few or many decades as there are.
+    Labels upright and of one size, on as few or many decades as there are,
+    and none on another.
     """
     pytest.importorskip('matplotlib')
     rng = np.random.default_rng(5)
@@ -101,6 +105,8 @@ def test_flux_axis(low, high):
     assert 2 <= len(labels) <= 9
     assert all(label.get_text() for label in labels)
     assert all(label.get_rotation() == 0 for label in labels)
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(one.x1 < two.x0 for one, two in itertools.pairwise(boxes))
     assert not any(label.get_text()
                    for label in plot.get_xticklabels(minor=True))
 
