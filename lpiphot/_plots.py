@@ -29,6 +29,8 @@ __all__ = ['add_scale', 'field_norm', 'plot_depth', 'plot_imputation',
 # which all readers can tell apart
 CLASS_COLOURS = ('0.75', '#0072B2', '#E69F00')
 CLASS_NAMES = ('ignored', 'good', 'hidden')
+# No value is no middle of the scale
+DIVERGING = colormaps['RdBu_r'].with_extremes(bad=CLASS_COLOURS[0])
 # Some dots across a panel
 PANEL = 350
 
@@ -93,15 +95,22 @@ def show_image(axes, values, title, **kwargs):
     axes.set_title(title)
     axes.set_xlabel('x [pixel]')
     axes.set_ylabel('y [pixel]')
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_major_locator().set_params(integer=True)
     return artist
 
 
 def add_scale(artist, axes, unit, extend='neither'):
     """
-    Add a colour bar for one or several axes.
+    Add a colour bar for several axes, or for one, as high as its image.
     """
-    figure = np.atleast_1d(axes)[0].figure
-    bar = figure.colorbar(artist, ax=axes, shrink=0.85, extend=extend)
+    if isinstance(axes, list):
+        place = {'ax': axes, 'shrink': 0.85}
+    else:
+        ny, nx = artist.get_array().shape
+        width = 0.05 * max(ny / nx, 1)
+        place = {'cax': axes.inset_axes([1 + width / 2, 0, width, 1])}
+    bar = artist.figure.colorbar(artist, extend=extend, **place)
     bar.set_label(str(unit) if unit else 'data units')
 
 
@@ -133,13 +142,14 @@ def plot_result(result):
     figure.get_layout_engine().set(w_pad=0.25, h_pad=0.1)
     axes = figure.subplots(2, 2)
     low, high = symmetric_limit(background)
-    limits = {'vmin': low, 'vmax': high, 'cmap': 'RdBu_r'}
+    limits = {'vmin': low, 'vmax': high, 'cmap': DIVERGING}
     for plot, plane, title, scale in (
             (axes[0, 0], data, 'Field', {'norm': field_norm(data)}),
             (axes[0, 1], residual, 'Residual: data − stars', limits),
             (axes[1, 0], background,
              'Background, predicted behind the stars', limits)):
-        add_scale(show_image(plot, plane, title, **scale), plot, unit)
+        add_scale(show_image(plot, plane, title, **scale), plot, unit,
+                  extend='both')
 
     table = result.table
     change = table['fdb_pred'] - table['fdb_res']
@@ -156,12 +166,16 @@ def plot_result(result):
         plot.set_xscale('log')
         _label_log(plot.xaxis)
     plot.set_yscale('symlog', linthresh=5, linscale=2)
-    largest = np.max(np.abs(change[np.isfinite(change)]), initial=10.0)
+    shown = np.isfinite(change)
+    if plot.get_xscale() == 'log':
+        shown &= before > 0
+    largest = np.max(np.abs(change[shown]), initial=10.0)
     plot.set_ylim(-1.2 * largest, 1.2 * largest)  # with ticks at -10 and 10
     flux_unit = getattr(table['cflux'], 'unit', None) or 'data units'
     plot.set_xlabel(f'fitted flux [{flux_unit}]')
     plot.set_ylabel('correction / dcflux')
-    plot.set_title(f'Corrections of {len(table)} sources')
+    plot.set_title(f'Corrections of {np.count_nonzero(shown)} of '
+                   f'{len(table)} sources')
     return figure
 
 
@@ -186,7 +200,7 @@ def plot_prediction(prediction, n_draws, rng):
                     layout='constrained')
     axes = figure.subplots(1, 3 + n_draws)
     low, high = symmetric_limit(prediction.mean_stamp)
-    limits = {'vmin': low, 'vmax': high, 'cmap': 'RdBu_r'}
+    limits = {'vmin': low, 'vmax': high, 'cmap': DIVERGING}
     ny, nx = prediction.classes.shape
     y, x = prediction.centre
     limits['extent'] = (x - nx / 2, x + nx / 2, y - ny / 2, y + ny / 2)

@@ -628,11 +628,13 @@ class TestPlot:
 
     def test_plot(self, image, mask, trained):
         figure = trained.run(image * u.Jy, mask=mask).plot()
-        assert len(figure.axes) == 9  # six plots, three scales
+        assert len(figure.axes) == 8  # six plots, two scales of two
         bad = figure.axes[0].images[1].get_array()
         assert_array_equal(np.ma.getmaskarray(bad) | np.isnan(bad.data), ~mask)
         labels = [axes.get_ylabel() for axes in figure.axes]
-        assert labels.count('Jy') == 3
+        assert labels.count('Jy') == 2
+        bar = figure.axes[5].images[0].colorbar
+        assert bar.ax.get_ylabel() == 'Jy'
 
     def test_part(self, image, mask, trained):
         """
@@ -681,7 +683,7 @@ class TestPlot:
         Of an image in which nothing was filled, too.
         """
         figure = GPRImputer().run(np.stack([image, image])).plot(plane=1)
-        assert len(figure.axes) == 9
+        assert len(figure.axes) == 8
 
     def test_errors_at_the_level(self, trained):
         """

@@ -142,5 +142,43 @@ def test_plot_of_noisy_image():
     for name in ('Field', 'Residual: data − stars'):
         low, high = panels[name].images[0].get_clim()
         assert -12 < low < high < 12  # four by four pixels
-    last = panels['Corrections of 1 sources'].get_window_extent()
+    last = panels['Corrections of 1 of 1 sources'].get_window_extent()
     assert last.height < 0.6 * last.width
+
+
+def test_plot_of_gaps():
+    """
+    Pixels without a value have no colour of the scale, and stars that are
+    not shown are not counted.
+    """
+    pytest.importorskip('matplotlib')
+    data = 1.7 * np.random.default_rng(5).normal(size=(91, 103))
+    data[:, 60:70] = np.nan
+    phot = catalogue([40.2, 20.3, 5.5, np.nan], [44.8, 30.1, 62.2, 50.0],
+                     [300, 900, -500, 300], 5)
+    figure = make(ROUND).run(data, phot).plot()
+    panels = {axes.get_title(): axes for axes in figure.axes}
+    assert 'Corrections of 2 of 4 sources' in panels
+    image = panels['Residual: data − stars'].images[0]
+    assert np.ma.getmaskarray(image.get_array())[:, 60:70].all()
+    scale = image.cmap(np.linspace(0, 1, 256))
+    gap = np.array(image.cmap(np.nan))
+    assert gap[3] == 1  # else the white of the figure is seen
+    assert np.min(np.max(np.abs(scale - gap), axis=1)) > 0.1
+
+
+@pytest.mark.parametrize('shape', [(45, 200), (200, 45)])
+def test_scale_of_long_images(shape):
+    """
+    Colour bars are as high as the image, and can be seen.
+    """
+    pytest.importorskip('matplotlib')
+    data = 1.7 * np.random.default_rng(5).normal(size=shape)
+    figure = make(ROUND).run(data, catalogue([22], [22], [300], 5)).plot()
+    figure.draw_without_rendering()
+    for axes in figure.axes[:3]:
+        image = axes.get_window_extent()
+        bar = axes.images[0].colorbar.ax.get_window_extent()
+        assert 0.85 < bar.height / image.height < 1.01  # arrows beyond it
+        assert bar.x0 > image.x1
+        assert bar.width > 5
