@@ -5,6 +5,7 @@ Plots of results. Imported only when one is asked for.
 
 import warnings
 
+import astropy.units as u
 import numpy as np
 from astropy.nddata import block_reduce
 from astropy.visualization import (AsinhStretch, ImageNormalize,
@@ -18,6 +19,7 @@ from matplotlib.ticker import (LogFormatterSciNotation, LogLocator,
 from scipy.ndimage import distance_transform_edt
 from scipy.ndimage import label as number_parts
 
+from lpiphot._checks import without_unit
 from lpiphot.gpr.weights import weights
 from lpiphot.gpr.window import offsets
 
@@ -31,6 +33,8 @@ CLASS_COLOURS = ('0.75', '#0072B2', '#E69F00')
 CLASS_NAMES = ('ignored', 'good', 'hidden')
 # No value is no middle of the scale
 DIVERGING = colormaps['RdBu_r'].with_extremes(bad=CLASS_COLOURS[0])
+# Holes in images are orange
+FIELD = colormaps['gray'].with_extremes(bad=CLASS_COLOURS[2])
 # Some dots across a panel
 PANEL = 350
 
@@ -272,6 +276,20 @@ def _whole_hole(mask, centre, deepest, width):
     return np.where(extent <= width, (first + last) // 2, centre), width
 
 
+def _plain_truth(truth, result):
+    """
+    Return the true image in the unit of the data.
+    """
+    if isinstance(truth, u.Quantity):
+        truth = without_unit('truth', truth, result.unit)
+    truth = np.asarray(truth)
+    if truth.shape != result.mask.shape:
+        msg = (f'truth must have the shape {result.mask.shape} of the image; '
+               f'got {truth.shape}')
+        raise ValueError(msg)
+    return truth
+
+
 def plot_imputation(result, position, size, truth, n_draws):
     """
     Plot a hole: where it is, its pixels, mean, uncertainty and draws.
@@ -296,7 +314,7 @@ def plot_imputation(result, position, size, truth, n_draws):
     classes = np.select([hidden, good & near], [2, 1], 0)
     panels = []
     if truth is not None:
-        truth = _plain(truth)[part]
+        truth = _plain_truth(truth, result)[part]
         panels.append(('Truth', truth))
     panels += [('Pixels', None), ('Mean', mean[part]), ('1 sigma', None)]
     for i in range(min(n_draws, result.n_draws)):
@@ -307,8 +325,10 @@ def plot_imputation(result, position, size, truth, n_draws):
         panels.append((f'Draw {i + 1}', draw))
 
     shown = mean[part] if truth is None else truth
+    shown = shown[np.isfinite(shown)]
     # one bright star would leave nothing to see of the rest
-    low, high = np.percentile(shown[np.isfinite(shown)], (0.5, 99.5))
+    low, high = (np.percentile(shown, (0.5, 99.5)) if shown.size
+                 else (None, None))
     limits = {'vmin': low, 'vmax': high, 'cmap': 'viridis'}
     n_columns = -(-len(panels) // 2)
     figure = Figure(figsize=(5.2 + 2.9 * n_columns, 6.4),
@@ -317,20 +337,24 @@ def plot_imputation(result, position, size, truth, n_draws):
         2, 1 + n_columns, width_ratios=[2] + [1] * n_columns)
     overview = figure.add_subplot(grid[:, 0])
     with_holes = np.where(result.mask, np.nan, mean)
+    # not in the colours of the panels, which have another scale
     show_image(overview, with_holes, 'Image', norm=field_norm(with_holes),
-               cmap='viridis')
+               cmap=FIELD)
     overview.add_patch(Rectangle(
-        (extent[0], extent[2]), size[1], size[0], fill=False, color='white',
-        lw=1.5))
+        (extent[0], extent[2]), size[1], size[0], fill=False,
+        color=CLASS_COLOURS[1], lw=2))
     axes = [figure.add_subplot(grid[i // n_columns, 1 + i % n_columns])
             for i in range(len(panels))]
     for plot, (title, plane) in zip(axes, panels, strict=True):
         if title == 'Pixels':
             _show_classes(plot, classes, title, extent, 'x-small')
         elif title == '1 sigma':
-            bar = show_image(plot, np.where(hidden, std[part], np.nan), title,
-                             extent=extent, cmap='magma', vmin=0)
-            figure.colorbar(bar, ax=plot, location='bottom', shrink=0.8)
+            errors = show_image(
+                plot, np.where(hidden, std[part], np.nan), title,
+                extent=extent, cmap='magma', vmin=0, interpolation='nearest')
+            bar = figure.colorbar(errors, ax=plot, location='bottom',
+                                  shrink=0.8)
+            bar.set_label(str(result.unit or 'data units'))
         else:
             artist = show_image(plot, plane, title, extent=extent, **limits)
         plot.set(xlabel='', ylabel='')
@@ -391,11 +415,10 @@ def plot_imputed(result, plane, position, size):
         position = _telling_place(filled, error, size)
     part, extent = _cut(np.round(position).astype(int), size, shape)
 
-    colours = colormaps['gray'].with_extremes(bad=CLASS_COLOURS[2])
     holes = np.where(filled, np.nan, clean)
-    limits = {'norm': field_norm(clean), 'cmap': colours}
-    near = {'norm': field_norm(clean[part]), 'cmap': colours,
-            'extent': extent}
+    limits = {'norm': field_norm(clean), 'cmap': FIELD}
+    near = {'norm': field_norm(clean[part]), 'cmap': FIELD,
+            'extent': extent, 'interpolation': 'nearest'}
     figure = Figure(figsize=(14.5, 8.5), layout='constrained')
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     axes = figure.subplots(2, 3)
@@ -412,7 +435,8 @@ def plot_imputed(result, plane, position, size):
     artist = show_image(axes[1, 1], clean[part], 'Part after', **near)
     add_scale(artist, axes[1, :2].tolist(), result.unit)
     artist = show_image(axes[1, 2], error[part], '1 sigma of filled pixels',
-                        cmap='cividis', extent=extent, vmin=0)
+                        cmap='cividis', extent=extent, vmin=0,
+                        interpolation='nearest')
     add_scale(artist, axes[1, 2], result.unit)
     _plot_errors(axes[0, 2],
                  result.models[plane if len(result.models) > 1 else 0])

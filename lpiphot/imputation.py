@@ -156,7 +156,10 @@ class LPIImputation(_Imputation):
         Raises
         ------
         ValueError
-            If no pixel was filled.
+            If no pixel was filled, or the truth has another shape.
+
+        astropy.units.UnitsError
+            If the units of truth and data do not match.
         """
         from lpiphot._plots import plot_imputation
 

@@ -6,6 +6,7 @@ import copy
 import json
 import warnings
 from dataclasses import replace
+from io import BytesIO
 from itertools import pairwise
 
 import astropy.units as u
@@ -677,6 +678,24 @@ class TestPlot:
         errors = GPRImputer().run(image, mask=mask).plot(size=20).axes[5]
         filled = np.ma.count(errors.images[0].get_array())
         assert 0.3 < filled / 400 < 0.7
+
+    def test_part_of_many_pixels(self):
+        """
+        Single pixels are seen where there are more pixels than dots.
+        """
+        rng = np.random.default_rng(3)
+        image = rng.normal(100, 5, (400, 500))
+        mask = rng.random(image.shape) < 0.01
+        figure = GPRImputer().run(image, mask=mask).plot(size=400)
+        figure.savefig(buffer := BytesIO(), format='rgba', dpi=60)
+        width, height = (figure.get_size_inches() * 60).astype(int)
+        seen = np.frombuffer(buffer.getvalue(), np.uint8).reshape(
+            height, width, 4)
+        box = figure.axes[5].get_window_extent().extents * 60 / figure.dpi
+        left, bottom, right, top = np.round(box).astype(int)
+        part = seen[height - top + 3:height - bottom - 3, left + 3:right - 3]
+        # as many of the dots as of the pixels
+        assert abs(np.mean(part[..., 2] < 200) - mask.mean()) < 0.002
 
     def test_plot_of_cube(self, image):
         """

@@ -574,6 +574,38 @@ def test_plot(plain):
     assert box.y0 < 40 < box.y1
 
 
+def test_plot_of_truth():
+    """
+    In its own unit; and where it is not known.
+    """
+    pytest.importorskip('matplotlib')
+    image = some_image()
+    result = make().run(image * u.Jy, mask=some_mask(), n_draws=1)
+    one, two = (result.plot(truth=truth).axes[1].images[0] for truth in (
+        image, 1e3 * image * u.mJy))
+    assert_allclose(two.get_array(), one.get_array())
+    assert_allclose(two.get_clim(), one.get_clim())
+    assert 'Truth' in [axes.get_title() for axes in result.plot(
+        truth=np.full(SHAPE, np.nan)).axes]
+    with pytest.raises(u.UnitsError, match='truth must have a unit'):
+        result.plot(truth=image * u.m)
+    with pytest.raises(ValueError, match='truth must have the shape'):
+        result.plot(truth=image[:-1])
+
+
+def test_scales_of_plot(plain):
+    """
+    That of the errors has a unit; the image, which has none, has other
+    colours than the panels.
+    """
+    pytest.importorskip('matplotlib')
+    axes = {axes.get_title(): axes for axes in plain.plot().axes}
+    assert (axes['1 sigma'].images[0].colorbar.ax.get_xlabel()
+            == 'data units')
+    assert (axes['Image'].images[0].cmap.name
+            != axes['Mean'].images[0].cmap.name)
+
+
 def test_plot_of_long_holes():
     """
     Holes are shown whole, but for lines across the image.
