@@ -30,10 +30,10 @@ def robust_width(z):
     Returns
     -------
     width : float
-        The width; NaN without any value.
+        The width; NaN for less than two values.
     """
     z = finite_values(z)
-    return float(iqr(z, scale='normal')) if z.size > 0 else np.nan
+    return float(iqr(z, scale='normal')) if z.size > 1 else np.nan
 
 
 def outlier_fraction(z, limit):

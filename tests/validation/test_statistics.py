@@ -17,6 +17,9 @@ def test_robust_width():
     # quartiles 1 and 3 by construction
     expected = 2.0 / (2.0 * norm.ppf(0.75))
     assert np.isclose(robust_width([0, 1, 2, 3, 4]), expected, rtol=1e-14)
+    # one value has no width
+    assert np.isnan(robust_width([0.7]))
+    assert np.isnan(robust_width([0.7, np.nan]))
 
 
 def test_outliers_do_not_widen():
