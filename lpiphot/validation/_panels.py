@@ -5,8 +5,9 @@ plot is asked for.
 """
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import NullFormatter, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from scipy.ndimage import gaussian_filter
 
 from lpiphot.validation.bins import star_statistics
@@ -14,7 +15,7 @@ from lpiphot.validation.columns import plain_values
 from lpiphot.validation.completeness import (completeness_curve,
                                              completeness_limits)
 from lpiphot.validation.pit import pit_values
-from lpiphot.validation.report import choose
+from lpiphot.validation.report import as_text, choose
 from lpiphot.validation.statistics import outlier_fraction, robust_width
 
 __all__ = ['COLOURS', 'GREY', 'Z_LIMIT', 'View', 'colour_bar',
@@ -130,8 +131,19 @@ def residual_image(view):
     finite = residual[np.isfinite(residual)]
     centre = np.median(finite)
     reach = np.percentile(np.abs(finite - centre), 98.0) or 1.0
+    # no value is no middle of the scale
     return residual, {'vmin': centre - reach, 'vmax': centre + reach,
-                      'cmap': 'PuOr_r'}
+                      'cmap': colormaps['PuOr_r'].with_extremes(bad='0.6')}
+
+
+def _dots(plot, view):
+    """
+    Return how stars are drawn, so that those of middle colour are seen.
+    """
+    if view.marker > 6:
+        return {'s': view.marker, 'edgecolors': '0.3', 'lw': 0.4}
+    plot.set_facecolor('0.85')  # too small for edges
+    return {'s': view.marker, 'lw': 0.0}
 
 
 def plot_residual(plot, view):
@@ -148,8 +160,8 @@ def plot_residual(plot, view):
         values = np.asarray(view.stars['residual_around'])
         reach = np.nanpercentile(np.abs(values), 98.0) or 1.0
         artist = plot.scatter(view.stars['x_true'], view.stars['y_true'],
-                              c=values, s=view.marker, vmin=-reach,
-                              vmax=reach, cmap='PuOr_r', lw=0)
+                              c=values, vmin=-reach, vmax=reach,
+                              cmap='PuOr_r', **_dots(plot, view))
     else:
         residual, limits = residual_image(view)
         artist = plot.imshow(residual, origin='lower', aspect='equal',
@@ -163,16 +175,13 @@ def plot_map(plot, view, name):
     """
     z = view.z(name)
     beyond = outlier_fraction(z, Z_LIMIT)
-    _frame(plot, view, f'{view.titles[name]}: {beyond:.1%} beyond '
-           f'{Z_LIMIT:.0f}σ')
+    _frame(plot, view, f'{view.titles[name]}: {as_text(beyond, ".1%")} '
+           f'beyond {Z_LIMIT:.0f}σ')
     order = np.argsort(np.abs(z))
     artist = plot.scatter(view.stars['x_true'][order],
                           view.stars['y_true'][order], c=z[order],
-                          s=view.marker, vmin=-Z_LIMIT, vmax=Z_LIMIT,
-                          cmap='RdBu_r', edgecolors='0.3',
-                          lw=0.4 if view.marker > 6 else 0.0)
-    if view.marker <= 6:  # too small for edges
-        plot.set_facecolor('0.85')
+                          vmin=-Z_LIMIT, vmax=Z_LIMIT, cmap='RdBu_r',
+                          **_dots(plot, view))
     colour_bar(plot, artist, 'z', extend='both')
 
 
@@ -184,7 +193,8 @@ def plot_rescaling(plot, view, name):
                                              way=view.way)
     finite = factor[np.isfinite(factor)]
     typical = np.median(finite) if finite.size else np.nan
-    _frame(plot, view, f'{view.titles[name]}: median factor {typical:.2f}')
+    _frame(plot, view, f'{view.titles[name]}: median factor '
+           f'{as_text(typical, ".2f")}')
     plot.set_facecolor('0.85')
     artist = plot.pcolormesh(x, y, factor, norm=LogNorm(0.25, 4.0),
                              cmap='RdBu_r')
@@ -218,10 +228,11 @@ def plot_pdf(plot, view):
     for name in view.names:
         z = view.z(name)
         z = z[np.isfinite(z)]
+        width, median = robust_width(z), np.median(z) if len(z) else np.nan
         plot.hist(np.clip(z, -_Z_PDF, _Z_PDF), edges, color=COLOURS[name],
                   weights=np.full(len(z), 1.0 / (max(len(z), 1) * step)),
-                  label=f'{view.titles[name]}: width {robust_width(z):.2f}, '
-                        f'median {np.median(z) if len(z) else np.nan:+.2f}',
+                  label=f'{view.titles[name]}: width {as_text(width, ".2f")}, '
+                        f'median {as_text(median, "+.2f")}',
                   **styles[name])
     x = np.linspace(-_Z_PDF, _Z_PDF, 401)
     plot.plot(x, np.exp(-0.5 * x ** 2) / np.sqrt(2.0 * np.pi), 'k--', lw=1.5,
@@ -286,7 +297,8 @@ def plot_changes(plot, view):
     plot.axhline(0.0, color=GREY, lw=1, label='not corrected')
     plot.set(xlim=limits, ylim=limits, aspect='equal')
     plot.set_title('What the correction takes away')
-    plot.set_xlabel('error of flux before [% of true]')
+    plot.set_xlabel('error of flux before [% of true]\n'
+                    f'(beyond ±{limit:.3g} at the edge)')
     plot.set_ylabel('taken away [% of true]')
     plot.legend(loc='upper left', fontsize='small')
 
@@ -349,12 +361,14 @@ def plot_completeness(plot, view):
                       for level, limit in reached.items())
     plot.set_ylim(0, 1.05)
     plot.set_xlim(low, high)
+    plot.xaxis.set_major_locator(MaxNLocator(5))
     plot.yaxis.set_major_formatter(PercentFormatter(1.0))
     plot.set_title('Completeness')
     plot.set_xlabel('true magnitude' if zero_point else
                     f'true magnitude\n−2.5 log10(flux [{view.unit}])')
     plot.set_ylabel('stars recovered')
-    plot.legend(loc='lower left', fontsize='small', title=title or None,
+    # above the curve if that falls, below if not
+    plot.legend(loc='best', fontsize='small', title=title or None,
                 alignment='left')
 
 
@@ -375,7 +389,7 @@ def write_numbers(plot, view):
                   transform=plot.transAxes)
         for i, (key, form, _) in enumerate(rows):
             plot.text(x, 0.80 - 0.24 * i,
-                      format(values[f'{key}_{name}'], form), ha='center',
+                      as_text(values[f'{key}_{name}'], form), ha='center',
                       fontsize=22, color=COLOURS[name], fontweight='bold',
                       transform=plot.transAxes)
     for i, (_, _, label) in enumerate(rows):

@@ -148,7 +148,7 @@ def _ways(report, names):
         values = report.ways[way]
         if way in report.limits:
             texts = [(f'{values["n_recovered"]} of {values["n"]} '
-                     f'({values["completeness"]:.1%})')]
+                     f'({as_text(values["completeness"], ".1%")})')]
             texts += [f'{limit:.2f} mag' if np.isfinite(limit) else '—'
                       for limit in report.limits[way].values()]
         else:

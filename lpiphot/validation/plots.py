@@ -4,6 +4,7 @@ Plots of injection tests: pages of panels, and single ones. Imported only
 when one is asked for.
 """
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +16,7 @@ from lpiphot.validation._panels import (View, plot_changes, plot_completeness,
 from lpiphot.validation._profiles import (plot_error_profile,
                                           plot_residual_strip,
                                           plot_terms_profile, plot_z_profile)
-from lpiphot.validation.report import WAYS
+from lpiphot.validation.report import WAYS, choose
 
 __all__ = ['PANELS', 'SEVERAL', 'plot_recovery']
 
@@ -152,8 +153,11 @@ def _summary_of_none(view):
     axes = figure.subplots(1, 2)
     plot_residual(axes[0], view)
     plot_completeness(axes[1], view)
-    figure.suptitle(f'No star recovered of {len(view.result.table)} injected '
-                    f'({WAYS[view.way]})', fontsize=14, fontweight='bold')
+    # flags do not tell which of those not recovered are clean
+    way = 'all' if view.way == 'all' else 'apart'
+    n = np.count_nonzero(choose(view.result.table, way))
+    figure.suptitle(f'No star recovered of {n} injected ({WAYS[view.way]})',
+                    fontsize=14, fontweight='bold')
     return figure
 
 

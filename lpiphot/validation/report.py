@@ -124,8 +124,8 @@ class RecoveryReport:
                 limits = ', '.join(f'{level:.0%} at {_mag(limit)}'
                                    for level, limit in
                                    self.limits[way].items())
-                text = (f'{values["n"]} injected, {text} '
-                        f'({values["completeness"]:.1%}; {limits})')
+                part = as_text(values['completeness'], '.1%')
+                text = f'{values["n"]} injected, {text} ({part}; {limits})'
             lines += ['', f'{label}: {text}']
             lines.append(f'{"":26} ' + ' '.join(
                 f'{self.labels[name]:>10}' for name in names) + '   ideal')

@@ -4,6 +4,7 @@ What the plots and the page of an injection test show.
 """
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -81,6 +82,7 @@ def test_changes():
     table['cflux'] = table['flux_true']
     table['cflux'][::2] += 2 * (table['flux_fit'] - table['flux_true'])[::2]
     axes = result.plot('changes').axes[0]
+    assert f'beyond ±{axes.get_xlim()[1]:.3g}' in axes.get_xlabel()
     wrong, change = axes.collections[-1].get_offsets().T
     inside = np.abs(wrong) < 0.99 * axes.get_xlim()[1]
     assert inside.sum() > 200
@@ -129,6 +131,44 @@ def test_masked_pixels_are_not_shown(result):
     image = result.plot('maps').axes[0].images[0].get_array()
     assert np.array_equal(np.ma.getmaskarray(image) | np.isnan(image.data),
                           result.mask)
+
+
+def test_gaps_are_no_value(result):
+    """
+    The middle of the scale is nearly white, as the figure is.
+    """
+    for image in (result.plot('maps').axes[0].images[0],
+                  result.plot('profile').axes[0].images[0]):
+        gap = np.array(image.cmap(np.nan))
+        assert gap[3] == 1
+        scale = image.cmap(np.linspace(0, 1, 256))
+        assert np.min(np.max(np.abs(scale - gap), axis=1)) > 0.1
+
+
+def test_stars_of_middle_colour(result):
+    """
+    They have an edge, of the residual too where there is no image.
+    """
+    axes = RecoveryResult(result.table).plot('maps').axes
+    for plot in axes[:3]:
+        dots = plot.collections[0]
+        assert dots.get_linewidth() > 0
+        assert np.max(dots.get_edgecolor()[:, :3]) < 0.5
+
+
+@pytest.mark.parametrize('n', [1, 2])
+def test_few_stars(n):
+    """
+    What they do not tell is a dash, as in the report.
+    """
+    text_class = pytest.importorskip('matplotlib.text').Text
+    result = make_result(n=n)
+    result.table['z_after'] = np.nan
+    for figure in (result.plot(), result.plot('rescaling')):
+        written = ' '.join(text.get_text()
+                           for text in figure.findobj(text_class))
+        assert 'nan' not in written
+    assert ('width -' in texts(result.plot('pdf').axes[0])[3]) == (n == 1)
 
 
 def test_terms(result):
@@ -201,6 +241,29 @@ def test_completeness():
           if tuple(line.get_ydata()) == (0.5, 0.5, 0.0))
     np.testing.assert_allclose(x, [-9, -7, -7], rtol=0, atol=0.01)
     assert '50% at -7.00 mag' in axes.get_legend().get_title().get_text()
+
+
+@pytest.mark.parametrize('n_found', [0.2, 0.5, 0.8, 1])
+def test_legend_of_completeness(n_found):
+    """
+    It is not on the curve, and the magnitudes not on each other.
+    """
+    pytest.importorskip('matplotlib')
+    result = make_result(recovered=np.arange(N) < n_found * N,
+                         mag_true=np.linspace(-13.45, -11.7, N),
+                         names=('before',))
+    result.table.remove_columns(['fdb_res', 'fdb_pred', 'cflux', 'dcflux'])
+    for figure in (result.plot('completeness'), result.plot()):
+        figure.draw_without_rendering()
+        axes, = (axes for axes in figure.axes
+                 if axes.get_title() == 'Completeness')
+        curve = points(axes, '> 4/3 FWHM from others')
+        box = axes.get_legend().get_window_extent()
+        assert not any(box.contains(*point) for point in
+                       axes.transData.transform(curve.T))
+        boxes = [label.get_window_extent() for label in
+                 axes.get_xticklabels() if label.get_text()]
+        assert all(one.x1 < two.x0 for one, two in pairwise(boxes))
 
 
 def test_rescaling_map_is_the_right_way_up():

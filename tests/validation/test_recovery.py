@@ -570,7 +570,9 @@ def test_all_blended():
     stars = QTable({'x_0': [60.0, 63.0], 'y_0': [100.0, 100.0],
                     'flux': [800.0, 900.0]})
     result = make_tool()(make_data(), stars=stars)
-    assert 'No star' in result.plot().get_suptitle()
+    assert 'No star recovered of 0' in result.plot().get_suptitle()
+    assert 'nan' not in '\n'.join(result.report().lines(short=True))
+    assert 'nan%' not in result.to_html()
     lines = result.plot('completeness', way='all').axes[0].lines
     assert len(lines) == 1
 
