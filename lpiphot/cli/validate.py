@@ -186,7 +186,8 @@ def _calibration(outputs, result):
 
 def _write(args, outputs, result, calibration):
     record_options(args, result.table.meta)
-    title = f'Injection test of {os.path.basename(args.image)}'
+    title = (f'{"Blank positions" if args.blank else "Injection test"} of '
+             f'{os.path.basename(args.image)}')
     with atomic_files(outputs, overwrite=args.overwrite) as temporary:
         write_table(temporary['output'], result.table)
         write_plot(temporary['plot'], result)

@@ -93,6 +93,8 @@ def test_blank(blank, no_plots, capsys):
     assert 'z_before' not in table.colnames
     assert Calibration.load('cal.json').n_stars == 40
     assert Path('page.svg').stat().st_size > 0
+    page = Path('page.html').read_text(encoding='utf-8')
+    assert '<h1>Blank positions of image.fits</h1>' in page
     assert 'wrote page.html' in capsys.readouterr().out
 
 
