@@ -61,7 +61,7 @@ intersphinx_mapping = {
 plot_formats = [('png', 130), ('pdf', 100)]
 plot_html_show_source_link = False
 plot_rcparams = {'figure.constrained_layout.use': True,
-                 'image.origin': 'lower', 'image.interpolation': 'nearest'}
+                 'image.interpolation': 'nearest'}
 plot_apply_rcparams = True
 # In examples, for pytest-doctestplus
 doctest.register_optionflag('IGNORE_WARNINGS')
