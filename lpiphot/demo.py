@@ -235,12 +235,12 @@ def _plot_field(axes, result):
     name = result.image.meta.get('OBJECT', 'image')
     artist = show_image(axes[0], image, f'The field: {name}',
                         norm=field_norm(image))
-    colour_bar(axes[0], artist, f'data [{unit}]')
+    colour_bar(axes[0], artist, f'data [{unit}]', extend='both')
 
     low, high = symmetric_limit(residual)
     artist = show_image(axes[1], residual, 'Without sky and stars (circles)',
                         vmin=low, vmax=high, cmap='PuOr_r')
-    colour_bar(axes[1], artist, f'residual [{unit}]')
+    colour_bar(axes[1], artist, f'residual [{unit}]', extend='both')
     axes[1].scatter(table['x_fit'], table['y_fit'], s=80, lw=0.7,
                     facecolors='none', edgecolors='k')
     axes[1].set(xlim=axes[0].get_xlim(), ylim=axes[0].get_ylim())
