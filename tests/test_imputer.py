@@ -511,6 +511,23 @@ class TestTraining:
             long ^= int(45 < kernel.angle % 180 < 135)
         assert long == 0
 
+    @pytest.mark.parametrize('method', ['local', 'single'])
+    def test_turned_axes(self, method):
+        """
+        Lines at a given angle, which is no symmetry of the window.
+        """
+        rng = np.random.default_rng(31)
+        y, x = np.mgrid[:90, :110]
+        across = y * np.cos(np.pi / 6) - x * np.sin(np.pi / 6)
+        data = SIGMA * rng.normal(size=y.shape)
+        for place in rng.uniform(-55, 78, 15):
+            data += 300 * np.exp(-0.5 * ((across - place) / 1.3) ** 2)
+        models = [GPRImputer(stretch=stretch, angle=30, method=method).fit(
+            data).model for stretch in ('axes', 'angle')]
+        assert models[0] == models[1]
+        high, wide = models[0].kernels[0].length_scale
+        assert wide > 2 * high
+
     @pytest.mark.parametrize('kernel', [
         'ornstein_uhlenbeck', 'matern32', 'matern52', 'periodic'])
     @pytest.mark.parametrize('method', ['local', 'single'])

@@ -222,6 +222,8 @@ def symmetry_of(search):
     if search.length_scale is not None:
         return Kernel(search.name, 1.0, search.length_scale,
                       search.angle or 0.0).symmetry
+    if search.stretch == 'axes' and (search.angle or 0.0) % 90:
+        return 'point'  # the axes are turned
     return {None: 'all', 'axes': 'axes', 'angle': 'point'}[search.stretch]
 
 

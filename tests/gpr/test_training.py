@@ -185,6 +185,27 @@ def test_angle(image, pixels):
                     rtol=0.05)
 
 
+@pytest.mark.parametrize(('angle', 'symmetry'), [
+    (180.0, 'axes'), (45.0, 'point'), (-20.0, 'point')])
+def test_turned_axes(image, pixels, angle, symmetry):
+    """
+    Axes at a given angle: the residuals are those of the dense equations.
+    """
+    asked = search(stretch='axes', angle=angle)
+    assert symmetry_of(asked) == symmetry
+    bad, chosen = pixels
+    kernel, value = train(sums_of(image, bad, chosen, symmetry)[0], asked)
+    assert kernel.angle == angle
+    good = np.ones((9, 9), dtype=bool)
+    good[4, 4] = False
+    weights, _ = dense_gpr.interpolation_weights(
+        kernel.name, kernel.amplitude, kernel.length_scale, good,
+        angle=angle)
+    residuals = dense_gpr.residuals(image, chosen, weights)
+    assert_allclose(value, np.abs(residuals).mean()
+                    * penalty(kernel.amplitude), rtol=1e-8)
+
+
 def test_given_parameters(image, pixels):
     """
     What is given is kept, and the rest trained.
