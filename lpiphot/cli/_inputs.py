@@ -211,7 +211,7 @@ def _is_bad(values, bits, name):
                                     ignore_flags=bits, flip_bits=True)
 
 
-def read_background(spec, image):
+def read_background(spec, image, unit):
     """
     Read the background that was subtracted.
 
@@ -223,15 +223,20 @@ def read_background(spec, image):
     image : `~lpiphot.cli._fits.FITSImage`
         The image, whose unit is taken if the background has none.
 
+    unit : str or `None`
+        The unit of the image, if an option gives it.
+
     Returns
     -------
-    background : float, `~numpy.ndarray` or `~astropy.units.Quantity`
-        The background.
+    background : `~lpiphot.cli._fits.FITSImage`
+        The background, an image or a number. It has a unit of its own only
+        if the image may have one.
     """
     try:
         background = FITSImage(float(spec), None, None)
     except ValueError:
         background = read_image(spec, what='background')
-    if background.unit is None:
+    without = unit is not None and image.unit is None  # --unit none
+    if background.unit is None or without:
         background = background._replace(unit=image.unit)
-    return background.data
+    return background

@@ -53,12 +53,13 @@ def add_parser(subparsers):
     parser.set_defaults(func=run, parser=parser)
 
 
-def _without_lone_unit(image, error, phot):
+def _without_lone_unit(image, phot, **planes):
     """
     Leave the unit aside if the catalogue's fluxes have none.
 
-    A catalogue made from the bare pixels is the rule, not a mistake. The
-    reverse is one: who knows the unit of the image must say so.
+    Return the image, and the planes: error and background. A catalogue
+    made from the bare pixels is the rule, not a mistake. The reverse is
+    one: who knows the unit of the image must say so.
     """
     from lpiphot._tables import column_unit, find_column
 
@@ -71,14 +72,15 @@ def _without_lone_unit(image, error, phot):
                f"'{flux_unit}'")
         raise CLIError(msg)
     if image.unit is None or flux_unit is not None:
-        return image, error
+        return image, *planes.values()
     say('warning', f"the catalogue's fluxes have no unit; the unit of the "
         f'image, {image.unit}, is not used')
-    if error is not None:
-        with bad_input('error: '):
-            values = error.data.to_value(image.unit)
-        error = error._replace(values=values, unit=None)
-    return image._replace(unit=None), error
+    for name, plane in planes.items():
+        if plane is not None:
+            with bad_input(f'{name}: '):
+                values = plane.data.to_value(image.unit)
+            planes[name] = plane._replace(values=values, unit=None)
+    return image._replace(unit=None), *planes.values()
 
 
 def run(args):
@@ -104,15 +106,17 @@ def run(args):
                                            **corrector_options(args))
     image, error, mask = read_input(args)
     phot = read_catalog(args.catalog)
-    image, error = _without_lone_unit(image, error, phot)
     background = None
     if args.background is not None:
-        background = read_background(args.background, image)
+        background = read_background(args.background, image, args.unit)
+    image, error, background = _without_lone_unit(
+        image, phot, error=error, background=background)
 
     start = time.perf_counter()
     with bad_input(args=args):
-        result = corrector.run(image.data, phot, mask=mask,
-                               error=None if error is None else error.data,
-                               background=background)
+        result = corrector.run(
+            image.data, phot, mask=mask,
+            error=None if error is None else error.data,
+            background=None if background is None else background.data)
     seconds = time.perf_counter() - start
     finish(args, outputs, result, image, seconds=seconds)

@@ -206,6 +206,30 @@ def test_units_of_others(correct, scene, unit):
                         plain[name], rtol=1e-6)
 
 
+@pytest.mark.parametrize(('unit', 'options'), [
+    ('adu', []), ('adu', ['--unit', 'none']), ('mJy', [])])
+def test_unit_of_background(correct, scene, unit, options, capsys):
+    """
+    The unit of a background goes with that of the image, which is not used
+    as fluxes have none.
+    """
+    plain = ['--gain', '1.7', '--background', '12.5']
+    assert main([*correct, *PSF, '--unit', 'none', *plain]) == 0
+    expected = QTable.read('out.ecsv')
+    fits.writeto('sky.fits', np.full(scene[0].shape, 12.5),
+                 fits.Header({'BUNIT': unit}))
+    code = main([*correct, *PSF, *options, '--gain', '1.7', '--background',
+                 'sky.fits', '--overwrite'])
+    if unit == 'mJy':
+        assert code == 2
+        assert 'error: background: ' in capsys.readouterr().err
+        return
+    assert code == 0
+    table = QTable.read('out.ecsv')
+    for name in ('cflux', 'dcflux'):
+        assert_array_equal(table[name], expected[name])
+
+
 @pytest.mark.parametrize(('kind', 'power'), [
     (StdDevUncertainty, 1), (VarianceUncertainty, 2), (InverseVariance, -2)])
 @pytest.mark.parametrize(('unit', 'options'), [
