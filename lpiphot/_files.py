@@ -41,10 +41,11 @@ def whole_files(paths, *, overwrite=False):
     with ExitStack() as stack:
         temporary = {}
         for key, path in paths.items():
-            folder, base = os.path.split(os.path.realpath(path))
             private = stack.enter_context(tempfile.TemporaryDirectory(
-                dir=folder, prefix='.lpiphot-'))
-            temporary[key] = os.path.join(private, base)
+                dir=os.path.dirname(os.path.realpath(path)),
+                prefix='.lpiphot-'))
+            # the name of a link, and not of the file that it leads to
+            temporary[key] = os.path.join(private, os.path.basename(path))
         yield temporary
         for path in paths.values():
             _check_free(path, overwrite)

@@ -3,6 +3,7 @@ Files that appear whole or not at all.
 """
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,20 @@ def test_failure(tmp_path):
         work()
     assert os.listdir(tmp_path) == ['a']
     assert paths['a'].read_text() == 'old'
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='links')
+def test_link(tmp_path):
+    """
+    A link stays, and has the suffix that counts.
+    """
+    (tmp_path / 'store').mkdir()
+    (tmp_path / 'a.json').symlink_to(tmp_path / 'store' / 'blob')
+    for overwrite in (False, True):
+        with whole_file(tmp_path / 'a.json', overwrite=overwrite) as part:
+            assert os.path.basename(part) == 'a.json'
+            assert tmp_path / 'store' in Path(part).parents
+            write(part, f'{overwrite}')
+        assert (tmp_path / 'a.json').is_symlink()
+        assert (tmp_path / 'store' / 'blob').read_text() == f'{overwrite}'
+    assert os.listdir(tmp_path / 'store') == ['blob']

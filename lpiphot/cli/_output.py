@@ -53,7 +53,9 @@ def _check_output(option, path, *, overwrite):
         msg = f'{name}: {suffix} needs {needed}, which is not installed'
         raise CLIError(msg)
 
-    folder = os.path.dirname(path) or os.curdir
+    # a link leads to where the file will be
+    folder = os.path.dirname(os.path.realpath(path) if os.path.islink(path)
+                             else path) or os.curdir
     if not os.path.isdir(folder):
         msg = f'{name}: there is no folder {folder}'
         raise CLIError(msg)

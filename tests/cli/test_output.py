@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from astropy.table import QTable
 
 from lpiphot.cli import _output, _results, main
 from lpiphot.cli._messages import CLIError
@@ -89,3 +90,23 @@ def test_permissions_and_links(tmp_path):
     assert link.is_symlink()
     assert real.read_text() == 'text'
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='links')
+def test_suffix_of_a_link(correct, folder):
+    (folder / 'blob').write_text('old')
+    (folder / 'out.ecsv').symlink_to(folder / 'blob')
+    assert main([*correct, '--psf-fwhm', '3.1', '--overwrite']) == 0
+    assert len(QTable.read('out.ecsv')) == 11
+    assert (folder / 'blob').read_text().startswith('# %ECSV')
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='links')
+def test_link_to_nowhere(correct, folder, monkeypatch, capsys):
+    """
+    It is told before the work.
+    """
+    monkeypatch.setattr(_results, 'write_table', pytest.fail)
+    (folder / 'out.ecsv').symlink_to(folder / 'gone' / 'out.ecsv')
+    assert main([*correct, *OPTIONS]) == 2
+    assert f'no folder {folder / "gone"}' in capsys.readouterr().err
