@@ -323,7 +323,9 @@ def want_progress(args):
 
     if args.progress_bar is not None:
         return args.progress_bar
-    return (not args.quiet and sys.stderr.isatty()
+    # there is no stderr if it was closed
+    return (not args.quiet and sys.stderr is not None
+            and sys.stderr.isatty()
             and importlib.util.find_spec('tqdm') is not None)
 
 

@@ -134,3 +134,11 @@ def test_warnings(monkeypatch, correct, capsys):
 ])
 def test_join_pairs(argv, joined):
     assert join_pairs(argv) == joined
+
+
+def test_stderr_closed(folder, monkeypatch):
+    """
+    Where no one would see it, there is no progress bar.
+    """
+    monkeypatch.setattr(sys, 'stderr', None)
+    assert main(['impute', 'image.fits', 'clean.fits', '--mask', 'DQ']) == 0
