@@ -9,6 +9,7 @@ a finished PSF-photometry table.
 """
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, reduce
 
@@ -32,6 +33,7 @@ from lpiphot._inputs import ImageReader
 from lpiphot._noise import NOISE_STEP, opposite_steps
 from lpiphot._outputs import with_unit
 from lpiphot._positions import first_of_close
+from lpiphot._psf_names import psf_names
 
 __all__ = ['NoSourcesError', 'PSFPipeline', 'PipelineResult']
 
@@ -324,9 +326,10 @@ class PSFPipeline:
             with_unit(array, reader.unit)
             for array in (background, noise, subtracted, error))
         photometry = self._photometry(fwhm)
-        table = self._fit(
-            partial(photometry, subtracted / scale, error=error / scale,
-                    mask=mask), sources, fwhm)
+        with _flux_bounds_in(scale, photometry.psf_model):
+            table = self._fit(
+                partial(photometry, subtracted / scale, error=error / scale,
+                        mask=mask), sources, fwhm)
         for name in table.colnames:
             if name.startswith('flux_') or name == 'local_bkg':
                 table[name] *= scale
@@ -501,6 +504,21 @@ def _scale(noise):
     """
     power = np.frexp(np.median(noise[noise > 0]))[1]
     return 2.0 ** (int(power) + _UNIT_POWER)
+
+
+@contextmanager
+def _flux_bounds_in(scale, psf_model):
+    """
+    Have the bounds of the flux of a model, if any, in the unit of the fits.
+    """
+    flux = getattr(psf_model, psf_names(psf_model)[2])
+    bounds = flux.bounds
+    flux.bounds = tuple(None if bound is None else bound / scale
+                        for bound in bounds)
+    try:
+        yield
+    finally:
+        flux.bounds = bounds
 
 
 def _warn_of_padding(data, mask):

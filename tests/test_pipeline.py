@@ -263,6 +263,21 @@ def test_far_from_one(scene, result, unit):
     assert np.allclose(residual / unit, want, atol=0.01 * SIGMA)
 
 
+@pytest.mark.parametrize('unit', [1e-3, 1e3])
+def test_bounds_of_flux(scene, unit):
+    """
+    They are in the unit of the data, and stay in the model as they are.
+    """
+    free = PSFPipeline(psf_model=PSF)(unit * scene[0])
+    bounds = unit, unit * 1e4
+    psf_model = PSF.copy()
+    psf_model.flux.bounds = bounds
+    out = PSFPipeline(psf_model=psf_model)(unit * scene[0])
+    assert np.allclose(out.table['flux_fit'], free.table['flux_fit'])
+    for model in (out.psf_model, out.photometry.psf_model, psf_model):
+        assert model.flux.bounds == bounds
+
+
 @pytest.mark.parametrize('unit', [1.0, 30.0, 500.0, 5e4])
 def test_dark_places(unit):
     """
