@@ -10,6 +10,7 @@ work. The commands' modules import nothing heavy before that.
 
 import argparse
 import importlib
+import re
 import sys
 import traceback
 
@@ -32,6 +33,8 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
+        # with exponents as well: Python 3.11 takes -1e-3 for an option
+        self._negative_number_matcher = re.compile(r'-\.?\d')
 
     def error(self, message):
         msg = f'{message} (see {self.prog} --help)'

@@ -9,6 +9,7 @@ import warnings
 
 import pytest
 from astropy.io.fits.verify import VerifyWarning
+from astropy.table import QTable
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot import __version__
@@ -75,6 +76,16 @@ def test_unknown_option(args, capsys):
     err = capsys.readouterr().err
     assert 'unrecognized arguments: --fwhm' in err
     assert err.endswith(f'(see lpiphot {args[0]} --help)\n')
+
+
+@pytest.mark.parametrize('number', ['-12.5', '-1.25e1', '-.125E+2'])
+def test_negative_numbers(correct, number):
+    """
+    They are no options, with an exponent either.
+    """
+    options = ['--psf-fwhm', '3.1', '--unit', 'none', '--gain', '2']
+    assert main([*correct, *options, '--background', number]) == 0
+    assert QTable.read('out.ecsv').meta['lpiphot_background'] == number
 
 
 def run_with(monkeypatch, correct, action, *options):
