@@ -13,6 +13,9 @@ from lpiphot.cli._messages import unreadable
 
 __all__ = ['read_bytes', 'replace_hdu', 'write_bytes']
 
+# FITS files come in blocks of so many bytes
+BLOCK = 2880
+
 _UNPACK = ((b'\x1f\x8b', gzip.decompress), (b'BZh', bz2.decompress),
            (b'\xfd7zXZ', lzma.decompress))
 
@@ -92,6 +95,8 @@ def replace_hdu(content, number, hdu, appended=()):
         len(hdulist)  # reads all headers
         info = hdulist[number].fileinfo()
     end = info['datLoc'] + info['datSpan']
+    # astropy reads a file whose last block is not whole
+    content += bytes(-len(content) % BLOCK)
     return b''.join([content[:info['hdrLoc']], _hdu_bytes(hdu),
                      content[end:], *(_hdu_bytes(one) for one in appended)])
 

@@ -353,3 +353,17 @@ def test_clear_mask_without_data(tmp_path, monkeypatch):
                  '--clear-mask', '-q']) == 0
     mask[:, 8:] = 0  # 32 pixels from the good ones
     assert_array_equal(fits.getdata('out.fits', 'DQ'), mask)
+
+
+@pytest.mark.filterwarnings('ignore:File may have been truncated')
+def test_last_block_is_not_whole(files):
+    """
+    Planes begin where the next one does.
+    """
+    content = Path('in.fits').read_bytes()
+    Path('short.fits').write_bytes(content[:-1000])  # of the padding
+    for name in ('in', 'short'):
+        assert main(['impute', f'{name}.fits[SCI]', f'{name}_out.fits',
+                     '--mask', 'DQ', '--add-planes']) == 0
+    assert (Path('short_out.fits').read_bytes()
+            == Path('in_out.fits').read_bytes())
