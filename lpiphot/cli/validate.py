@@ -191,7 +191,9 @@ def _write(args, outputs, result, calibration):
     with atomic_files(outputs, overwrite=args.overwrite) as temporary:
         write_table(temporary['output'], result.table)
         write_plot(temporary['plot'], result)
-        with open(temporary['report'], 'w', encoding='utf-8') as fh:
+        # names of files may have bytes that are no UTF-8
+        with open(temporary['report'], 'w', encoding='utf-8',
+                  errors='backslashreplace') as fh:
             fh.write(result.to_html(title=title))
         if calibration is not None:
             calibration.save(temporary['calibration'])

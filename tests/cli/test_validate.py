@@ -3,6 +3,8 @@
 ``lpiphot validate``.
 """
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,18 @@ def test_files(validate, capsys):
     assert 'width of z' in out
     for name in ('out.ecsv', 'out.png', 'out.html'):
         assert f'wrote {name}' in out
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='names are UTF-8')
+def test_name_is_no_utf8(validate, folder, no_plots):
+    """
+    Hours of work are not lost for the title of the report.
+    """
+    name = os.fsdecode(b'fie\xe9.fits')
+    (folder / 'image.fits').rename(name)
+    assert main([validate[0], name, *validate[2:], '--quiet']) == 0
+    page = Path('out.html').read_text(encoding='utf-8')
+    assert r'Injection test of fie\udce9.fits' in page
 
 
 def test_folder(validate, no_plots, capsys):
