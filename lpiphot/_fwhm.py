@@ -45,8 +45,10 @@ _GUESSES = (1.5, 2.1, 3.0, 4.2, 6.0, 8.5, 12.0, 17.0)
 # Fluxes, in units of their errors, that tell a width
 _MIN_SIGNAL = 3.0
 
-# The largest half width in pixels of the stamp on which a model is measured
+# The largest half width in pixels of the stamp on which a model is measured,
+# and the FWHM of which three fit into it, as they are fitted
 _MAX_HALF = 400
+_MAX_FWHM = (2 * _MAX_HALF + 1) // 3
 
 # Widths in pixels below which a "star" is a hot pixel or a cosmic ray
 _MIN_FWHM = 1.0
@@ -217,7 +219,7 @@ def model_fwhm(psf_model, shape):
     Raises
     ------
     ValueError
-        If it is no PSF model, has no peak, or is wider than some 800
+        If it is no PSF model, has no peak, or is wider than some 270
         pixels.
     """
     centre = [size // 2 for size in shape]
@@ -241,7 +243,7 @@ def model_fwhm(psf_model, shape):
     if len(widths) == 0:
         msg = ('psf_model must have a peak whose width can be measured at '
                f'the centre of the image; {type(psf_model).__name__} has '
-               f'none that is narrower than {2 * _MAX_HALF} pixels')
+               f'none that is narrower than {_MAX_FWHM} pixels')
         raise ValueError(msg)
     return widths[0]
 

@@ -175,11 +175,12 @@ def test_wide_models():
     """
     Models wider than the stars of any image.
     """
-    for fwhm in (1.5, 12.0, 40.0, 150.0):
+    for fwhm in (1.5, 12.0, 40.0, 150.0, 265.0):
         model = CircularGaussianPRF(fwhm=fwhm)
         assert np.isclose(model_fwhm(model, (300, 300)), fwhm, rtol=0.01)
-    with pytest.raises(ValueError, match='psf_model must have a peak'):
-        model_fwhm(CircularGaussianPRF(fwhm=3000), (300, 300))
+    for fwhm in (270.0, 3000.0):
+        with pytest.raises(ValueError, match='narrower than 267 pixels'):
+            model_fwhm(CircularGaussianPRF(fwhm=fwhm), (300, 300))
 
 
 def test_nothing_to_measure():
