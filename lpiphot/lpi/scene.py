@@ -33,8 +33,13 @@ MIN_MASK_FLUX = 500.0
 RENDER_LIMIT = 0.02
 
 # So many times the noise is no measurement but stands for none, as -1e30
-# or the largest float32 do.
-NULL_LIMIT = 1e25
+# or the largest float32 do. So does an error, whose square is to leave sums
+# of other squares their digits.
+NULL_LIMIT, NULL_ERROR = 1e25, 1e6
+
+# An error so many times those about it is that of a bad pixel, and tells
+# nothing of them.
+ODD_ERROR = 10.0
 
 # The typical noise is that of blocks in at most 8 x 8 cells of 64 x 64
 # pixels, evenly spread: 1024 blocks, all of them in a small image.
@@ -184,6 +189,9 @@ class Field:
         self.thresholds = _resolve(thresholds, self.noise)
         self.inverse_gain = 0.0
         if gain is None and parts[0].error is not None:
+            parts = [part._replace(mask=part.mask | _null_values(
+                residual, part.error, self.noise))
+                for part, residual in zip(parts, residuals, strict=True)]
             self.inverse_gain = inverse_gain(parts, models, self.noise)
 
     @property
@@ -252,7 +260,8 @@ class Field:
         stars = None
         unreached = n_boxcars > len(HALF_WIDTHS)
         filled[unreached] = self.level
-        variance, error_level = self._star_variance(model, error, mask, inner)
+        variance, error_level = self._star_variance(
+            model, error, squares, mask, inner)
         mask = mask[inner].copy()
         if self._gain is not None and self._background is not None:
             sky = self._background[region.slices]
@@ -271,30 +280,34 @@ class Field:
         """
         data, error, no_data = self._image.read(region)
         residual = np.subtract(data, model, out=data)
-        if self.noise > 0:
-            no_data |= np.abs(residual) > NULL_LIMIT * self.noise
+        no_data |= _null_values(residual, error, self.noise)
         mask = no_data | covered
         mask |= outlier_mask(residual, mask, self.noise,
                              self.thresholds.residual_threshold)
         return residual, no_data, mask, error
 
-    def _star_variance(self, model, error, mask, inner):
+    def _star_variance(self, model, error, squares, mask, inner):
         """
         Return the photon noise of the stars of a region as a variance.
 
         From the gain; or else the excess of the squared errors over their
         level on nearby good pixels, which are free of stars, and this.
+        Among these, one with an odd error counts as the median of its block.
         """
         if self._gain is not None:
             return np.abs(model) / self._gain, None
         if error is None:
             return np.zeros(model.shape), None
         variance = np.where(np.isfinite(error), error, 0.0) ** 2
-        level, n_boxcars = boxcar_infill(variance, mask, HALF_WIDTHS)
+        usual = spread_blocks(squares, mask.shape)
+        odd = variance > ODD_ERROR ** 2 * np.fmax(usual, self.noise ** 2)
+        odd &= usual > 0  # unknown, or none: few photons
+        level, n_boxcars = boxcar_infill(np.where(odd, usual, variance), mask,
+                                         HALF_WIDTHS)
         variance, level = variance[inner], level[inner]
         # sums in floating point may leave it below 0
-        level = np.where(n_boxcars[inner] > len(HALF_WIDTHS), variance,
-                         np.maximum(level, 0))
+        told = mask[inner] & (n_boxcars[inner] <= len(HALF_WIDTHS))
+        level = np.where(told, np.maximum(level, 0), variance)
         return variance - level, level
 
 
@@ -412,6 +425,18 @@ def _typical(images, parts):
     if not known.any():
         return [np.nan, np.nan]
     return [float(np.median(values[known])) for values in (level, scatter)]
+
+
+def _null_values(residual, error, noise):
+    """
+    Find the pixels whose value or error stands for none.
+    """
+    if not noise > 0:
+        return np.zeros(residual.shape, dtype=bool)
+    null = np.abs(residual) > NULL_LIMIT * noise
+    if error is not None:
+        null |= error > NULL_ERROR * noise
+    return null
 
 
 def _sources_within(sources, shape):

@@ -261,6 +261,46 @@ class TestStarVariance:
                         atol=1e-9)
         assert_array_equal(scene.star_variance[~scene.mask], 0)
 
+    @pytest.mark.parametrize('odd', [30.0, 1e4, 1e8, 1e30])
+    def test_odd_errors(self, example, odd):
+        """
+        An error far above those about it is not the level of others, near
+        or far: of a bad pixel, or one that stands for none.
+        """
+        mask = whole_of(example.field()).mask
+        error = np.full(SHAPE, self.SKY)
+        error[mask] = np.hypot(self.SKY, np.sqrt(
+            np.abs(example.model[mask]) / GAIN))
+        plain = whole_of(example.field(error=error))
+        pixels = [40, 12, 95], [40, 140, 105]
+        assert not mask[pixels].any()
+        error[pixels] = 10 * odd
+        scene = whole_of(example.field(error=error))
+        lost = 10 * odd > scene_module.NULL_ERROR * 5.0
+        assert_array_equal(scene.no_data[pixels], lost)
+        others = ~scene.mask
+        others[pixels] = False
+        others |= plain.mask
+        # sums of 1e10 leave 1e-6
+        for name in ('star_variance', 'error_level'):
+            assert_allclose(getattr(scene, name)[others],
+                            getattr(plain, name)[others], rtol=1e-6,
+                            atol=1e-4)
+        if not lost:
+            assert_array_equal(scene.star_variance[pixels], 0)
+        assert_allclose(scene.inverse_gain, 1 / GAIN, rtol=1e-3)
+
+    def test_few_photons(self, example):
+        """
+        Where most errors are 0, as without photons, the others count.
+        """
+        rng = np.random.default_rng(8)
+        error = np.sqrt(rng.poisson(0.3, SHAPE))
+        scene = whole_of(example.field(error=error))
+        assert_allclose(
+            scene.error_level, boxcar.boxcar_infill(error ** 2, scene.mask),
+            rtol=1e-9, atol=1e-9)
+
     def test_gain_goes_first(self, example):
         """
         With both, the gain counts; with none, there is no such noise.

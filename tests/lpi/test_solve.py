@@ -223,6 +223,21 @@ class TestFlags:
                                            True]
         assert np.isfinite(out['cflux']).all()
 
+    @pytest.mark.parametrize('dtype', ['float32', 'float64'])
+    def test_error_that_stands_for_none(self, dtype):
+        """
+        An error of 1e20, whose square float32 cannot hold, is as one that is
+        infinite.
+        """
+        tables = []
+        for none in (np.inf, 1e20):
+            error = np.full((120, 130), 1.7)
+            error[31, 30] = none
+            tables.append(make(dtype=dtype, **SMALL)(
+                self.data(), catalogue([30], [30], [500], 1), error=error))
+        same(*tables, rtol=EXACT)
+        assert has(tables[0], 'pixels_lost') == [True]
+
     def test_pixels_lost_is_no_outlier(self):
         """
         A pixel that is infilled as an outlier has data.
