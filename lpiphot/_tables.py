@@ -405,8 +405,10 @@ def pair_table(table, correlations):
 
 
 def _ids_of(table):
-    return (np.asarray(table['id']) if 'id' in table.colnames
-            else np.arange(len(table)))
+    if 'id' not in table.colnames:
+        return np.arange(len(table))
+    ids = np.asarray(table['id'])
+    return np.char.decode(ids) if ids.dtype.kind == 'S' else ids  # of FITS
 
 
 def rows_of(table, ids, argument='ids'):
@@ -414,13 +416,18 @@ def rows_of(table, ids, argument='ids'):
     Return the rows of sources from their ids.
     """
     known = _ids_of(table)
+    given = np.ones(len(table), dtype=bool)
+    if 'id' in table.colnames:
+        given &= ~np.asarray(getattr(table['id'], 'mask', False))
     rows = []
     for name in ids:
-        matches = np.flatnonzero(known == name)
+        text = name.decode() if isinstance(name, bytes) else name
+        matches = np.flatnonzero(given & (known == text))
         if matches.size == 0:
+            ordered = np.sort(known[given])
             msg = (f'{argument} has {name}, which is not in the table; its '
-                   f'ids are {known.min()} to {known.max()}' if known.size else
-                   f'{argument} has {name}, but the table is empty')
+                   f'ids are {ordered[0]} to {ordered[-1]}' if ordered.size
+                   else f'{argument} has {name}, but the table is empty')
             raise ValueError(msg)
         if matches.size > 1:
             msg = (f'{argument} has {name}, which {matches.size} rows of phot '

@@ -5,6 +5,7 @@ The conditional Gaussian behind one star, as the user gets it.
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.table import MaskedColumn
 from corrector_cases import EXACT, PSF, make, oracle_rows, with_unit
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -167,6 +168,33 @@ def test_no_ids(scene):
     """
     with pytest.raises(ValueError, match='ids has 1, but the table is empty'):
         make().predict(scene.data, scene.phot[:0], 1, mask=scene.mask)
+
+
+@pytest.mark.parametrize('kind', ['U', 'S'])
+def test_names(scene, predictions, kind):
+    """
+    Ids may be texts, as they are or as FITS has them.
+    """
+    phot = scene.phot.copy()
+    phot['id'] = np.array([f'star {i}' for i in phot['id']], dtype=kind)
+    corrector = make()
+    for name in ('star 1', phot['id'].tolist()[0]):
+        got = corrector.predict(scene.data, phot, name, mask=scene.mask)
+        assert_array_equal(got.mean, predictions[1].mean)
+    for unknown in ('star', 1):
+        with pytest.raises(ValueError, match=r'ids are star 1 to star 9'):
+            corrector.predict(scene.data, phot, unknown, mask=scene.mask)
+
+
+def test_masked_ids(scene, predictions):
+    """
+    What is behind a mask is no id.
+    """
+    phot = scene.phot.copy()
+    ids = np.ones(len(phot), dtype=int)
+    phot['id'] = MaskedColumn(ids, mask=np.arange(len(phot)) > 0)
+    got = make().predict(scene.data, phot, 1, mask=scene.mask)
+    assert_array_equal(got.mean, predictions[1].mean)
 
 
 def test_ids_that_are_not_unique(scene):
