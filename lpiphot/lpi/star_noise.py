@@ -12,6 +12,8 @@ __all__ = ['inverse_gain', 'photon_variance', 'star_variances']
 # A pixel whose squared error is so many times the scatter above that of sky
 # and star was given it for another reason than their photons
 MAX_SIGMA = 10.0
+# and is more than rounding of sums: such a part of the squared error
+ROUNDING = 1e-6
 # A star of this signal to noise tells as much of its gain as the image does
 SHRINK_SNR = 10.0
 
@@ -124,7 +126,8 @@ def photon_variance(excess, level, model, masked, typical):
     root = np.sqrt(level + factor * light)
     left = np.divide(excess - factor * light, root, out=np.zeros_like(root),
                      where=masked & (root > 0))
-    far = left > MAX_SIGMA * MAD_TO_SIGMA * np.median(np.abs(left[masked]))
+    scatter = MAD_TO_SIGMA * np.median(np.abs(left[masked]))
+    far = left > np.maximum(MAX_SIGMA * scatter, ROUNDING * root)
     near = lit & ~far
     prior = SHRINK_SNR ** 2 * np.median(level)
     weight = light[near] @ light[near] + prior

@@ -93,6 +93,17 @@ class TestPhotonVariance:
         assert_array_equal(after[hit], 1e12)
         assert_allclose(after[~hit], before[~hit], rtol=0.05)
 
+    def test_rounding(self):
+        """
+        Errors that do not grow with the star, but for rounding.
+        """
+        model = star(3000)
+        excess = np.zeros(model.shape)
+        want, _ = self.of(excess, model)
+        excess[10, 10] = 1e-14 * LEVEL
+        got, _ = self.of(excess, model)
+        assert_allclose(got, want, rtol=1e-9)
+
     def test_faint(self):
         """
         A faint star has the factor of the image, a bright one its own.
