@@ -84,7 +84,11 @@ class Loudness:
         known = np.where(self._variance > 0, self._variance, 0.0)
         inverse = np.divide(1.0, known, out=np.zeros_like(known),
                             where=known > 0)
-        block, parts = self._blocks(centres, stamp_shape, window_shape)
+        half = np.array(stamp_shape) // 2 + np.array(window_shape) // 2
+        # no block more: of another region it may not be known
+        block, first, last = (pixels // BLOCK - self._first for pixels in
+                              (centres, centres - half, centres + half))
+        parts = first, last + 1
         own = known[tuple(block.T)]
         varied = (own > 0) & ((_largest(known, *parts) > VARIED * own)
                               | (_largest(inverse, *parts) * own > VARIED))
@@ -147,8 +151,11 @@ class Loudness:
         loudness = np.where(np.isnan(self._loudness), 0.0, self._loudness)
         nearest = (centres - BLOCK // 2) // BLOCK - self._first
         about = _largest(loudness, nearest, nearest + 2)
-        _, parts = self._blocks(centres, stamp_shape, window_shape)
-        loudest = _largest(loudness, *parts)
+        block = centres // BLOCK - self._first
+        # a block more changes no star, only with which it shares its sums
+        reach = (np.array(stamp_shape) // 2
+                 + np.array(window_shape) // 2) // BLOCK + 1
+        loudest = _largest(loudness, block - reach, block + reach + 1)
         known = (about > 0) & (self._noise > 0)
         limits = np.full(len(centres), np.inf)
         limits[known] = LIMIT * self._noise * 2.0 ** np.ceil(
@@ -189,16 +196,6 @@ class Loudness:
                  columns // BLOCK - self._first[1])
         level = np.where(scaled, self._level, 0.0)[block]
         return level + factor[block] * (values - level)
-
-    def _blocks(self, centres, stamp_shape, window_shape):
-        """
-        Return the blocks of stars, and the first and last ones of their
-        windows.
-        """
-        block = centres // BLOCK - self._first
-        reach = (np.array(stamp_shape) // 2
-                 + np.array(window_shape) // 2) // BLOCK + 1
-        return block, (block - reach, block + reach + 1)
 
 
 def _largest(values, first, last):

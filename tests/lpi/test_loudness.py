@@ -14,6 +14,7 @@ from photutils.psf import CircularGaussianPRF
 from lpiphot import LPIBackgroundCorrector
 from lpiphot.lpi import correction, loudness
 from lpiphot.lpi.noise import block_moments
+from lpiphot.lpi.tiles import Region
 from oracles.matched_filter import flux_error
 from oracles.scenes import catalogue, star_image, structured_field
 
@@ -88,6 +89,26 @@ def test_exact_noise(keys, monkeypatch):
     without = corrector(scene.data, scene.phot, mask=bad)
     change = np.abs(result.table['dcflux'] / without['dcflux'] - 1)
     assert change.max() > 0.1
+
+
+def test_noise_beyond_the_window():
+    """
+    Only the noise of the window counts, not that of the rest of its blocks,
+    and not that of the region, which may be larger.
+    """
+    shape = 160, 176
+    variance = np.ones((10, 11))
+    variance[7:, :] = variance[:, 8:] = 4.0  # pixels from 112 and from 128
+    centres = np.array([[80, 70], [80, 98], [82, 70], [83, 70], [80, 99]])
+    shapes = (15, 13), (49, 47)  # reach 31 and 29 pixels
+    for first, last in (((0, 0), shape), ((48, 32), (128, 144))):
+        part = tuple(slice(a // 16, b // 16) for a, b in
+                     zip(first, last, strict=True))
+        blocks = loudness.Loudness(
+            Region(first, last), *np.zeros((2, 10, 11))[(slice(None), *part)],
+            1.0, variance[part])
+        assert_array_equal(blocks.variances(centres, *shapes),
+                           [0, 0, 1, 1, 1])
 
 
 @pytest.mark.parametrize('edge', [150, 144])

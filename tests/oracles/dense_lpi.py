@@ -274,7 +274,7 @@ def evened(filled, residual, mask, error, iy, ix, noise, reach):
 
     The mean square of a block is scaled to what it would be with this noise,
     to a power of 2^(1/4) times that of the image; if there is a block
-    with another by half in the window, which reaches so many blocks far.
+    with another by half in the window, which reaches so many pixels far.
     """
     variance, square = {}, {}
     for part, good in blocks_of(error ** 2, mask):
@@ -286,7 +286,8 @@ def evened(filled, residual, mask, error, iy, ix, noise, reach):
     images = [np.array(image, dtype=float) for image in (filled, residual)]
     own = variance.get((iy // 16, ix // 16), 0)
     near = [value for (y, x), value in variance.items()
-            if abs(y - iy // 16) <= reach[0] and abs(x - ix // 16) <= reach[1]]
+            if (iy - reach[0]) // 16 <= y <= (iy + reach[0]) // 16
+            and (ix - reach[1]) // 16 <= x <= (ix + reach[1]) // 16]
     if own > 0 and (max(near) > 1.5 * own or min(near) * 1.5 < own):
         step = np.sqrt(np.sqrt(2))
         star = noise ** 2 * step ** np.round(
@@ -412,7 +413,7 @@ def correct_star(x, y, flux, psf, residual, filled, mask, nodata, *,
         noise = image_noise(residual, nodata)
         even = residual
         if error is not None:
-            reach = [(n // 2 + m // 2) // 16 + 1
+            reach = [n // 2 + m // 2
                      for n, m in zip(shape, window_shape, strict=True)]
             training, even = evened(filled, residual, mask, error, iy, ix,
                                     noise, reach)
