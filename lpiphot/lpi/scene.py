@@ -189,9 +189,8 @@ class Field:
         self.thresholds = _resolve(thresholds, self.noise)
         self.inverse_gain = 0.0
         if gain is None and parts[0].error is not None:
-            parts = [part._replace(mask=part.mask | _null_values(
-                residual, part.error, self.noise))
-                for part, residual in zip(parts, residuals, strict=True)]
+            for part in parts:
+                _drop_null_errors(part, self.noise)
             self.inverse_gain = inverse_gain(parts, models, self.noise)
 
     @property
@@ -278,9 +277,12 @@ class Field:
         """
         Return residual and masks of a region, with the error.
         """
-        data, error, no_data = self._image.read(region)
+        image = self._image.read(region)
+        _drop_null_errors(image, self.noise)
+        data, error, no_data = image
         residual = np.subtract(data, model, out=data)
-        no_data |= _null_values(residual, error, self.noise)
+        if self.noise > 0:
+            no_data |= np.abs(residual) > NULL_LIMIT * self.noise
         mask = no_data | covered
         mask |= outlier_mask(residual, mask, self.noise,
                              self.thresholds.residual_threshold)
@@ -427,16 +429,14 @@ def _typical(images, parts):
     return [float(np.median(values[known])) for values in (level, scatter)]
 
 
-def _null_values(residual, error, noise):
+def _drop_null_errors(image, noise):
     """
-    Find the pixels whose value or error stands for none.
+    Leave out pixels whose error stands for none, in place.
     """
-    if not noise > 0:
-        return np.zeros(residual.shape, dtype=bool)
-    null = np.abs(residual) > NULL_LIMIT * noise
-    if error is not None:
-        null |= error > NULL_ERROR * noise
-    return null
+    if image.error is not None and noise > 0:
+        null = image.error > NULL_ERROR * noise
+        image.error[null] = np.inf
+        image.mask[null] = True
 
 
 def _sources_within(sources, shape):

@@ -230,13 +230,17 @@ class TestFlags:
         infinite.
         """
         tables = []
-        for none in (np.inf, 1e20):
+        for none in (np.inf, 1e20, 1e300):
             error = np.full((120, 130), 1.7)
             error[31, 30] = none
+            error[75:85, 80:90] = none  # the ring about a star, too
             tables.append(make(dtype=dtype, **SMALL)(
-                self.data(), catalogue([30], [30], [500], 1), error=error))
-        same(*tables, rtol=EXACT)
-        assert has(tables[0], 'pixels_lost') == [True]
+                self.data(), catalogue([30, 80], [30, 80], [500, 500], 1),
+                error=error))
+        for table in tables[1:]:
+            same(table, tables[0], rtol=EXACT)
+        assert has(tables[0], 'pixels_lost') == [True, True]
+        assert has(tables[0], 'ring_forced') == [False, True]
 
     def test_pixels_lost_is_no_outlier(self):
         """
