@@ -10,7 +10,7 @@ from astropy.table import QTable
 from corrector_cases import EXACT, PSF, agree, make, oracle_rows, same
 from numpy.testing import assert_allclose
 from photutils.psf import (CircularGaussianPRF, GriddedPSFModel, ImagePSF,
-                           PSFPhotometry)
+                           MoffatPSF, PSFPhotometry)
 from scipy.ndimage import gaussian_filter
 
 from lpiphot import LPIBackgroundCorrector
@@ -124,6 +124,35 @@ def test_single_pixel(scene):
                     atol=1e-4 * want['dcflux'][0])
     assert all(np.isnan(out[name][0]) for name in NAMES)
     assert np.isfinite(out['cx'][1])
+
+
+def test_no_derivatives(scene):
+    """
+    PSFs that fits have left without a slope, or with no light, have no
+    position, and spoil none of those that are solved with them.
+    """
+    phot = scene.phot.copy()
+    phot['group_id'] = np.arange(len(phot))
+    phot['group_id'][:2] = 77
+    phot['x_fit'][1] = phot['x_fit'][0] + 3
+    phot['y_fit'][1] = phot['y_fit'][0]
+    model = MoffatPSF(alpha=2.0, beta=3.0)
+    phot['alpha_fit'] = 2.0
+    phot['alpha_fit'][1] = 0.0  # it is NaN everywhere
+    keys = {'positions': True, 'neighbours': 'group_id'}
+    out = make(model, **keys)(scene.data, phot, mask=scene.mask)
+    phot['flux_fit'][1] = np.nan  # in no group
+    alone = make(model, **keys)(scene.data, phot, mask=scene.mask)
+    same(out[[0]], alone[[0]], rtol=EXACT)
+    assert_allclose(out['cx'][0], alone['cx'][0])
+
+    phot['fwhm_fit'] = 2.5
+    phot['fwhm_fit'][0] = 1e-6  # all in one pixel, far from its edges
+    phot['x_fit'][0], phot['y_fit'][0] = 30, 41
+    out = make(CircularGaussianPRF(fwhm=2.5), **keys)(
+        scene.data, phot, mask=scene.mask)
+    assert np.isfinite(out['cflux'][0])
+    assert np.isnan(out['cx'][0])
 
 
 def test_threads_and_order(scene):

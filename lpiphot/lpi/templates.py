@@ -80,9 +80,11 @@ class Templates(NamedTuple):
             By x and by y, in pixels; not more than the sigma of the PSF, and
             0 if the error is more than half of it.
         """
-        # of a Gaussian, its sigma
-        sigma = np.sqrt(np.sum(self.stamps ** 2, axis=(1, 2))
-                        / np.sum(self.gradients ** 2, axis=(0, 2, 3)))
+        # of a Gaussian, its sigma; 0 without derivatives, which tell nothing
+        slopes = np.sum(self.gradients ** 2, axis=(0, 2, 3))
+        sigma = np.sqrt(np.divide(
+            np.sum(self.stamps ** 2, axis=(1, 2)), slopes,
+            out=np.zeros(slopes.shape), where=slopes > 0))
         change, *moments = changes.reshape(3, -1)
         flux = self.flux + change
         # times flux
