@@ -379,6 +379,10 @@ class LPIBackgroundCorrector:
             column_values(table, find_column(table, 'y'), u.pix),
             column_values(table, flux_name, image.unit),
             parameter_values(table, self.psf_model))
+        shapes = []
+        if templates is not None:
+            shapes, numbers = _shapes_of(table, templates)
+            sources = sources._replace(template=numbers)
         finite = sources.finite
         valid = finite.copy()
         centres = centre_pixels(sources.take(finite))
@@ -388,13 +392,13 @@ class LPIBackgroundCorrector:
         warn_of_sources_outside(np.count_nonzero(finite),
                                 np.count_nonzero(valid), image.shape)
         if fitted is not None and valid.any():
-            warn_of_other_psf(psf, PSF(fitted), sources.take(
-                np.flatnonzero(valid)[:1]), self.stamp_shape)
-        if templates is not None:
-            psf, numbers = _with_templates(self.psf_model, table, templates)
-            sources = sources._replace(template=numbers)
+            source = sources.take(np.flatnonzero(valid)[:1])
+            warn_of_other_psf(psf, PSF(fitted), source._replace(
+                template=None), self.stamp_shape)
+        if shapes:
+            psf = PSF(self.psf_model, templates=shapes)
             if self.min_mask_flux is None:
-                warn_of_low_peak(psf.templates, self.stamp_shape)
+                warn_of_low_peak(shapes, self.stamp_shape)
         if valid.any():
             warn_of_shift(image, psf, sources.take(valid), self.stamp_shape)
 
@@ -748,9 +752,9 @@ def _float_name(dtype):
     raise ValueError(msg)
 
 
-def _with_templates(psf_model, table, templates):
+def _shapes_of(table, templates):
     """
-    Return the PSF with the templates, and the number of each source's.
+    Return the shapes of templates, and the number of each source's.
     """
     rows = list(_by_row(table, templates))
     shapes, known = [], {}
@@ -761,7 +765,7 @@ def _with_templates(psf_model, table, templates):
             known[id(model)] = len(shapes)
     numbers = np.zeros(len(table), dtype=int)
     numbers[rows] = [known[id(model)] for model in templates.values()]
-    return PSF(psf_model, templates=shapes), numbers
+    return shapes, numbers
 
 
 def _add_positions(values, sources, rows):

@@ -83,6 +83,24 @@ def test_mixed(scene, keys):
     same(turned[::-1], out.table, rtol=EXACT)
 
 
+@pytest.mark.parametrize('keys', KEYS)
+def test_without_fitted_parameters(scene, shapes, keys):
+    """
+    Sources with a template need none of the parameters of the PSF model, as
+    those that were fitted with another one and stacked.
+    """
+    phot, templates = shapes
+    some = {number: templates[number] for number in (3, 6, 12)}
+    tables = []
+    for value in (2.5, np.nan):
+        phot = phot.copy()
+        phot['x_fwhm_fit'][[2, 5, 11]] = value
+        tables.append(make(**keys)(scene.data, phot, mask=scene.mask,
+                                   templates=some))
+    same(*tables, rtol=EXACT)
+    assert np.isfinite(tables[1]['cflux'][[2, 5, 11]]).all()
+
+
 def test_psf_that_depends_on_position(scene):
     """
     A grid of PSFs is evaluated at each star: as templates, star by star.

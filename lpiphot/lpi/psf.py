@@ -33,7 +33,8 @@ class Sources(NamedTuple):
         Position and flux as fitted; not finite where masked.
 
     extra : dict of (n,) `~numpy.ndarray`
-        Fitted values of further parameters of the PSF model, by name.
+        Fitted values of further parameters of the PSF model, by name; not
+        used for sources with a template.
 
     template : (n,) `~numpy.ndarray` of int, optional
         The number of the template of each source, from 1; 0 for those
@@ -49,10 +50,14 @@ class Sources(NamedTuple):
     @property
     def finite(self):
         """
-        Which sources have a position, a flux and further parameters.
+        Which sources have a position, a flux and further parameters, which
+        those with a template do not need.
         """
-        return np.all(np.isfinite(
-            [self.x, self.y, self.flux, *self.extra.values()]), axis=0)
+        known = np.isfinite([self.x, self.y, self.flux]).all(axis=0)
+        own = self.template is not None and self.template > 0
+        for values in self.extra.values():
+            known &= np.isfinite(values) | own
+        return known
 
     def take(self, index):
         """
@@ -240,8 +245,9 @@ def typical_source(sources, image_shape):
     return Sources(
         np.array([float(image_shape[1] // 2)]),
         np.array([float(image_shape[0] // 2)]), np.array([1.0]),
-        {name: np.array([np.median(values)])
-         for name, values in sources.extra.items() if len(values)})
+        {name: np.array([np.median(values[np.isfinite(values)])])
+         for name, values in sources.extra.items()
+         if np.isfinite(values).any()})
 
 
 def typical_fwhm(psf, sources, stamp_shape, image_shape):
