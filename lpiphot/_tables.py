@@ -294,7 +294,8 @@ def flux_unit_of(table, name, data_unit):
 
 def neighbour_values(table, name, data_unit):
     """
-    Return ``flux_err``, in the unit of the data, or ``group_id``.
+    Return ``flux_err``, in the unit of the data, or numbers of groups, one
+    for each ``group_id``.
     """
     if name not in table.colnames:
         msg = (f'phot must have the column {name}, which neighbours names; '
@@ -302,7 +303,11 @@ def neighbour_values(table, name, data_unit):
         raise ValueError(msg)
     if name == 'flux_err':
         flux_unit_of(table, name, data_unit)
-    return column_values(table, name, data_unit)
+        return column_values(table, name, data_unit)
+    values = column_values(table, name)  # which are not all integers of int64
+    numbers = np.unique(np.asarray(np.ma.getdata(table[name])),
+                        return_inverse=True)[1]
+    return np.where(np.isfinite(values), numbers, np.nan)
 
 
 def _flat(meta):
@@ -351,9 +356,8 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
         table[name].info.description = description
     for name, (axis, description) in POSITION_COLUMNS.items():
         if name in values:
-            unit = column_unit(table, find_column(table, axis))
-            table[name] = (values[name] if unit is None
-                           else u.Quantity(values[name], unit))
+            table[name] = _from_pixels(values[name], column_unit(
+                table, find_column(table, axis)))
             table[name].info.description = description
         elif table.meta.get('lpiphot_positions') and name in table.colnames:
             table.remove_column(name)  # of an earlier correction
@@ -363,6 +367,15 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
     table.meta = kept | {
         f'lpiphot_{key}': value
         for key, value in parameters.items()} | versions()
+
+
+def _from_pixels(values, unit):
+    """
+    Return pixels in the unit of a column of positions, if it has one.
+    """
+    if unit is None or unit == u.dimensionless_unscaled:
+        return values if unit is None else u.Quantity(values, unit)
+    return u.Quantity(values, u.pix).to(unit)
 
 
 def versions():

@@ -5,11 +5,13 @@ How faint a star can be measured, at every position of an image.
 
 from dataclasses import dataclass
 
+import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
 from lpiphot._outputs import with_unit
-from lpiphot._tables import column_unit, column_values, find_column
+from lpiphot._tables import (column_unit, column_values, find_column,
+                             neighbour_values)
 
 __all__ = ['DepthMap', 'append_nodes', 'grid_nodes', 'interpolate_nodes']
 
@@ -158,13 +160,18 @@ def append_nodes(table, x, y, extra_names):
     for name, node in nodes.items():
         if name not in table.colnames:
             continue
-        values = column_values(table, name)
+        unit = column_unit(table, name)
+        if name == 'group_id':
+            values = neighbour_values(table, name, None)
+        elif np.ndim(node):  # in pixels
+            values, unit = column_values(table, name, u.pix), None
+        else:
+            values = column_values(table, name)
         if node is None:
             if not np.isfinite(values).any():
                 continue
             node = np.median(values[np.isfinite(values)])
         values = np.concatenate([values, np.broadcast_to(node, rows.shape)])
-        unit = column_unit(table, name)
         catalogue[name] = values if unit is None else values * unit
     return catalogue
 

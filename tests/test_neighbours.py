@@ -283,6 +283,25 @@ def test_row_order_and_threads(scene, neighbours):
     same(out[::-1], want, rtol=EXACT)
 
 
+def test_large_numbers_of_groups(scene):
+    """
+    Those that float64 does not tell apart.
+    """
+    corrector = make(neighbours='group_id')
+    small = scene.phot.copy()
+    small['group_id'] = np.arange(len(small))
+    small['group_id'][[6, 7]] = 5  # with row 5: a pair, and one far away
+    large = small.copy()
+    large['group_id'] += 2 ** 60
+    want, out = (corrector.run(scene.data, phot, mask=scene.mask)
+                 for phot in (small, large))
+    same(out.table, want.table)
+    assert len(out.pairs) == len(want.pairs)
+    maps = [corrector.depth(scene.data, phot, mask=scene.mask, step=60)
+            for phot in (small, large)]
+    assert_array_equal(maps[1].image, maps[0].image)
+
+
 def test_pair_units(scene):
     """
     Covariances have the square of the unit of the fluxes, in data units.

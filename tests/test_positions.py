@@ -97,6 +97,15 @@ def test_units_and_round_trip(scene, tmp_path):
     out_y = corrector(scene.data, phot, mask=scene.mask)
     assert [getattr(out_y[name], 'unit', None) for name in NAMES] == [
         None, u.pix, None, u.pix]
+    phot['y_fit'] = phot['y_fit'].to(u.mpix)
+    in_mpix = corrector(scene.data, phot, mask=scene.mask)
+    for name in ('cy', 'dcy'):
+        assert in_mpix[name].unit == u.mpix
+        assert_allclose(in_mpix[name].to_value(u.pix), want[name], rtol=EXACT)
+    depth, want_depth = (corrector.depth(scene.data, table, step=60,
+                                         mask=scene.mask).image
+                         for table in (phot, scene.phot))
+    assert_allclose(depth, want_depth, rtol=EXACT)
     for suffix in ('ecsv', 'parquet'):
         path = tmp_path / f'table.{suffix}'
         out.write(path)
