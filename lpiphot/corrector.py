@@ -616,9 +616,9 @@ class LPIBackgroundCorrector:
         if templates is not None:  # the nodes have no ids
             templates = _by_row(table, templates)
         x, y = grid_nodes(ImageReader(data).shape, step)
-        call = self._open(data, append_nodes(table, x, y,
-                                             extra_names(self.psf_model)),
-                          error, mask, background, templates,
+        nodes = append_nodes(table, x, y, extra_names(self.psf_model),
+                             self.neighbours)
+        call = self._open(data, nodes, error, mask, background, templates,
                           fitted=getattr(phot, 'psf_model', None))
         is_node = np.arange(len(call.table)) >= len(table)
         stars = call.sources.take(np.flatnonzero(call.valid & ~is_node))

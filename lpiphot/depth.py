@@ -127,7 +127,7 @@ def grid_nodes(shape, step):
     return x, y
 
 
-def append_nodes(table, x, y, extra_names):
+def append_nodes(table, x, y, extra_names, neighbours=None):
     """
     Append sources of no flux, one for each node, to a catalogue.
 
@@ -143,6 +143,9 @@ def append_nodes(table, x, y, extra_names):
         Further parameters of the PSF model, for which the nodes get the
         medians of the catalogue.
 
+    neighbours : {None, 'flux_err', 'group_id'}, optional
+        The column of neighbours that is read.
+
     Returns
     -------
     catalogue : `~astropy.table.QTable`
@@ -153,8 +156,9 @@ def append_nodes(table, x, y, extra_names):
                                                           indexing='ij'))
     # their fluxes are exact, and they are in no group
     nodes = {find_column(table, 'x'): columns, find_column(table, 'y'): rows,
-             find_column(table, 'flux'): 0.0, 'flux_err': 0.0,
-             'group_id': np.nan}
+             find_column(table, 'flux'): 0.0}
+    if neighbours is not None:
+        nodes[neighbours] = {'flux_err': 0.0, 'group_id': np.nan}[neighbours]
     nodes |= {f'{name}_fit': None for name in extra_names}
     catalogue = QTable()
     for name, node in nodes.items():

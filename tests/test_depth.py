@@ -263,6 +263,18 @@ def test_neighbours(neighbours):
     assert_array_equal(depth.image, want.image)
 
 
+def test_columns_not_read():
+    """
+    What a column holds that no option names does not matter, as in a call.
+    """
+    data = np.random.default_rng(1).normal(size=(99, 99))
+    phot = catalogue([20, 60], [30, 70], [50, 50], 1.0)
+    want = make().depth(data, phot, step=60)
+    for name in ('group_id', 'flux_err'):
+        phot[name] = ['one', 'other']
+    assert_array_equal(make().depth(data, phot, step=60).image, want.image)
+
+
 def test_templates():
     """
     Sources with shapes of their own are known by id.
