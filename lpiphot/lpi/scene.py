@@ -34,7 +34,7 @@ RENDER_LIMIT = 0.02
 
 # So many times the noise is no measurement but stands for none, as -1e30
 # or the largest float32 do. So does an error, whose square is to leave sums
-# of other squares their digits.
+# of other squares their digits, if it is as many times the least one, too.
 NULL_LIMIT, NULL_ERROR = 1e25, 1e6
 
 # An error so many times those about it is that of a bad pixel, and tells
@@ -188,9 +188,10 @@ class Field:
         self.level, self.noise = _typical(residuals, parts)
         self.thresholds = _resolve(thresholds, self.noise)
         self.inverse_gain = 0.0
+        self._largest_error = NULL_ERROR * max(self.noise, _least_error(parts))
         if gain is None and parts[0].error is not None:
             for part in parts:
-                _drop_null_errors(part, self.noise)
+                _drop_null_errors(part, self._largest_error)
             self.inverse_gain = inverse_gain(parts, models, self.noise)
 
     @property
@@ -278,7 +279,7 @@ class Field:
         Return residual and masks of a region, with the error.
         """
         image = self._image.read(region)
-        _drop_null_errors(image, self.noise)
+        _drop_null_errors(image, self._largest_error)
         data, error, no_data = image
         residual = np.subtract(data, model, out=data)
         if self.noise > 0:
@@ -429,12 +430,21 @@ def _typical(images, parts):
     return [float(np.median(values[known])) for values in (level, scatter)]
 
 
-def _drop_null_errors(image, noise):
+def _least_error(parts):
+    """
+    Return the least error above 0 of parts of an image; 0 if there is none.
+    """
+    errors = [part.error[part.error > 0] for part in parts
+              if part.error is not None]
+    return min((float(some.min()) for some in errors if some.size), default=0.0)
+
+
+def _drop_null_errors(image, largest):
     """
     Leave out pixels whose error stands for none, in place.
     """
-    if image.error is not None and noise > 0:
-        null = image.error > NULL_ERROR * noise
+    if image.error is not None and largest > 0:
+        null = image.error > largest
         image.error[null] = np.inf
         image.mask[null] = True
 

@@ -290,6 +290,16 @@ class TestStarVariance:
             assert_array_equal(scene.star_variance[pixels], 0)
         assert_allclose(scene.inverse_gain, 1 / GAIN, rtol=1e-3)
 
+    def test_errors_of_another_image(self, example):
+        """
+        Errors that are all far above the noise, as of an image without any,
+        stand for themselves.
+        """
+        noise = example.field().noise
+        scene = whole_of(example.field(
+            error=np.full(SHAPE, 1e8 * noise)))
+        assert_array_equal(scene.no_data, whole_of(example.field()).no_data)
+
     def test_few_photons(self, example):
         """
         Where most errors are 0, as without photons, the others count.
