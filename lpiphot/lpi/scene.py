@@ -436,7 +436,8 @@ def _least_error(parts):
     """
     errors = [part.error[part.error > 0] for part in parts
               if part.error is not None]
-    return min((float(some.min()) for some in errors if some.size), default=0.0)
+    return min((float(some.min()) for some in errors if some.size),
+               default=0.0)
 
 
 def _drop_null_errors(image, largest):
