@@ -13,6 +13,7 @@ from astropy.table import QTable, Row, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from lpiphot._checks import unit_name
+from lpiphot._outputs import with_unit
 from lpiphot._psf_names import extra_names
 
 __all__ = ['COLUMNS', 'POSITION_COLUMNS', 'add_columns', 'catalogue_of',
@@ -356,8 +357,10 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
         table[name].info.description = description
     for name, (axis, description) in POSITION_COLUMNS.items():
         if name in values:
-            table[name] = _from_pixels(values[name], column_unit(
-                table, find_column(table, axis)))
+            unit = column_unit(table, find_column(table, axis))
+            # a column without dimensions is in pixels
+            factor = 1.0 if unit in (None, u.one) else u.pix.to(unit)
+            table[name] = with_unit(factor * values[name], unit)
             table[name].info.description = description
         elif table.meta.get('lpiphot_positions') and name in table.colnames:
             table.remove_column(name)  # of an earlier correction
@@ -367,15 +370,6 @@ def add_columns(table, values, data_unit, flux_unit, parameters):
     table.meta = kept | {
         f'lpiphot_{key}': value
         for key, value in parameters.items()} | versions()
-
-
-def _from_pixels(values, unit):
-    """
-    Return pixels in the unit of a column of positions, if it has one.
-    """
-    if unit is None or unit == u.dimensionless_unscaled:
-        return values if unit is None else u.Quantity(values, unit)
-    return u.Quantity(values, u.pix).to(unit)
 
 
 def versions():
