@@ -12,6 +12,7 @@ from pathlib import Path
 from matplotlib import pyplot as plt
 from sphinx_astropy.conf.v3 import *  # noqa: F403
 
+import lpiphot._imputation_plots
 import lpiphot._plots
 import lpiphot.validation.plots
 
@@ -66,7 +67,8 @@ plot_apply_rcparams = True
 # In examples, for pytest-doctestplus
 doctest.register_optionflag('IGNORE_WARNINGS')
 # The directive shows the figures of pyplot; ours are to be among them
-for module in (lpiphot._plots, lpiphot.validation.plots):  # noqa: SLF001
+for module in (lpiphot._imputation_plots, lpiphot._plots,  # noqa: SLF001
+               lpiphot.validation.plots):
     module.Figure = plt.figure
 
 # -- HTML ---------------------------------------------------------------------

@@ -161,7 +161,7 @@ class LPIImputation(_Imputation):
         astropy.units.UnitsError
             If the units of truth and data do not match.
         """
-        from lpiphot._plots import plot_imputation
+        from lpiphot._imputation_plots import plot_imputation
 
         if not self.mask.any():
             msg = 'there is no hole to plot: no pixel was filled'
@@ -223,7 +223,7 @@ class GPRImputation(_Imputation):
         figure : `~matplotlib.figure.Figure`
             The figure. Needs ``matplotlib``.
         """
-        from lpiphot._plots import plot_imputed
+        from lpiphot._imputation_plots import plot_imputed
 
         return plot_imputed(self, plane, position, size)
 

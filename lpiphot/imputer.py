@@ -491,7 +491,7 @@ class GPRImputer:
         ValueError
             If there is no trained kernel; see `fit`.
         """
-        from lpiphot._plots import plot_kernels
+        from lpiphot._imputation_plots import plot_kernels
 
         self._check_trained('plot')
         return plot_kernels(self.model)
