@@ -60,7 +60,10 @@ def _read_stamp(args):
             '--psf-oversampling: 1 if they are')
         oversampling = 1
     with unreadable(prefix):
-        oversampling = np.broadcast_to(np.asarray(oversampling), 2)
+        # A header may have 4.0
+        oversampling = np.broadcast_to(np.asarray(oversampling, float), 2)
+        if np.all(oversampling == np.round(oversampling)):
+            oversampling = oversampling.astype(int)
         return ImagePSF(stamp.values.astype(float), oversampling=oversampling)
 
 

@@ -156,7 +156,7 @@ def plot_residual(plot, view):
         plot.set_axis_off()
         return
     if view.result.residual is None:
-        plot.set_title('Residual around the injected stars')
+        plot.set_title('Residual around the stars')
         values = np.asarray(view.stars['residual_around'])
         reach = np.nanpercentile(np.abs(values), 98.0) or 1.0
         artist = plot.scatter(view.stars['x_true'], view.stars['y_true'],

@@ -82,7 +82,7 @@ def recovery_page(result, *, title='Injection test', figures=None):
 
     parts += ['<h2>Fluxes and errors</h2>',
               ('<p>z = (measured − true) / error. Others are the '
-              'sources of the image and other injected stars; a star within '
+              'sources of the image and other stars of the test; a star within '
               '4/3 FWHM of one is an unresolved blend. Flags are those of the '
               'pipeline and of the correction.</p>')]
     parts.append(_ways(report, names))

@@ -119,13 +119,14 @@ class RecoveryReport:
             same = 'n' if way in self.limits else 'n_recovered'
             if way != 'apart' and values[same] == apart[same]:
                 continue  # no star more, no star less
-            text = f'{values["n_recovered"]} recovered'
+            n = values['n_recovered']
+            text = f'{n} recovered'
             if way in self.limits:
                 limits = ', '.join(f'{level:.0%} at {_mag(limit)}'
                                    for level, limit in
                                    self.limits[way].items())
                 part = as_text(values['completeness'], '.1%')
-                text = f'{values["n"]} injected, {text} ({part}; {limits})'
+                text = f'{n} of {values["n"]} recovered ({part}; {limits})'
             lines += ['', f'{label}: {text}']
             lines.append(f'{"":26} ' + ' '.join(
                 f'{self.labels[name]:>10}' for name in names) + '   ideal')

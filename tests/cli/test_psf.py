@@ -25,10 +25,11 @@ def gaussian_stamp(oversampling=1, size=21):
     return model(xx, yy)
 
 
-@pytest.mark.parametrize('oversampling', [1, 4])
-@pytest.mark.parametrize('by_option', [False, True])
+@pytest.mark.parametrize(('oversampling', 'by_option'), [
+    (1, False), (4, False), (4.0, False), (1, True), (4, True)])
 def test_psf_stamp(correct, oversampling, by_option):
-    hdu = fits.PrimaryHDU(gaussian_stamp(oversampling, 20 * oversampling + 1))
+    hdu = fits.PrimaryHDU(gaussian_stamp(oversampling,
+                                         20 * int(oversampling) + 1))
     options = []
     if by_option:
         options = ['--psf-oversampling', str(oversampling)]

@@ -192,7 +192,7 @@ def test_too_few_recovered(validate, capsys):
     printed = capsys.readouterr()
     error = printed.err.splitlines()[-1]
     assert 'cal.json is not written: z must have at least 30' in error
-    assert '30 injected, 0 recovered' in printed.out
+    assert '0 of 30 recovered' in printed.out
     assert 'wrote out.html' in printed.out
     assert 'cal.json' not in printed.out
     assert not Path('cal.json').exists()
