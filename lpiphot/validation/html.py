@@ -82,9 +82,9 @@ def recovery_page(result, *, title='Injection test', figures=None):
 
     parts += ['<h2>Fluxes and errors</h2>',
               ('<p>z = (measured − true) / error. Others are the '
-              'sources of the image and other stars of the test; a star within '
-              '4/3 FWHM of one is an unresolved blend. Flags are those of the '
-              'pipeline and of the correction.</p>')]
+              'sources of the image and other stars of the test; a star '
+              'within 4/3 FWHM of one is an unresolved blend. Flags are those '
+              'of the pipeline and of the correction.</p>')]
     parts.append(_ways(report, names))
     parts += ['<h2>Coverage: how often the truth is in an interval</h2>',
               _table([(name, ()) for name in report.coverage.colnames],
