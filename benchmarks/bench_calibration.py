@@ -18,7 +18,8 @@ FWHM) with another one.
 
 Stars are fitted with a Gaussian of the measured FWHM, unless there is a FITS
 image of the PSF, which is widened by a Gaussian for what the making of a
-mosaic did to it.
+mosaic did to it. In place of `~lpiphot.pipeline.PSFPipeline`, other photometry
+can be run (``photometries.py``).
 """
 
 import argparse
@@ -29,6 +30,7 @@ from unittest import mock
 import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
+from photometries import KINDS, make_photometry
 from photutils.psf import ImagePSF
 from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
@@ -154,6 +156,8 @@ def main():
                         help='of the image of the PSF')
     parser.add_argument('--psf-sigma', type=float, default=0.0,
                         help='by which it is widened, in pixels')
+    parser.add_argument('--photometry', choices=KINDS, default='pipeline',
+                        help='; '.join(map(': '.join, KINDS.items())))
     args = parser.parse_args()
     ways = dict.fromkeys(['default', *(args.way or WAYS)])
     psf_model = read_psf(args.psf, args.oversampling, args.psf_sigma)
@@ -164,7 +168,7 @@ def main():
         data = fits.getdata(path).astype(float)
         base = PSFPipeline(psf_model=psf_model)(data)
         tool = InjectionRecovery(
-            PSFPipeline(psf_model=psf_model, fwhm=base.fwhm),
+            make_photometry(args.photometry, psf_model, base.fwhm),
             base.psf_model,
             corrector=ManyWays(base.psf_model, ways), n_rounds=args.rounds,
             n_stars=args.stars, rng=args.seed)
