@@ -20,7 +20,6 @@ KINDS = {
     'pipeline': 'PSFPipeline: errors for all pixels, bounded positions',
     'guide': 'DAOStarFinder at 5 sigma, PSFPhotometry less Background2D',
     'shallow': 'the same, with stars found at 10 sigma',
-    'close': 'the same as guide, of stars closer than one FWHM one',
     'iterative': 'the same as guide, with IterativePSFPhotometry',
     'local': 'the same as guide, with LocalBackground, not Background2D',
 }
@@ -58,8 +57,7 @@ class GuidePhotometry:
         subtracted = data if self.kind == 'local' else flat
         finder = DAOStarFinder(
             (10 if self.kind == 'shallow' else 5) * mad_std(flat[~mask]),
-            self.fwhm,
-            min_separation=self.fwhm if self.kind == 'close' else None)
+            self.fwhm)
         # the odd number next to 2.5 FWHM
         size = max(5, 2 * round(1.25 * self.fwhm - 0.5) + 1)
         keys = {'finder': finder, 'aperture_radius': self.fwhm}
